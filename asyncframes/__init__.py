@@ -1,0 +1,1 @@
+"""Stream decoded video frames by exact index, without blocking asyncio."""

@@ -1,0 +1,125 @@
+"""The two things users implement: where bytes come from, and where frames go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from asyncframes._types import Frame
+
+__all__ = ["FrameWriter", "StreamSource"]
+
+
+class StreamSource(ABC):
+    """Bytes that can be read by range, asynchronously.
+
+    A source knows nothing of video. Implement `open`, `read_range`, `name` and
+    `size`; the rest has defaults. `asyncframes.testing.SourceContract` checks
+    an implementation.
+
+    One source may serve several readers at once: `read_range` must allow
+    concurrent calls.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What to call the source in errors and logs, without credentials."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Length in bytes, known once `open` has returned; ``None`` if it cannot be known yet."""
+
+    @property
+    def validator(self) -> str | None:
+        """Something that changes when the bytes do (an ETag, mtime with size), or ``None``."""
+        return None
+
+    async def open(self) -> None:  # noqa: B027 - a source without a handle has nothing to open
+        """Learn the facts; calling it again does nothing.
+
+        Raises
+        ------
+        SourceError
+            The bytes cannot be had.
+        """
+
+    @abstractmethod
+    async def read_range(self, start: int, stop: int) -> bytes:
+        """Read exactly the bytes ``start <= i < stop``.
+
+        Parameters
+        ----------
+        start, stop
+            Half-open byte range inside the source. Where `size` is ``None`` the
+            range may reach past the end, and the result is then shorter.
+
+        Returns
+        -------
+        bytes
+            ``stop - start`` bytes.
+
+        Raises
+        ------
+        SourceError
+            The bytes cannot be had; `ShortReadError` when only some came.
+        ClosedError
+            The source is closed.
+        """
+
+    def local_file(self) -> BinaryIO | None:
+        """Open an independent blocking file over the same bytes, or return ``None``.
+
+        Decode threads read it directly where there is one, so it must not
+        wait on a network. The caller closes it.
+        """
+        return None
+
+    async def aclose(self) -> None:  # noqa: B027 - a source without a handle has nothing to close
+        """Release what the source holds; calling it again does nothing."""
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class FrameWriter(ABC):
+    """Where frames go.
+
+    `asyncframes.writers.write_frames` feeds a writer from any async iterable
+    of frames with several `write` calls in flight, so `write` must allow
+    concurrent calls.
+    """
+
+    @abstractmethod
+    async def write(self, frame: Frame) -> str:
+        """Store one frame wholly, or leave nothing.
+
+        Parameters
+        ----------
+        frame
+            The frame; its image may be kept until the call returns.
+
+        Returns
+        -------
+        str
+            Where it is now, an absolute path for files.
+
+        Raises
+        ------
+        FrameWriteError
+            It could not be stored.
+        """
+
+    async def aclose(self) -> None:  # noqa: B027 - a writer without a handle has nothing to close
+        """Finish what is open; calling it again does nothing."""
