@@ -1,0 +1,115 @@
+"""Byte ranges as plain arithmetic: check, align, merge, and read `Content-Range`.
+
+A range is half-open, ``start <= i < stop``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+ByteRange: TypeAlias = tuple[int, int]
+"""Half-open ``(start, stop)``."""
+
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """What a `Content-Range` header says.
+
+    Attributes
+    ----------
+    start, stop
+        Half-open range of the body; both ``None`` where the header names none
+        (``bytes */1234``, the answer to a range outside the resource).
+    size
+        Length of the whole resource, ``None`` for ``*``.
+    """
+
+    start: int | None
+    stop: int | None
+    size: int | None
+
+
+def check_range(start: int, stop: int) -> None:
+    """Refuse what is no byte range.
+
+    Raises
+    ------
+    ValueError
+        Unless ``0 <= start <= stop``.
+    """
+    if not 0 <= start <= stop:
+        raise ValueError(f"no byte range: start {start}, stop {stop}")
+
+
+def block_span(start: int, stop: int, *, block_size: int) -> range:
+    """Numbers of the blocks that hold the bytes ``start <= i < stop``."""
+    if start >= stop:
+        return range(start // block_size, start // block_size)
+    return range(start // block_size, -(-stop // block_size))
+
+
+def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) -> list[ByteRange]:
+    """Turn ranges into fewer requests.
+
+    Parameters
+    ----------
+    ranges
+        In any order, overlaps allowed; empty ones are left out.
+    max_gap
+        Bytes nobody asked for that a request may carry between two ranges.
+    max_span
+        Longest request; longer ranges are cut.
+
+    Returns
+    -------
+    list of ByteRange
+        Ascending and disjoint, each at most `max_span` long.
+    """
+    merged: list[ByteRange] = []
+    for start, stop in _united(ranges):
+        if merged and start - merged[-1][1] <= max_gap and stop - merged[-1][0] <= max_span:
+            merged[-1] = merged[-1][0], stop
+        else:
+            merged.extend(split_range(start, stop, max_span=max_span))
+    return merged
+
+
+def split_range(start: int, stop: int, *, max_span: int) -> list[ByteRange]:
+    """Cut a range into pieces of at most `max_span` bytes."""
+    if max_span < 1:
+        raise ValueError(f"max_span must be positive, not {max_span}")
+    return [(position, min(position + max_span, stop)) for position in range(start, stop, max_span)]
+
+
+def parse_content_range(value: str) -> ContentRange:
+    """Read a `Content-Range` header.
+
+    Raises
+    ------
+    ValueError
+        It is malformed, or contradicts itself.
+    """
+    match = _CONTENT_RANGE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"malformed Content-Range {value[:80]!r}")
+    first, last, size = (None if group is None else int(group) for group in match.groups())
+    if first is None or last is None:
+        return ContentRange(None, None, size)
+    if last < first or (size is not None and last >= size):
+        raise ValueError(f"impossible Content-Range {value[:80]!r}")
+    return ContentRange(first, last + 1, size)
+
+
+def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:
+    united: list[ByteRange] = []
+    for start, stop in sorted((start, stop) for start, stop in ranges if start < stop):
+        if united and start <= united[-1][1]:
+            united[-1] = united[-1][0], max(stop, united[-1][1])
+        else:
+            united.append((start, stop))
+    return united

@@ -1,0 +1,22 @@
+"""Where bytes come from."""
+
+from asyncframes.sources._cached import CachedSource
+from asyncframes.sources._cursor import ReadCursor
+from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._http import HttpSource
+from asyncframes.sources._local import LocalSource
+from asyncframes.sources._memory import MemorySource
+from asyncframes.sources._registry import SourceFactory, SourceLike, register_scheme, resolve_source
+
+__all__ = [
+    "CachedSource",
+    "FileObjectSource",
+    "HttpSource",
+    "LocalSource",
+    "MemorySource",
+    "ReadCursor",
+    "SourceFactory",
+    "SourceLike",
+    "register_scheme",
+    "resolve_source",
+]

@@ -1,0 +1,149 @@
+"""A source over a source: blocks, read-ahead, merged reads."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from asyncframes._ranges import check_range
+from asyncframes.abc import StreamSource
+from asyncframes.sources._blocks import BlockCache
+from asyncframes.sources._cursor import ReadCursor
+from asyncframes.sources._interest import Interest
+from asyncframes.sources._loads import BlockLoader, closed_error
+from asyncframes.sources._reads import check_end
+
+
+class CachedSource(StreamSource):
+    """A bounded cache of blocks over another source.
+
+    Readers share the blocks, and share the requests that are under way: no
+    block is fetched twice at the same time.
+
+    Parameters
+    ----------
+    source
+        Where the bytes come from.
+    cache_bytes
+        Most bytes kept, at least two blocks; never exceeded.
+    block_size
+        Bytes are fetched in multiples of it.
+    max_in_flight
+        Most requests at a time.
+    max_request_bytes
+        Longest request that adjacent missing blocks are merged into.
+    max_read_bytes
+        Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`.
+    close_source
+        Whether `aclose` closes `source` too.
+    """
+
+    def __init__(
+        self,
+        source: StreamSource,
+        *,
+        cache_bytes: int = 64 * 1024**2,
+        block_size: int = 64 * 1024,
+        max_in_flight: int = 4,
+        max_request_bytes: int = 1024**2,
+        max_read_bytes: int = 64 * 1024**3,
+        close_source: bool = True,
+    ) -> None:
+        if block_size < 1 or cache_bytes < 2 * block_size:
+            raise ValueError(f"cache_bytes {cache_bytes} is less than two blocks of {block_size}")
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight must be positive, not {max_in_flight}")
+        self._source = source
+        self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
+        self._loader = BlockLoader(
+            source,
+            self._cache,
+            max_in_flight=max_in_flight,
+            # One reply must not push out most of the cache.
+            max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
+            max_read_bytes=max_read_bytes,
+        )
+        self._close_source = close_source
+
+    def __repr__(self) -> str:
+        return f"CachedSource({self._source!r})"
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def size(self) -> int | None:
+        return self._loader.size
+
+    @property
+    def validator(self) -> str | None:
+        return self._source.validator
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that came from the source."""
+        return self._loader.bytes_read
+
+    @property
+    def requests(self) -> int:
+        """Reads asked of the source."""
+        return self._loader.requests
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes held now."""
+        return self._cache.nbytes
+
+    async def open(self) -> None:
+        self._check_open()
+        await self._source.open()
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        self._check_open()
+        await self._source.open()
+        check_end(start, stop, size=self.size, name=self.name)
+        interest = Interest(self._loader)
+        parts: list[bytes] = []
+        position = start
+        try:
+            while position < stop and (part := await interest.read(position, stop)):
+                parts.append(part)
+                position += len(part)
+        finally:
+            interest.close()
+        return b"".join(parts)
+
+    def cached(self, start: int, stop: int) -> bytes:
+        """Read what is in memory already; any thread, never waits.
+
+        Returns
+        -------
+        bytes
+            The longest cached run that begins at `start` and ends by `stop`,
+            empty where there is none.
+        """
+        return self._cache.run(start, stop)
+
+    def cursor(self) -> ReadCursor:
+        """Start a reader with its own read-ahead; call it on the loop and close the cursor.
+
+        Raises
+        ------
+        ClosedError
+            The source is closed.
+        """
+        self._check_open()
+        return ReadCursor(self._loader)
+
+    def local_file(self) -> BinaryIO | None:
+        return self._source.local_file()
+
+    async def aclose(self) -> None:
+        await self._loader.aclose()
+        if self._close_source:
+            await self._source.aclose()
+
+    def _check_open(self) -> None:
+        if self._loader.closed:
+            raise closed_error(self._source)

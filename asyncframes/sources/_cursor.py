@@ -1,0 +1,135 @@
+"""One reader of a cached source and what is fetched ahead of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from asyncframes._ranges import ByteRange, block_span, check_range
+from asyncframes.sources._interest import Interest
+from asyncframes.sources._loads import BlockLoader, Blocks
+from asyncframes.sources._readahead import NEVER, ReadAhead
+
+_MAX_WINDOW_BYTES = 8 * 1024 * 1024
+
+
+class ReadCursor:
+    """Fetches what one reader lacks and, ahead of it, what it will want.
+
+    Made by `CachedSource.cursor`. Except for `touch`, call it on the loop.
+
+    Attributes
+    ----------
+    limit
+        Nothing is read ahead past this byte unless a plan says so; ``None``
+        for the end of the source.
+    """
+
+    def __init__(self, loader: BlockLoader) -> None:
+        self.limit: int | None = None
+        self._loader = loader
+        self._interest = Interest(loader)
+        self._readahead = ReadAhead(block_size=loader.cache.block_size)
+        self._loop = asyncio.get_running_loop()
+        self._trigger = self._readahead.trigger
+        self._held: int | None = None
+        self._closed = False
+        loader.cursors += 1
+
+    async def fetch(self, start: int, stop: int) -> bytes:
+        """Wait until the first missing byte of ``start <= i < stop`` and its block are there.
+
+        Returns
+        -------
+        bytes
+            What lies there from `start` on: at least one byte unless the
+            source ends at `start`, at most ``stop - start``.
+
+        Raises
+        ------
+        SourceError
+            The bytes cannot be had; the next fetch tries again.
+        ClosedError
+            The cursor or the source was closed, maybe while this fetch waited.
+        """
+        check_range(start, stop)
+        self._interest.check_open()
+        missing = start + len(self._loader.cache.run(start, stop))
+        self._hold(missing // self._loader.cache.block_size)
+        self._step(start, stop)
+        return await self._interest.read(start, stop)
+
+    def touch(self, position: int) -> None:
+        """Tell where the reader is; any thread, and nearly free."""
+        if position < self._trigger:
+            return
+        self._trigger = NEVER
+        self._loop.call_soon_threadsafe(self._reached, position)
+
+    def prefetch(self, ranges: Sequence[ByteRange]) -> None:
+        """Fetch these ranges and nothing else ahead of the reader.
+
+        Parameters
+        ----------
+        ranges
+            In the order in which the reader will come to them. What is ahead
+            of the reader stays within a quarter of the cache; the rest follows
+            as it moves on.
+        """
+        self._interest.check_open()
+        self._readahead.plan(ranges)
+        blocks = self._top_up()
+        self._interest.keep_only(blocks)
+        self._interest.want(blocks, urgent=False)
+
+    def unlimit(self) -> None:
+        """Drop the plan and the limit: follow the reader, as far as it goes."""
+        self._interest.check_open()
+        self.limit = None
+        self._readahead.follow()
+        self._trigger = self._readahead.trigger
+
+    def cancel(self) -> None:
+        """Close without waiting: fetches raise `ClosedError` now and from here on."""
+        self._cancel()
+
+    async def aclose(self) -> None:
+        """Close, and wait until the requests nobody else wants have ended."""
+        ending = self._cancel()
+        if ending:
+            await asyncio.wait(ending)
+
+    def _cancel(self) -> list[asyncio.Task[Blocks]]:
+        if self._closed:
+            return []
+        self._closed = True
+        self._trigger = NEVER
+        self._loader.cursors -= 1
+        self._hold(None)
+        return self._interest.close()
+
+    def _reached(self, position: int) -> None:
+        if not self._closed and not self._loader.closed:
+            self._step(position, position)
+
+    def _step(self, start: int, stop: int) -> None:
+        if self._readahead.step(start, stop):
+            self._interest.keep_only(block_span(start, stop, block_size=self._loader.cache.block_size))
+        self._interest.want(self._top_up(), urgent=False)
+
+    def _top_up(self) -> list[int]:
+        cache, cursors = self._loader.cache, max(2, self._loader.cursors)
+        ends = [self._loader.end, None if self._readahead.planned else self.limit]
+        blocks = self._readahead.top_up(
+            max_window=min(_MAX_WINDOW_BYTES, cache.capacity // (2 * cursors)),
+            end=min((end for end in ends if end is not None), default=None),
+        )
+        self._trigger = self._readahead.trigger
+        return blocks
+
+    def _hold(self, block: int | None) -> None:
+        if block is not None:
+            self._loader.cache.hold(block)
+        if self._held is not None:
+            self._loader.cache.release(self._held)
+        self._held = block

@@ -1,0 +1,97 @@
+"""Bytes behind a binary file object of the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import BinaryIO, ParamSpec, TypeVar
+
+from asyncframes._ranges import check_range
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError
+from asyncframes.sources._files import PositionalFile, as_library_error
+from asyncframes.sources._names import public_name
+from asyncframes.sources._reads import exactly
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FileObjectSource(StreamSource):
+    """A seekable binary file object.
+
+    Parameters
+    ----------
+    file
+        Read from its byte 0 on, in a thread, one read at a time. Its position
+        moves; nobody else may use it meanwhile.
+    close
+        Whether `aclose` closes it.
+
+    Raises
+    ------
+    TypeError
+        The object reads text.
+    ValueError
+        The object cannot seek.
+    """
+
+    def __init__(self, file: BinaryIO, *, close: bool = False) -> None:
+        if isinstance(file, io.TextIOBase):
+            raise TypeError("the file object reads text; open it in binary mode, 'rb'")
+        if not _can_seek(file):
+            raise ValueError(
+                "the file object cannot seek; read it and pass the bytes, or store it and pass the path"
+            )
+        name = getattr(file, "name", None)
+        self._name = public_name(name) if isinstance(name, str) else f"a {type(file).__name__} object"
+        self._file = PositionalFile(file)
+        self._close_file = close
+        self._size: int | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"FileObjectSource({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def size(self) -> int | None:
+        return self._size
+
+    async def open(self) -> None:
+        async with self._opening:
+            self._check_open()
+            if self._size is None:
+                self._size = await self._in_thread(self._file.size)
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        self._check_open()
+        data = await self._in_thread(self._file.read_at, start, stop)
+        return exactly(data, start, stop, name=self.name)
+
+    async def aclose(self) -> None:
+        async with self._opening:
+            if self._close_file and not self._closed:
+                await self._in_thread(self._file.close)
+            self._closed = True
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(call, *args, **kwargs)
+        except (OSError, ValueError) as exc:
+            raise as_library_error(exc, name=self.name) from exc
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return hasattr(file, "seek") if seekable is None else bool(seekable())

@@ -1,0 +1,247 @@
+"""Bytes behind an HTTP server, by range where it can and spooled where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import aiohttp
+import stamina
+
+from asyncframes._ranges import ContentRange, check_range
+from asyncframes.abc import StreamSource
+from asyncframes.errors import (
+    ClosedError,
+    RangeNotSupportedError,
+    SourceLimitError,
+)
+from asyncframes.sources._http_client import HttpClient
+from asyncframes.sources._http_reply import Version, changed, check_place, content_range, retry_wait
+from asyncframes.sources._reads import check_end, exactly
+from asyncframes.sources._spool import Spool
+
+T = TypeVar("T")
+
+_HEAD_BYTES = 64 * 1024
+
+
+class HttpSource(StreamSource):
+    """An address of an HTTP server.
+
+    Ranges are asked for with GET alone, so addresses signed for GET work.
+    The first reply pins the file: when another file lies there later, reads
+    raise `SourceChangedError` and never mix the two. A server that ignores
+    ranges is read forward once, into a temporary file.
+
+    Parameters
+    ----------
+    url
+        ``http`` or ``https``.
+    session
+        Used for every request and never closed; by default one is made on
+        opening and closed with the source.
+    headers, auth
+        Sent to the origin of `url` and, after a redirect, to no other.
+        `auth` is a login and a password, or `aiohttp.BasicAuth`.
+    read_timeout_seconds, connect_timeout_seconds
+        Longest wait for more bytes, and for a connection.
+    attempts
+        How often to try before an error of the network or the server counts.
+    max_spool_bytes
+        Longest file to take from a server without ranges.
+    spool_directory
+        Where its temporary file lies; ``None`` for the system's place.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: aiohttp.BasicAuth | tuple[str, str] | None = None,
+        read_timeout_seconds: float = 30.0,
+        connect_timeout_seconds: float = 10.0,
+        attempts: int = 4,
+        max_spool_bytes: int = 8 * 1024**3,
+        spool_directory: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._client = HttpClient(
+            url,
+            session=session,
+            headers=headers,
+            auth=auth,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                # Waiting for a free connection of a busy session counts here.
+                connect=connect_timeout_seconds + read_timeout_seconds,
+                sock_connect=connect_timeout_seconds,
+                sock_read=read_timeout_seconds,
+            ),
+        )
+        self._attempts = attempts
+        self._max_spool_bytes = max_spool_bytes
+        self._spool_directory = spool_directory
+        self._version: Version | None = None
+        self._size: int | None = None
+        self._head = b""
+        self._spool: Spool | None = None
+        self._spooling: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"HttpSource({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._client.name
+
+    @property
+    def size(self) -> int | None:
+        if self._size is None and self._spool is not None:
+            return self._spool.size
+        return self._size
+
+    @property
+    def validator(self) -> str | None:
+        return None if self._version is None else self._version.text
+
+    async def open(self) -> None:
+        async with self._opening:
+            self._check_open()
+            if self._version is not None:
+                return
+            try:
+                await self._retrying(self._probe)
+            except BaseException:
+                await self._client.close_session()
+                raise
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        await self.open()
+        check_end(start, stop, size=self.size, name=self.name)
+        if self._spool is not None:
+            return await self._read_spool(self._spool, start, stop)
+        if stop <= len(self._head):
+            return self._head[start:stop]
+        received = bytearray(self._head[start:])
+        while len(received) < stop - start:
+            if not await self._retrying(lambda: self._receive(received, start, stop)):
+                break
+        return bytes(received)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._spooling is not None:
+            self._spooling.cancel()
+            await asyncio.wait([self._spooling])
+        if self._spool is not None:
+            await self._spool.aclose()
+        self._head = b""
+        await self._client.aclose()
+
+    async def _retrying(self, exchange: Callable[[], Awaitable[T]]) -> T:
+        async for attempt in stamina.retry_context(
+            on=retry_wait, attempts=self._attempts, timeout=None, wait_initial=0.2, wait_jitter=0.5
+        ):
+            with attempt:
+                self._check_open()
+                return await exchange()
+        raise AssertionError("stamina ends with a result or an error")
+
+    async def _probe(self) -> None:
+        response = await self._client.get(_range_headers(0, _HEAD_BYTES))
+        version = Version.of(response.headers)
+        if response.status == 200:
+            await self._start_spool(response)
+        else:
+            async with response:
+                self._head = await self._first_bytes(response)
+        self._version = version
+
+    async def _first_bytes(self, response: aiohttp.ClientResponse) -> bytes:
+        content = content_range(response.headers, name=self.name)
+        received = bytearray()
+        if response.status == 416 and not content.size:
+            self._size = 0
+            return b""
+        stop = check_place(content, 0, _HEAD_BYTES, name=self.name)
+        await self._client.read_body(response, received, 0, stop)
+        self._size = content.size
+        return bytes(received)
+
+    async def _receive(self, received: bytearray, start: int, stop: int) -> bool:
+        """Ask for what `received` lacks and add it; whether the source goes on there."""
+        assert self._version is not None  # noqa: S101 - narrows for the type checker
+        position = start + len(received)
+        headers = _range_headers(position, stop) | self._version.conditions()
+        async with await self._client.get(headers) as response:
+            content = self._same_version(response, self._version)
+            if response.status == 416:
+                self._size = content.size
+                return False
+            place = check_place(content, position, stop, name=self.name)
+            await self._client.read_body(response, received, position, place)
+            self._size = content.size if self._size is None else self._size
+            return True
+
+    def _same_version(self, response: aiohttp.ClientResponse, version: Version) -> ContentRange:
+        if Version.of(response.headers).differs_from(version):
+            raise changed(self.name)
+        if response.status == 200:
+            raise RangeNotSupportedError(
+                "the server answered earlier ranges and now sends the whole file", source=self.name
+            )
+        content = content_range(response.headers, name=self.name)
+        if content.size is not None and self._size not in {None, content.size}:
+            raise changed(self.name)
+        if response.status == 416 and self._size is not None:
+            raise RangeNotSupportedError("the server refuses a range inside the file", source=self.name)
+        return content
+
+    async def _start_spool(self, response: aiohttp.ClientResponse) -> None:
+        spool = Spool(name=self.name, max_bytes=self._max_spool_bytes, directory=self._spool_directory)
+        try:
+            if (response.content_length or 0) > self._max_spool_bytes:
+                raise SourceLimitError(
+                    f"the server cannot send ranges, and its {response.content_length} bytes are more than "
+                    f"the {self._max_spool_bytes} that may be spooled to disk",
+                    source=self.name,
+                )
+            await spool.open()
+            self._check_open()
+        except BaseException:
+            response.close()
+            await spool.aclose()
+            raise
+        self._size = response.content_length
+        self._spool = spool
+        self._spooling = asyncio.create_task(self._fill(spool, response))
+        # A task that is cancelled before its first step runs no code of its own.
+        self._spooling.add_done_callback(lambda _: response.close())
+
+    async def _fill(self, spool: Spool, response: aiohttp.ClientResponse) -> None:
+        try:
+            with self._client.errors():
+                async for part in response.content.iter_any():
+                    await spool.append(part)
+        except Exception as exc:  # noqa: BLE001 - the readers raise it
+            spool.fail(exc)
+        else:
+            spool.finish()
+
+    async def _read_spool(self, spool: Spool, start: int, stop: int) -> bytes:
+        data = await spool.read(start, stop)
+        return data if self._size is None else exactly(data, start, stop, name=self.name)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
+
+
+def _range_headers(start: int, stop: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}

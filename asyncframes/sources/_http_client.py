@@ -1,0 +1,268 @@
+"""GET requests for one address: redirects, credentials, and errors by their names."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from asyncframes.errors import (
+    AsyncFramesError,
+    ClosedError,
+    RangeNotSupportedError,
+    ShortReadError,
+    SourceAccessError,
+    SourceError,
+    SourceNotFoundError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
+from asyncframes.sources._http_reply import status_error
+from asyncframes.sources._names import public_url
+from asyncframes.sources._reads import short_read
+
+_MAX_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_READ_BUFFER_BYTES = 256 * 1024
+_QUOTED_URL = re.compile(r"(?:[!#$&-;=?@A-Z\[\]_a-z~]|%[0-9A-Fa-f]{2})+")
+
+
+class HttpClient:
+    """Asks one address for bytes.
+
+    Parameters
+    ----------
+    url
+        ``http`` or ``https``; user info in it becomes the `Authorization` header.
+    session
+        The caller's, never closed here; ``None`` to make one on first use.
+    headers
+        The caller's, sent to the origin of `url` and nowhere else.
+    auth
+        Login and password, sent like `headers`.
+    timeout
+        Bounds of each wait.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: aiohttp.ClientSession | None,
+        headers: Mapping[str, str] | None,
+        auth: aiohttp.BasicAuth | tuple[str, str] | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> None:
+        parsed = parse_url(url)
+        self.name = public_url(url)
+        self._url = self._target = parsed.with_user(None)
+        self._credentials = _credentials(parsed, headers, auth)
+        self._given_session = session
+        self._own_session: aiohttp.ClientSession | None = None
+        self._timeout = timeout
+        self._closed = False
+
+    async def get(self, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Send a GET and follow its redirects.
+
+        Returns
+        -------
+        aiohttp.ClientResponse
+            Its status is 200, 206 or 416 and its body is not encoded; the
+            caller releases it.
+
+        Raises
+        ------
+        SourceError
+            Any other outcome.
+        """
+        target = self._target
+        try:
+            return await self._follow(target, headers)
+        except (SourceAccessError, SourceNotFoundError):
+            if target == self._url:
+                raise
+            # Redirects often lead to signed addresses, and those expire.
+            self._target = self._url
+            return await self._follow(self._url, headers)
+
+    async def read_body(
+        self, response: aiohttp.ClientResponse, received: bytearray, start: int, stop: int
+    ) -> None:
+        """Add the bytes ``start <= i < stop`` to `received`; what came stays there on failure.
+
+        Raises
+        ------
+        ShortReadError
+            The body ends early.
+        SourceError
+            The connection failed.
+        """
+        missing = stop - start
+        with self.errors(), suppress(aiohttp.ClientPayloadError):
+            while missing and (part := await response.content.readany()):
+                received += part[:missing]
+                missing -= min(missing, len(part))
+        if missing:
+            raise short_read(start, stop, received=stop - start - missing, name=self.name)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Translate what aiohttp raises inside the block."""
+        try:
+            yield
+        except AsyncFramesError:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            error = self._closed_error() if self._closed else as_source_error(exc, name=self.name)
+            # Some of aiohttp's texts hold the whole URL, and its query may be a signature.
+            error.__cause__ = None if "://" in str(exc) else exc
+        else:
+            return
+        raise error
+
+    async def aclose(self) -> None:
+        """Close for good; the caller's session stays open."""
+        self._closed = True
+        await self.close_session()
+
+    async def close_session(self) -> None:
+        """Close the session made here; the next request makes another."""
+        session, self._own_session = self._own_session, None
+        if session is not None:
+            await session.close()
+
+    async def _follow(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = await self._send(url, headers)
+            if response.status in _REDIRECTS and "Location" in response.headers:
+                response.release()
+                url = self._redirected(url, response.headers["Location"])
+                continue
+            self._check_reply(response)
+            self._target = url
+            return response
+        raise SourceAccessError(f"more than {_MAX_REDIRECTS} redirects", source=self.name)
+
+    async def _send(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        at_home = _origin(url) == _origin(self._url)
+        sent = CIMultiDict(self._credentials if at_home else {})
+        sent.update(headers)
+        session = self._session(at_home=at_home)
+        with self.errors():
+            return await session.get(
+                url,
+                headers=sent,
+                allow_redirects=False,
+                auto_decompress=False,
+                raise_for_status=False,
+                read_bufsize=_READ_BUFFER_BYTES,
+                timeout=self._timeout,
+            )
+
+    def _session(self, *, at_home: bool) -> aiohttp.ClientSession:
+        if self._closed:
+            raise self._closed_error()
+        given = self._given_session
+        if given is not None and given.closed:
+            raise ClosedError(f"the session given for {self.name} is closed")
+        if given is not None and at_home:
+            return given
+        if self._own_session is None:
+            # The caller's session may carry credentials of its own; another origin gets a bare
+            # one on the same connections.
+            self._own_session = (
+                aiohttp.ClientSession()
+                if given is None
+                else aiohttp.ClientSession(
+                    connector=given.connector, connector_owner=False, trust_env=given.trust_env
+                )
+            )
+        return self._own_session
+
+    def _redirected(self, url: URL, location: str) -> URL:
+        try:
+            target = url.join(parse_url(location, relative=True)).with_fragment(None)
+        except ValueError:
+            raise SourceAccessError(
+                "the server redirects to an unreadable address", source=self.name
+            ) from None
+        if target.scheme not in {"http", "https"} or not target.host:
+            raise SourceAccessError("the server redirects to something other than HTTP", source=self.name)
+        return target.with_user(None) if target.user else target
+
+    def _check_reply(self, response: aiohttp.ClientResponse) -> None:
+        error: SourceError | None = None
+        encoding = response.headers.get("Content-Encoding") or "identity"
+        if response.status not in {200, 206, 416}:
+            error = status_error(response.status, response.headers, name=self.name)
+        elif response.status != 416 and encoding.lower() != "identity":
+            error = RangeNotSupportedError(
+                f"the server encodes the bytes ({encoding[:40]}) though identity was asked for",
+                source=self.name,
+            )
+        if error is not None:
+            response.release()
+            raise error
+
+    def _closed_error(self) -> ClosedError:
+        return ClosedError(f"the source is closed [{self.name}]")
+
+
+def parse_url(text: str, *, relative: bool = False) -> URL:
+    """Read a URL, keeping the quoting it has.
+
+    A signature may cover the query as it was written, and yarl's own quoting
+    would rewrite ``%2F`` there.
+    """
+    url = URL(text, encoded=_QUOTED_URL.fullmatch(text) is not None)
+    if not relative:
+        _check_http(url)
+    return url
+
+
+def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
+    """Translate an exception of aiohttp."""
+    match exc:
+        case TimeoutError():
+            return SourceTimeoutError("no bytes came within the time allowed", source=name)
+        case aiohttp.ClientPayloadError():
+            return ShortReadError("the connection ended before the body was complete", source=name)
+        case aiohttp.ClientSSLError():
+            return SourceAccessError("no trusted TLS connection to the server", source=name)
+        case aiohttp.ClientConnectorDNSError():
+            return SourceUnavailableError("the host name was not found", source=name)
+        case OSError():
+            reason = exc.strerror or type(exc).__name__
+            return SourceUnavailableError(f"no connection to the server: {reason}", source=name)
+        case _:
+            return SourceUnavailableError(f"the exchange failed: {type(exc).__name__}", source=name)
+
+
+def _credentials(
+    url: URL, headers: Mapping[str, str] | None, auth: aiohttp.BasicAuth | tuple[str, str] | None
+) -> CIMultiDict[str]:
+    credentials = CIMultiDict(headers or {})
+    if auth is None and url.user is not None:
+        auth = url.user, url.password or ""
+    if auth is not None and "Authorization" in credentials:
+        raise ValueError("both an Authorization header and auth (or user info in the URL) are given")
+    if auth is not None:
+        text = f"{auth[0]}:{auth[1]}".encode(getattr(auth, "encoding", "utf-8"))
+        token = base64.b64encode(text).decode()
+        credentials["Authorization"] = f"Basic {token}"
+    return credentials
+
+
+def _check_http(url: URL) -> None:
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError(f"not an http or https URL: {public_url(str(url))}")
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.host, url.port

@@ -1,0 +1,228 @@
+"""Requests for blocks, shared by everyone who wants one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError, SourceLimitError
+from asyncframes.sources._blocks import BlockCache
+from asyncframes.sources._reads import exactly
+
+Blocks: TypeAlias = dict[int, bytes]
+
+
+class Owner(Protocol):
+    """Who keeps a load alive and is told when it is done."""
+
+    def forget(self, load: Load, /) -> None: ...
+
+
+class Load:
+    """One request for adjacent blocks.
+
+    It lives as long as somebody owns it or waits for it.
+    """
+
+    __slots__ = ("blocks", "owners", "task", "waiters")
+
+    def __init__(self, block: int) -> None:
+        self.blocks = range(block, block + 1)
+        self.owners: set[Owner] = set()
+        self.waiters: set[asyncio.Future[Blocks]] = set()
+        self.task: asyncio.Task[Blocks] | None = None
+
+
+class BlockLoader:
+    """Reads missing blocks of a source into a cache, several requests at a time.
+
+    What a reader waits for goes before what is read ahead, and one request is
+    always left to it.
+    """
+
+    def __init__(
+        self,
+        source: StreamSource,
+        cache: BlockCache,
+        *,
+        max_in_flight: int,
+        max_request_blocks: int,
+        max_read_bytes: int,
+    ) -> None:
+        self.source = source
+        self.cache = cache
+        self.bytes_read = 0
+        self.requests = 0
+        self.closed = False
+        self.cursors = 0
+        self._max_in_flight = max_in_flight
+        self._max_request_blocks = max_request_blocks
+        self._max_read_bytes = max_read_bytes
+        self._asked = 0
+        self._end: int | None = None
+        self._furthest = 0
+        self._in_flight: dict[int, Load] = {}
+        self._urgent: deque[Load] = deque()
+        self._ahead: deque[Load] = deque()
+        self._tasks: set[asyncio.Task[Blocks]] = set()
+
+    @property
+    def size(self) -> int | None:
+        """Length of the source, as it says or as reads have shown."""
+        if self.source.size is None and self._end == self._furthest:
+            return self._end
+        return self.source.size
+
+    @property
+    def end(self) -> int | None:
+        """A byte that certainly lies past the end; ``None`` while none is known."""
+        return self._end if self.source.size is None else self.source.size
+
+    def clip(self, stop: int) -> int:
+        """Cut a range's stop where the source surely has ended."""
+        return stop if self.end is None else min(stop, self.end)
+
+    def request(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
+        """Have missing blocks loaded.
+
+        Returns
+        -------
+        list of Load
+            In the order of `blocks`; those that nobody joins before the loop
+            runs on are loaded all the same.
+        """
+        loads: list[Load] = []
+        fresh: Load | None = None
+        for block in blocks:
+            load = self._in_flight.get(block)
+            if load is None:
+                if block in self.cache:
+                    continue
+                load = fresh = self._enqueue(block, fresh, urgent=urgent)
+            elif urgent:
+                self._promote(load)
+            if load not in loads:
+                loads.append(load)
+        if loads:
+            asyncio.get_running_loop().call_soon(self._start_more)
+        return loads
+
+    def abandon(self, load: Load) -> None:
+        """Cancel a load that nobody owns or waits for any more."""
+        if load.owners or load.waiters or self._in_flight.get(load.blocks.start) is not load:
+            return
+        self._forget(load)
+        if load.task is not None:
+            load.task.cancel()
+        else:
+            queue = self._urgent if load in self._urgent else self._ahead
+            queue.remove(load)
+
+    async def aclose(self) -> None:
+        """Cancel every load; who waits for one gets `ClosedError`."""
+        self.closed = True
+        for load in set(self._in_flight.values()):
+            _settle(load, closed_error(self.source))
+        self._urgent.clear()
+        self._ahead.clear()
+        self._in_flight.clear()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self.cache.clear()
+
+    def _enqueue(self, block: int, fresh: Load | None, *, urgent: bool) -> Load:
+        if fresh and fresh.blocks.stop == block and len(fresh.blocks) < self._max_request_blocks:
+            fresh.blocks = range(fresh.blocks.start, block + 1)
+            load = fresh
+        else:
+            load = Load(block)
+            (self._urgent if urgent else self._ahead).append(load)
+        self._in_flight[block] = load
+        return load
+
+    def _promote(self, load: Load) -> None:
+        if load in self._ahead:
+            self._ahead.remove(load)
+            self._urgent.append(load)
+
+    def _start_more(self) -> None:
+        while (load := self._next()) is not None:
+            task = load.task = asyncio.create_task(self._read(load.blocks))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._finish, load))
+
+    def _next(self) -> Load | None:
+        if self._urgent and len(self._tasks) < self._max_in_flight:
+            return self._urgent.popleft()
+        if self._ahead and len(self._tasks) < max(1, self._max_in_flight - 1):
+            return self._ahead.popleft()
+        return None
+
+    async def _read(self, blocks: range) -> Blocks:
+        size = self.cache.block_size
+        start, stop = blocks.start * size, self.clip(blocks.stop * size)
+        if start >= stop:
+            return dict.fromkeys(blocks, b"")
+        self._asked += stop - start
+        if self._asked > self._max_read_bytes:
+            raise SourceLimitError(
+                f"more than the {self._max_read_bytes} bytes that may be read", source=self.source.name
+            )
+        self.requests += 1
+        endless = self.source.size is None
+        data = await self.source.read_range(start, stop)
+        self.bytes_read += len(data)
+        if endless:
+            self._learn_end(start, stop, start + len(data))
+        else:
+            exactly(data, start, stop, name=self.source.name)
+        return {block: bytes(data[block * size - start : (block + 1) * size - start]) for block in blocks}
+
+    def _learn_end(self, start: int, stop: int, reached: int) -> None:
+        self._furthest = max(self._furthest, reached if reached > start else 0)
+        if reached < stop:
+            self._end = reached if self._end is None else min(self._end, reached)
+
+    def _finish(self, load: Load, task: asyncio.Task[Blocks]) -> None:
+        self._tasks.discard(task)
+        self._forget(load)
+        if task.cancelled():
+            _settle(load, closed_error(self.source))
+        elif (error := task.exception()) is not None:
+            _settle(load, error)
+        else:
+            for block, data in task.result().items():
+                if data and not self.closed:
+                    self.cache.put(block, data)
+            _settle(load, task.result())
+        self._start_more()
+
+    def _forget(self, load: Load) -> None:
+        for block in load.blocks:
+            if self._in_flight.get(block) is load:
+                del self._in_flight[block]
+
+
+def closed_error(source: StreamSource) -> ClosedError:
+    """Say that nobody may read any more."""
+    return ClosedError(f"the reader was closed [{source.name}]")
+
+
+def _settle(load: Load, outcome: Blocks | BaseException) -> None:
+    waiters, load.waiters = load.waiters, set()
+    owners, load.owners = load.owners, set()
+    for owner in owners:
+        owner.forget(load)
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if isinstance(outcome, BaseException):
+            waiter.set_exception(outcome)
+        else:
+            waiter.set_result(outcome)

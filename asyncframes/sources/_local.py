@@ -1,0 +1,131 @@
+"""Bytes in a file of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from io import FileIO
+from typing import BinaryIO, cast
+
+from asyncframes._ranges import check_range
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError, SourceChangedError
+from asyncframes.sources._files import PositionalFile, UnnamedFile, as_library_error, open_in_thread
+from asyncframes.sources._reads import exactly
+
+
+@dataclass(frozen=True, slots=True)
+class _Handle:
+    raw: FileIO
+    file: PositionalFile
+    size: int
+    validator: str
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class LocalSource(StreamSource):
+    """A regular file.
+
+    Parameters
+    ----------
+    path
+        Where it is. It is opened once: renaming or deleting it afterwards does
+        no harm; when something writes into it, the next read raises
+        `SourceChangedError`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._handle: _Handle | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"LocalSource({self._path!r})"
+
+    @property
+    def name(self) -> str:
+        return self._path
+
+    @property
+    def size(self) -> int | None:
+        return None if self._handle is None else self._handle.size
+
+    @property
+    def validator(self) -> str | None:
+        return None if self._handle is None else self._handle.validator
+
+    async def open(self) -> None:
+        async with self._opening:
+            if self._closed:
+                raise ClosedError(f"{self!r} is closed")
+            if self._handle is None:
+                self._handle = await open_in_thread(self._open_file)
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        await self.open()
+        assert self._handle is not None  # noqa: S101 - narrows for the type checker
+        return await asyncio.to_thread(self._read, self._handle, start, stop)
+
+    def local_file(self) -> BinaryIO | None:
+        """Open the file once more, unnamed and unbuffered; touches the disk.
+
+        Raises
+        ------
+        SourceChangedError
+            Another file lies at the path now, or this one was written to.
+        """
+        handle = self._open_file()
+        if self._handle is not None and handle.validator != self._handle.validator:
+            handle.close()
+            raise self._changed()
+        return cast("BinaryIO", UnnamedFile(handle.raw))
+
+    async def aclose(self) -> None:
+        async with self._opening:
+            self._closed = True
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                await asyncio.to_thread(handle.close)
+
+    def _open_file(self) -> _Handle:
+        try:
+            raw = _open_regular(self._path)
+            facts = os.fstat(raw.fileno())
+        except OSError as exc:
+            raise as_library_error(exc, name=self.name) from exc
+        return _Handle(raw, PositionalFile(raw), facts.st_size, _validator(facts))
+
+    def _read(self, handle: _Handle, start: int, stop: int) -> bytes:
+        try:
+            data = handle.file.read_at(start, stop)
+            validator = _validator(os.fstat(handle.raw.fileno()))
+        except (OSError, ValueError) as exc:
+            raise as_library_error(exc, name=self.name) from exc
+        exactly(data, start, stop, name=self.name)
+        if validator != handle.validator:
+            raise self._changed()
+        return data
+
+    def _changed(self) -> SourceChangedError:
+        return SourceChangedError("the file was written to or replaced since it was opened", source=self.name)
+
+
+def _open_regular(path: str) -> FileIO:
+    mode = os.stat(path).st_mode  # noqa: PTH116 - a stat, not a path to compute with
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        # Opening a pipe would block until somebody writes to it.
+        raise PermissionError(errno.EPERM, "not a regular file")
+    return FileIO(path)
+
+
+def _validator(facts: os.stat_result) -> str:
+    return f"{facts.st_mtime_ns:x}-{facts.st_size:x}"

@@ -1,0 +1,102 @@
+"""From what a user names to the source it means."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterable, Callable
+from importlib.metadata import entry_points
+from typing import BinaryIO, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from asyncframes.abc import StreamSource
+from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._http import HttpSource
+from asyncframes.sources._local import LocalSource
+from asyncframes.sources._memory import MemorySource
+
+SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | StreamSource
+"""Everything that `resolve_source` takes."""
+
+SourceFactory: TypeAlias = Callable[[str], StreamSource]
+"""Makes a source of a whole URL; does no I/O."""
+
+_ENTRY_POINTS = "asyncframes.sources"
+# Two letters at least: "C:" begins a path. "://" is asked for since a file may be called "a:b.mp4".
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
+
+
+def resolve_source(source: SourceLike) -> StreamSource:
+    """Make a source of whatever names one; a source is passed through.
+
+    Parameters
+    ----------
+    source
+        A URL, a path, bytes, a seekable binary file object or a `StreamSource`.
+
+    Raises
+    ------
+    TypeError
+        It is none of these.
+    ValueError
+        No source is known for the scheme of the URL.
+    """
+    match source:
+        case StreamSource():
+            return source
+        case bytes() | bytearray() | memoryview():
+            return MemorySource(source)
+        case str():
+            return _from_text(source)
+        case os.PathLike():
+            return LocalSource(source)
+        case AsyncIterable():
+            raise TypeError(
+                "an async iterable of bytes cannot be read by range yet; collect it and pass the bytes"
+            )
+        case _ if hasattr(source, "read"):
+            return FileObjectSource(source)
+    raise TypeError(f"a {type(source).__name__} is not a URL, path, bytes, file object or StreamSource")
+
+
+def register_scheme(scheme: str, factory: SourceFactory) -> None:
+    """Have URLs of a scheme opened by a factory, from now on and before any other.
+
+    Packages can do the same with an entry point in the group
+    ``asyncframes.sources``, named as the scheme; it is loaded on first use.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
+        raise ValueError(f"not a URL scheme: {scheme!r}")
+    _factories[scheme.lower()] = factory
+
+
+def _from_text(text: str) -> StreamSource:
+    match = _URL.match(text)
+    if match is None:
+        return LocalSource(text)
+    return _factory((match[1] or match[2]).lower())(text)
+
+
+def _factory(scheme: str) -> SourceFactory:
+    if scheme not in _factories:
+        offered = entry_points(group=_ENTRY_POINTS)
+        if scheme not in offered.names:
+            known = ", ".join(sorted({*_factories, *offered.names}))
+            raise ValueError(f"no source is known for {scheme}:// (known: {known})")
+        _factories[scheme] = offered[scheme].load()
+    return _factories[scheme]
+
+
+def _from_file_url(url: str) -> StreamSource:
+    parts = urlsplit(url)
+    if parts.netloc not in {"", "localhost"}:
+        raise ValueError("a file: URL that names another host cannot be opened")
+    return LocalSource(url2pathname(parts.path))
+
+
+_factories: dict[str, SourceFactory] = {
+    "file": _from_file_url,
+    "http": HttpSource,
+    "https": HttpSource,
+}

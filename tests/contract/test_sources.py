@@ -1,0 +1,111 @@
+"""Every source keeps the contract, and so does a cache over it."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+
+from asyncframes.abc import StreamSource
+from asyncframes.sources import CachedSource, FileObjectSource, HttpSource, LocalSource, MemorySource
+from asyncframes.testing import FaultySource, SourceContract
+from tests._servers import Reply, RunningServer
+
+pytestmark = pytest.mark.anyio
+
+
+class TestMemory(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        yield MemorySource(data)
+
+
+class TestLocal(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield LocalSource(file.name)
+
+
+class TestFileObject(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with io.BytesIO(data) as file:
+            yield FileObjectSource(file)
+
+
+class TestFaulty(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        yield FaultySource(MemorySource(data))
+
+
+class TestHttp(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = ("hush", "mystery", "signature")
+    reply: ClassVar[Reply] = Reply()
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/clip.mp4", data, default=self.reply)
+            url = server.url("/clip.mp4?signature=hush", host="user:mystery@127.0.0.1")
+            yield HttpSource(url)
+
+
+class TestHttpOfUnknownSize(TestHttp):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/live.mp4", data, hides_size=True)
+            yield HttpSource(server.url("/live.mp4?signature=hush"))
+
+
+class TestHttpWithoutRanges(TestHttp):
+    reply: ClassVar[Reply] = Reply(ignore_range=True)
+
+
+class TestHttpWithoutLength(TestHttp):
+    reply: ClassVar[Reply] = Reply(ignore_range=True, chunked=True)
+
+
+class Cached(SourceContract):
+    """Puts a small cache over the source of the class it is mixed into."""
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        async with super().serving(data) as source:  # type: ignore[safe-super]  # the class mixed with has one
+            yield CachedSource(source, cache_bytes=40_000, block_size=5_000)
+
+
+class TestCachedMemory(Cached, TestMemory):
+    pass
+
+
+class TestCachedLocal(Cached, TestLocal):
+    pass
+
+
+class TestCachedFileObject(Cached, TestFileObject):
+    pass
+
+
+class TestCachedHttp(Cached, TestHttp):
+    pass
+
+
+class TestCachedHttpOfUnknownSize(Cached, TestHttpOfUnknownSize):
+    pass
+
+
+class TestCachedHttpWithoutRanges(Cached, TestHttpWithoutRanges):
+    pass
+
+
+class TestCachedHttpWithoutLength(Cached, TestHttpWithoutLength):
+    pass
