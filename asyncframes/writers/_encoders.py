@@ -1,0 +1,81 @@
+"""Which encoder serves an extension, and which options it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import TypeAlias
+
+import numpy as np
+
+from asyncframes._types import Image
+from asyncframes.writers._jpeg import encode_jpeg
+from asyncframes.writers._png import encode_png
+
+__all__ = ["Encoder", "encode_npy", "encoder_for"]
+
+Encoder: TypeAlias = Callable[[Image], bytes]
+"""Makes a whole file of an image; thread-safe."""
+
+JPEG_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+QUALITY_EXTENSIONS = JPEG_EXTENSIONS | {".webp", ".avif"}
+
+
+def encoder_for(ext: str, *, quality: int | None = None, compression_level: int | None = None) -> Encoder:
+    """Choose the encoder for a file extension.
+
+    Parameters
+    ----------
+    ext
+        With or without its dot, in any case: ``"png"``, ``".JPG"``, ``"webp"``,
+        ``"npy"``, or any other still-image format that imageio writes.
+    quality
+        For jpeg (1 to 100, default 95), webp and avif (0 to 100, Pillow's default).
+    compression_level
+        For png (0 to 9, default 1).
+
+    Returns
+    -------
+    Encoder
+        Makes the bytes of a whole file; thread-safe.
+
+    Raises
+    ------
+    ValueError
+        An extension that nothing here writes, or an option that its format
+        does not have or whose value is outside its range.
+    """
+    extension = "." + ext.removeprefix(".").lower()
+    if compression_level is not None and extension != ".png":
+        raise ValueError(f"{extension} takes no compression_level: only .png does")
+    if quality is not None and extension not in QUALITY_EXTENSIONS:
+        raise ValueError(f"{extension} takes no quality: only .jpg, .webp and .avif do")
+    encoder = _choose(extension, quality, compression_level)
+    # An option out of range or a codec that this Pillow lacks shows here, not after the first frame.
+    encoder(np.zeros((16, 16, 3), np.uint8))
+    return encoder
+
+
+def encode_npy(image: Image) -> bytes:
+    """Encode an image in NumPy's own format, as `numpy.save` does."""
+    file = BytesIO()
+    np.lib.format.write_array(file, image, allow_pickle=False)
+    return file.getvalue()
+
+
+def _choose(extension: str, quality: int | None, compression_level: int | None) -> Encoder:
+    if extension == ".png":
+        return (
+            encode_png
+            if compression_level is None
+            else partial(encode_png, compression_level=compression_level)
+        )
+    if extension in JPEG_EXTENSIONS:
+        return encode_jpeg if quality is None else partial(encode_jpeg, quality=quality)
+    if extension == ".npy":
+        return encode_npy
+    # imageio and Pillow take 0.2 s to import, which png and jpeg need not pay.
+    from asyncframes.writers._imageio import encode_with_imageio
+
+    return partial(encode_with_imageio, extension=extension, quality=quality)

@@ -1,0 +1,83 @@
+"""Ways to put an image into a frame's temporary file."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from concurrent.futures import Executor
+from pathlib import Path
+
+import aiofiles
+
+from asyncframes._threads import in_thread, settled
+from asyncframes._types import Image, ImageWriter
+from asyncframes.writers._encoders import Encoder
+from asyncframes.writers._files import FrameFile
+
+__all__ = ["fill_by_callback", "fill_by_encoder"]
+
+
+async def fill_by_encoder(
+    file: FrameFile, image: Image, *, encoder: Encoder, executor: Executor | None
+) -> bool:
+    """Encode in a thread, write with aiofiles.
+
+    Returns
+    -------
+    bool
+        ``False`` if the frame's own file is there to stay, and nothing was encoded.
+    """
+    data = await in_thread(executor, _encode, file, image, encoder)
+    if data is None:
+        return False
+    await settled(asyncio.ensure_future(_save(file.temporary, data, executor)))
+    return True
+
+
+async def fill_by_callback(
+    file: FrameFile, image: Image, *, image_writer: ImageWriter, executor: Executor | None
+) -> bool:
+    """Let the user's function write: coroutine functions on the loop, others in a thread.
+
+    Returns
+    -------
+    bool
+        ``False`` if the frame's own file is there to stay, and the function was not called.
+    """
+    if await in_thread(executor, file.is_kept):
+        return False
+    try:
+        await _call(image_writer, str(file.temporary), image, executor)
+    except Exception as exc:
+        # Its text may hold an address with credentials, so only the type is told; the cause is chained.
+        raise file.write_error(f"image_writer raised {type(exc).__name__}") from exc
+    if not await in_thread(executor, file.temporary.is_file):
+        raise file.write_error("image_writer left no file at the path it was given")
+    return True
+
+
+def _encode(file: FrameFile, image: Image, encoder: Encoder) -> bytes | None:
+    if file.is_kept():
+        return None
+    try:
+        return encoder(image)
+    except Exception as exc:
+        raise file.write_error(str(exc) or type(exc).__name__) from exc
+
+
+async def _save(path: Path, data: bytes, executor: Executor | None) -> None:
+    file = await aiofiles.open(path, "xb", executor=executor)
+    try:
+        await file.write(data)
+    finally:
+        await file.close()  # `async with` would close in the event loop's own executor
+
+
+async def _call(image_writer: ImageWriter, path: str, image: Image, executor: Executor | None) -> None:
+    if inspect.iscoroutinefunction(image_writer):
+        await image_writer(path, image)
+        return
+    # A plain callable may still hand out an awaitable: a lambda, an object with an async __call__.
+    outcome = await settled(in_thread(executor, image_writer, path, image))
+    if inspect.isawaitable(outcome):
+        await outcome

@@ -1,0 +1,81 @@
+"""File names from a template, checked before the first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Formatter
+
+from asyncframes._types import Frame
+
+__all__ = ["NameTemplate"]
+
+FIELDS = frozenset({"index", "ext", "pts", "seconds"})
+TRIAL_INDICES = (0, 1, 9, 10, 999_999, 1_000_000, 1_000_001)
+
+
+@dataclass(frozen=True, slots=True)
+class NameTemplate:
+    """A `str.format` template that gives each frame a name of its own.
+
+    Attributes
+    ----------
+    template
+        Fields: ``index`` (needed), ``ext``, ``pts`` (ticks), ``seconds``.
+    ext
+        Without its dot.
+    """
+
+    template: str
+    ext: str
+
+    def __post_init__(self) -> None:
+        try:
+            fields = self._fields()
+            names = {self._format(index, pts=0, seconds=0.0) for index in TRIAL_INDICES}
+        except (KeyError, IndexError, ValueError, AttributeError) as exc:
+            raise ValueError(f"template {self.template!r} does not format: {exc}") from exc
+        if "index" not in fields or len(names) < len(TRIAL_INDICES):
+            raise ValueError(f"template {self.template!r} does not give each index its own name")
+        for name in names:
+            if name in {".", ".."} or set(name) & set("/\\\0"):
+                raise ValueError(f"template {self.template!r} leaves the directory: it gives {name!r}")
+
+    @property
+    def needs_pts(self) -> bool:
+        """Whether the name depends on more than the index."""
+        return bool(self._fields() & {"pts", "seconds"})
+
+    def name(self, index: int) -> str:
+        """Name the file of a frame of which only the index is known.
+
+        Raises
+        ------
+        ValueError
+            The template asks for pts or seconds.
+        """
+        if self.needs_pts:
+            raise ValueError(f"template {self.template!r} needs more than the frame's index")
+        return self._format(index, pts=None, seconds=None)
+
+    def name_of(self, frame: Frame) -> str:
+        """Name the file of a frame.
+
+        Raises
+        ------
+        ValueError
+            The template asks for pts or seconds and the frame has none.
+        """
+        if frame.pts is None and self.needs_pts:
+            raise ValueError(f"template {self.template!r} needs pts, and the frame has none")
+        return self._format(frame.index, pts=frame.pts, seconds=frame.pts_seconds)
+
+    def _fields(self) -> set[str]:
+        fields = {field for _, field, _, _ in Formatter().parse(self.template) if field is not None}
+        if unknown := fields - FIELDS:
+            raise ValueError(
+                f"unknown {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(sorted(FIELDS))}"
+            )
+        return fields
+
+    def _format(self, index: int, *, pts: int | None, seconds: float | None) -> str:
+        return self.template.format(index=index, ext=self.ext, pts=pts, seconds=seconds)

@@ -1,0 +1,113 @@
+"""Lossless PNG at the speed of its deflate: one fixed row filter, compressed strip by strip."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from asyncframes._types import Image
+
+try:
+    from isal import isal_zlib as fast_zlib
+except ImportError:
+    import zlib as fast_zlib  # type: ignore[no-redef]  # no wheel for this platform: the same API, slower
+
+__all__ = ["encode_png"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+COLOR_TYPES = {1: 0, 3: 2, 4: 6}
+UP_FILTER = 2
+STRIP_BYTES = 1 << 18
+
+
+class Deflater(Protocol):
+    """What `zlib` and `isal_zlib` both make."""
+
+    def compress(self, data: memoryview, /) -> bytes:
+        """Take more data in; give out what is ready."""
+
+    def flush(self) -> bytes:
+        """Give out the rest."""
+
+
+def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
+    """Encode an image as PNG, lossless.
+
+    Thread-safe; the GIL is released while filtering and deflating. Beside the
+    compressed bytes it needs about 0.3 MB, whatever the size of the image.
+
+    Parameters
+    ----------
+    image
+        ``uint8``; ``(height, width)`` gray, ``(height, width, 3)`` RGB or
+        ``(height, width, 4)`` RGBA. Need not be contiguous.
+    compression_level
+        0 to 9, as for zlib. 0 stores; 1 uses ISA-L where the platform has it,
+        several times faster than zlib at about its level 2; 2 to 9 are zlib's
+        own, each slower and smaller.
+
+    Returns
+    -------
+    bytes
+        A whole PNG file.
+
+    Raises
+    ------
+    TypeError
+        The image is not ``uint8``.
+    ValueError
+        A shape that PNG cannot hold, or a level outside 0 to 9.
+    """
+    height, width, channels = _dimensions(image)
+    deflater = _deflater(compression_level)
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[channels], 0, 0, 0)
+    parts = [SIGNATURE, *_chunk(b"IHDR", header)]
+    for strip in _filtered_strips(image, row_bytes=width * channels):
+        parts += _data_chunk(deflater.compress(strip))
+    parts += _data_chunk(deflater.flush())
+    parts += _chunk(b"IEND", b"")
+    return b"".join(parts)
+
+
+def _dimensions(image: Image) -> tuple[int, int, int]:
+    if image.dtype != np.uint8:
+        raise TypeError(f"PNG needs uint8, got {image.dtype}")
+    shape = image.shape if image.ndim == 3 else (*image.shape, 1)
+    if len(shape) != 3 or shape[2] not in COLOR_TYPES or not image.size:
+        raise ValueError(f"PNG needs (height, width) or (height, width, 3 or 4), got {image.shape}")
+    return shape
+
+
+def _deflater(level: int) -> Deflater:
+    if not 0 <= level <= 9:
+        raise ValueError(f"compression_level is 0 to 9, got {level}")
+    # ISA-L's own levels 0 to 3 differ by a few per cent; its level 1 is the useful one.
+    return fast_zlib.compressobj(1) if level == 1 else zlib.compressobj(level)
+
+
+def _filtered_strips(image: Image, *, row_bytes: int) -> Iterator[memoryview]:
+    """Each row less the row above, its filter's number in front; one buffer serves all strips."""
+    rows = min(len(image), max(1, STRIP_BYTES // row_bytes))
+    buffer = np.empty((rows, 1 + row_bytes), np.uint8)
+    buffer[:, 0] = UP_FILTER
+    above = np.zeros(row_bytes, np.uint8)
+    for start in range(0, len(image), rows):
+        strip = image[start : start + rows].reshape(-1, row_bytes)
+        filtered = buffer[: len(strip)]
+        np.subtract(strip[0], above, out=filtered[0, 1:])
+        np.subtract(strip[1:], strip[:-1], out=filtered[1:, 1:])
+        above = strip[-1]
+        yield filtered.data
+
+
+def _data_chunk(data: bytes) -> tuple[bytes, ...]:
+    return _chunk(b"IDAT", data) if data else ()
+
+
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
+    checksum = fast_zlib.crc32(data, fast_zlib.crc32(kind))
+    return struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)
