@@ -1,0 +1,219 @@
+"""Which packet becomes which frame: the frame table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._ranges import ByteRange, merge_ranges
+
+Int64Array = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+NO_TIMESTAMP = np.iinfo(np.int64).min
+"""Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
+
+# Packets of other streams that lie between two of this one are read along up to here: a request costs more.
+_GAP_WORTH_READING = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packets:
+    """The packets of one stream in decode order, without their bytes.
+
+    Attributes
+    ----------
+    pts, dts
+        Ticks of the stream's time base, `NO_TIMESTAMP` where missing.
+    position, size
+        Byte range in the source; position -1 where unknown.
+    duration
+        Ticks, 0 where unknown.
+    is_keyframe, is_discard
+        The demuxer's flags.
+    """
+
+    pts: Int64Array
+    dts: Int64Array
+    position: Int64Array
+    size: Int64Array
+    duration: Int64Array
+    is_keyframe: BoolArray
+    is_discard: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def find(self, *, position: int, size: int, dts: int) -> int | None:
+        """Return the number of the one packet that looks like this, or ``None``."""
+        matches = self.size == size
+        if position >= 0:
+            matches &= self.position == position
+        numbers = np.flatnonzero(matches)
+        if len(numbers) > 1:
+            numbers = numbers[self.dts[numbers] == dts]
+        return int(numbers[0]) if len(numbers) == 1 else None
+
+
+@dataclass(slots=True, eq=False)
+class FrameTable:
+    """One row per frame, in presentation order.
+
+    Row i is frame i: the i-th frame that a sequential decode puts out.
+
+    Attributes
+    ----------
+    packets
+        The packets in decode order.
+    time_base
+        Seconds per tick.
+    packet_of
+        Number of the packet that each frame comes from.
+    settled
+        Whether the rows were observed by decoding the whole stream; otherwise
+        they follow from the packets' timestamps.
+    unsafe
+        Numbers of packets that are flagged as keyframes and proved not to be.
+    """
+
+    packets: Packets
+    time_base: Fraction
+    packet_of: Int64Array
+    settled: bool = False
+    average_rate: Fraction | None = None
+    unsafe: set[int] = field(default_factory=set)
+    _row_of: Int64Array = field(init=False, repr=False)
+    _rank: Int64Array = field(init=False, repr=False)
+    _starts: Int64Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.packets)
+        self._row_of = np.full(count, -1, np.int64)
+        self._row_of[self.packet_of] = np.arange(len(self.packet_of))
+        self._rank = self._presentation_ranks()
+        self._starts = np.flatnonzero(self.packets.is_keyframe)
+
+    def __len__(self) -> int:
+        return len(self.packet_of)
+
+    def _presentation_ranks(self) -> Int64Array:
+        """Place of every packet in presentation order, those without a frame included."""
+        if not np.any(self.packets.pts == NO_TIMESTAMP):
+            rank = np.empty(len(self.packets), np.int64)
+            rank[np.argsort(self.packets.pts, kind="stable")] = np.arange(len(self.packets))
+            return rank
+        return self._row_of
+
+    @property
+    def pts(self) -> Int64Array:
+        """Presentation times in ticks, a row a frame; `NO_TIMESTAMP` where missing."""
+        return self.packets.pts[self.packet_of]
+
+    @property
+    def is_keyframe(self) -> BoolArray:
+        """A row a frame: whether its packet starts a GOP."""
+        flags = self.packets.is_keyframe[self.packet_of].copy()
+        flags[[row for row in map(self.row_of, self.unsafe) if row >= 0]] = False
+        return flags
+
+    def ticks(self) -> Int64Array:
+        """Return presentation times that never fall, for looking frames up by time.
+
+        They are reckoned from the average rate where the container gives none.
+
+        Raises
+        ------
+        ValueError
+            There are no timestamps and no rate to reckon them from.
+        """
+        pts = self.pts
+        if not np.any(pts == NO_TIMESTAMP):
+            return np.maximum.accumulate(pts)
+        if self.average_rate is None:
+            raise ValueError("this video has neither timestamps nor a frame rate: ask for frames by index")
+        ticks_per_frame = 1 / (self.average_rate * self.time_base)
+        return np.array([round(index * ticks_per_frame) for index in range(len(self))], np.int64)
+
+    def pts_of(self, index: int) -> int | None:
+        """Return a frame's presentation time in ticks, ``None`` where it has none."""
+        pts = int(self.packets.pts[self.packet_of[index]])
+        return None if pts == NO_TIMESTAMP else pts
+
+    def row_of(self, packet: int) -> int:
+        """Return the frame that comes from a packet, -1 if none does."""
+        return int(self._row_of[packet])
+
+    def is_shown_before(self, packet: int, other: int) -> bool:
+        """Whether a packet comes before another in presentation order."""
+        return bool(self._rank[packet] < self._rank[other])
+
+    def mark_unsafe(self, packet: int) -> None:
+        """Never start decoding at this packet again."""
+        self.unsafe.add(packet)
+        self._starts = self._starts[self._starts != packet]
+
+    def start_for(self, index: int) -> int:
+        """Return the packet to start at so that frame `index` comes out bit for bit.
+
+        That is the keyframe at or before the frame's packet; for a leading
+        picture (decoded after a keyframe, shown before it) the one before that,
+        because it may refer to the GOP before.
+        """
+        packet = int(self.packet_of[index])
+        place = int(np.searchsorted(self._starts, packet, side="right")) - 1
+        if place >= 0 and self.is_shown_before(packet, int(self._starts[place])):
+            place -= 1
+        return int(self._starts[place]) if place >= 0 else 0
+
+    def earlier_starts(self, packet: int) -> Sequence[int]:
+        """Return the keyframes before a packet, nearest first."""
+        place = int(np.searchsorted(self._starts, packet, side="left"))
+        return [int(start) for start in self._starts[:place][::-1]]
+
+    def byte_ranges(self, first_packet: int, last_packet: int) -> list[ByteRange]:
+        """Return where these packets lie, near ones as one range; nothing where that is unknown."""
+        positions = self.packets.position[first_packet : last_packet + 1]
+        if np.any(positions < 0):
+            return []
+        stops = positions + self.packets.size[first_packet : last_packet + 1]
+        ranges = zip(positions.tolist(), stops.tolist(), strict=True)
+        return merge_ranges(ranges, max_gap=_GAP_WORTH_READING, max_span=sys.maxsize)
+
+
+def table_from_packets(
+    packets: Packets, time_base: Fraction, average_rate: Fraction | None
+) -> FrameTable | None:
+    """Derive the frames from the packets' timestamps, without decoding.
+
+    Every packet not flagged *discard* is taken to become one frame, shown in
+    the order of pts.
+
+    Returns
+    -------
+    FrameTable or None
+        ``None`` where packets alone cannot tell: a pts is missing or occurs
+        twice, or the stream does not begin with a keyframe that is shown first,
+        so that how many frames its decoder drops there is not known.
+    """
+    kept = np.flatnonzero(~packets.is_discard)
+    pts = packets.pts[kept]
+    order = np.argsort(pts, kind="stable")
+    ordered = pts[order]
+    if len(kept) and (
+        ordered[0] == NO_TIMESTAMP or np.any(ordered[1:] == ordered[:-1]) or _head_is_unclear(packets)
+    ):
+        return None
+    return FrameTable(packets, time_base, kept[order], average_rate=average_rate)
+
+
+def _head_is_unclear(packets: Packets) -> bool:
+    keyframes = np.flatnonzero(packets.is_keyframe)
+    if not len(keyframes) or keyframes[0] != 0:
+        return True
+    shown_before_it = (packets.pts < packets.pts[0]) & ~packets.is_discard
+    return bool(np.any(shown_before_it))

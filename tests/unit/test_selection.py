@@ -1,0 +1,138 @@
+"""Selections: what was asked, checked and resolved."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncframes._selection import make_selection, resolve
+from asyncframes._table import FrameTable
+from asyncframes.errors import FrameIndexError
+from tests.unit.test_table import packets, table
+
+LENGTH = 12
+
+
+def chosen(start: int | None = None, end: int | None = None, step: int = 1, **ways: Any) -> list[int]:
+    """Resolve against a table of LENGTH frames of a tenth of a second, keyframes every fourth."""
+    found: list[int] = resolve(make_selection(start, end, step, **ways), twelve()).tolist()
+    return found
+
+
+def twelve() -> FrameTable:
+    return table(range(LENGTH), [0, 4, 8])
+
+
+@given(
+    start=st.none() | st.integers(-LENGTH, LENGTH - 1),
+    end=st.none() | st.integers(-LENGTH, 3 * LENGTH),
+    step=st.integers(1, 20),
+)
+def test_bounds_are_a_slice_with_its_end_included(start: int | None, end: int | None, step: int) -> None:
+    """start..end is Python's slice start:end+1, or an error where that is empty."""
+    stop = None if end is None or end == -1 else end + 1
+    expected = list(range(LENGTH))[start:stop:step]
+    if expected:
+        assert chosen(start, end, step) == expected
+    else:
+        with pytest.raises(ValueError, match="before"):
+            chosen(start, end, step)
+
+
+@given(indices=st.lists(st.integers(-LENGTH, LENGTH - 1)))
+def test_indices_keep_their_order_and_repeats(indices: list[int]) -> None:
+    """Each index comes out where it was asked, negative ones counted from the end."""
+    assert chosen(indices=indices) == [index % LENGTH for index in indices]
+
+
+@pytest.mark.parametrize("index", [LENGTH, -LENGTH - 1, 10**12])
+def test_an_index_outside_names_both_numbers(index: int) -> None:
+    """The error says what was asked and how many frames there are."""
+    for ask in ({"indices": [0, index]}, {"start": index}):
+        with pytest.raises(FrameIndexError, match=f"{index}.*{LENGTH}") as caught:
+            chosen(**ask)
+        assert (caught.value.index, caught.value.length) == (index, LENGTH)
+        assert isinstance(caught.value, IndexError)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        ({"start": 5, "end": 4}, "end=4 lies before start=5"),
+        ({"start": -1, "end": -2}, "end=-2 lies before start=-1"),
+        ({"step": 0}, "step=0"),
+        ({"step": -1}, "step=-1"),
+        ({"fps": 0}, "fps=0"),
+        ({"fps": float("inf")}, "fps=inf"),
+        ({"indices": [1], "times": [0.1]}, "indices and times"),
+        ({"indices": [1], "start": 0}, "already names"),
+        ({"fps": 2, "step": 2}, "step=2"),
+        ({"times": [float("nan")]}, "nan"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_read(ask: dict[str, Any], message: str) -> None:
+    """A selection that cannot mean anything is a ValueError with its values in the text."""
+    with pytest.raises(ValueError, match=message):
+        make_selection(ask.pop("start", None), ask.pop("end", None), ask.pop("step", 1), **ask)
+
+
+def test_an_index_is_an_integer() -> None:
+    """Floats are no indices, not even whole ones; NumPy integers are."""
+    with pytest.raises(TypeError):
+        make_selection(None, None, 1, indices=[1.0])  # type: ignore[list-item]  # that is the point
+    with pytest.raises(TypeError, match=r"start=1\.5"):
+        make_selection(1.5, None, 1)  # type: ignore[arg-type]  # that is the point
+    assert chosen(indices=np.array([1, 2])) == [1, 2]
+
+
+def test_a_time_names_the_frame_shown_then() -> None:
+    """From its pts to the next one's; the last for its duration; before and after nothing is shown."""
+    assert chosen(times=[0, 0.05, 0.1, 0.1999, 1.1999, Fraction(1, 3)]) == [0, 0, 1, 1, 11, 3]
+    for time in (-0.01, 1.2, 99.0):
+        with pytest.raises(FrameIndexError, match=r"is shown from 0 s to 1\.2 s"):
+            chosen(times=[time])
+
+
+def test_every_frame_is_found_by_its_own_seconds() -> None:
+    """The float seconds of a frame name that frame, in an awkward time base too."""
+    rows = packets([1001 * index for index in range(50)])
+    found = FrameTable(rows, Fraction(1, 30000), np.arange(50))
+    times = [float(int(pts) * found.time_base) for pts in found.pts]
+    assert resolve(make_selection(None, None, 1, times=times), found).tolist() == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"),
+    [
+        (10, list(range(12))),
+        (5, [0, 2, 4, 6, 8, 10]),
+        (1, [0, 10]),
+        (20, sorted([*range(12)] * 2)),
+        (0.5, [0]),
+    ],
+)
+def test_fps_picks_the_frame_shown_at_each_tick(fps: float, expected: list[int]) -> None:
+    """Ticks count from the first frame; frames repeat where the rate is higher than the video's."""
+    assert chosen(fps=fps) == expected
+
+
+def test_fps_and_keyframes_stay_within_the_bounds() -> None:
+    """Bounds limit a resampling and a choice of keyframes."""
+    assert chosen(keyframes=True) == [0, 4, 8]
+    assert chosen(1, 8, keyframes=True) == [4, 8]
+    assert chosen(2, 7, fps=5) == [2, 4, 6]
+
+
+def test_an_empty_video_has_nothing_to_select() -> None:
+    """Asking for everything gives nothing; asking for something is an index error."""
+    empty = table([], [])
+    assert resolve(make_selection(None, None, 1), empty).tolist() == []
+    assert resolve(make_selection(None, None, 1, fps=2), empty).tolist() == []
+    for ask in ({"indices": [0]}, {"times": [0.0]}):
+        with pytest.raises(FrameIndexError):
+            resolve(make_selection(None, None, 1, **ask), empty)
