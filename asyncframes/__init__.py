@@ -1,1 +1,26 @@
 """Stream decoded video frames by exact index, without blocking asyncio."""
+
+from __future__ import annotations
+
+from asyncframes import abc, errors, sources, sync, writers
+from asyncframes._streaming import stream_frames, stream_frames_to_dir
+from asyncframes._types import Frame, Image, ImageFormat, VideoInfo
+from asyncframes._version import __version__
+from asyncframes._video import Video, open_video
+
+__all__ = [
+    "Frame",
+    "Image",
+    "ImageFormat",
+    "Video",
+    "VideoInfo",
+    "__version__",
+    "abc",
+    "errors",
+    "open_video",
+    "sources",
+    "stream_frames",
+    "stream_frames_to_dir",
+    "sync",
+    "writers",
+]

@@ -1,0 +1,1 @@
+"""Containers and codecs: the only package that imports PyAV."""

@@ -1,0 +1,152 @@
+"""Opening untrusted bytes with FFmpeg, and choosing the stream to decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
+
+if TYPE_CHECKING:
+    from asyncframes._media._files import MediaFile
+
+# Demuxers that read one self-contained file. Playlists and scripts (hls, dash, concat, sdp, image2, lavfi, …)
+# are absent: they make FFmpeg open further addresses.
+_SAFE_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,"
+    "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
+)
+
+_BUFFER_SIZE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOptions:
+    """How to open a container.
+
+    Attributes
+    ----------
+    stream_index
+        Stream of the container to decode, ``None`` for the first real video stream.
+    threads
+        Threads of the decoder.
+    max_pixels
+        Refuse pictures of more pixels than this.
+    """
+
+    stream_index: int | None
+    threads: int
+    max_pixels: int
+
+
+@contextmanager
+def media_errors(file: MediaFile, action: str) -> Iterator[None]:
+    """Turn FFmpeg's errors into ours; an error of the file itself goes first."""
+    try:
+        yield
+    except av.FFmpegError as exc:
+        file.raise_error()
+        raise CorruptMediaError(f"{action} failed: {exc.strerror}", source=file.source_name) from exc
+    file.raise_error()
+
+
+def open_container(file: MediaFile, *, options: dict[str, str] | None = None) -> InputContainer:
+    """Open a container such that FFmpeg reads these bytes and nothing else.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        No allowed demuxer knows the bytes.
+    CorruptMediaError
+        A demuxer knows them and finds its header broken.
+    """
+    allowed = {"format_whitelist": _SAFE_DEMUXERS, "protocol_whitelist": "none", **(options or {})}
+    try:
+        container = av.open(file, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE)
+    except (av.FFmpegError, ValueError) as exc:
+        file.raise_error()
+        raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
+    try:
+        file.raise_error()
+    except BaseException:
+        container.close()
+        raise
+    return container
+
+
+def _why_not_opened(file: MediaFile, exc: Exception) -> str:
+    if file.size == 0:
+        return "the source is empty (0 bytes)"
+    file.seek(0)
+    head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "the source is a web page or XML, not video: check the address and what it needs to let you in"
+    if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
+        return "the source is a playlist or script that points elsewhere; only the video itself is opened"
+    if isinstance(exc, av.InvalidDataError):
+        return "no demuxer recognises these bytes, or their header is cut off or broken"
+    return f"FFmpeg refuses these bytes: {getattr(exc, 'strerror', exc)}"
+
+
+def select_stream(container: InputContainer, stream_index: int | None, source: str) -> VideoStream:
+    """Return the video stream to decode.
+
+    Raises
+    ------
+    NoVideoStreamError
+        There is none (cover art does not count), or `stream_index` names none.
+    UnsupportedMediaError
+        FFmpeg has no decoder for it.
+    """
+    streams = [
+        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+    ]
+    if stream_index is not None:
+        streams = [stream for stream in streams if stream.index == stream_index]
+    if not streams:
+        kinds = (
+            ", ".join(f"{stream.index}: {stream.type}" for stream in container.streams) or "no stream at all"
+        )
+        wanted = "a video stream" if stream_index is None else f"video stream {stream_index}"
+        raise NoVideoStreamError(f"{wanted} is not there; the container holds {kinds}", source=source)
+    stream = streams[0]
+    if stream.codec_context is None:
+        message = f"no decoder for stream {stream.index} of this {container.format.name} container"
+        raise UnsupportedMediaError(message, source=source)
+    return stream
+
+
+def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str) -> None:
+    """Set the codec up before its first packet, and have the demuxer leave other streams unread.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        The pictures are larger than `ContainerOptions.max_pixels`.
+    """
+    codec = stream.codec_context
+    if codec.width * codec.height > options.max_pixels:
+        raise UnsupportedMediaError(
+            f"pictures of {codec.width}x{codec.height} exceed max_pixels={options.max_pixels}; "
+            "raise it to decode them",
+            source=source,
+        )
+    codec.thread_count = options.threads
+    codec.thread_type = "AUTO"
+    codec.options = {"max_pixels": str(options.max_pixels)}
+    for other in stream.container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+
+
+def time_base_of(stream: VideoStream) -> Fraction:
+    """Return the seconds per tick of a stream."""
+    return Fraction(stream.time_base or 1)

@@ -1,0 +1,295 @@
+"""One container and one codec, stepped by whoever holds the thread.
+
+Before a packet is decoded its pts is replaced by its number in decode order.
+Decoders hand the pts of a packet on to the picture it becomes, so every picture
+says which packet it comes from, also where timestamps are missing, repeated or
+run backwards.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from asyncframes._media._container import (
+    ContainerOptions,
+    media_errors,
+    open_container,
+    prepare_decoder,
+    select_stream,
+)
+from asyncframes._media._files import MediaFile
+from asyncframes._table import NO_TIMESTAMP, FrameTable
+
+# A seek may land some packets before the first one that can be told apart.
+_LANDING_PACKETS = 32
+
+# How many keyframes earlier each further attempt to seek aims.
+_EARLIER_KEYFRAMES = (0, 1, 3, 8)
+
+# Numbers of packets that never became a picture are forgotten beyond this many.
+_REMEMBERED_PTS = 1024
+
+PacketHook: TypeAlias = "Callable[[Packet[VideoStream]], None] | None"
+"""Called in the decode thread with each packet that is read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture and the packet it comes from."""
+
+    packet: int
+    pts: int | None
+    frame: VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A packet that the decoder refused."""
+
+    packet: int
+    pts: int | None
+    reason: str
+
+
+class TableMismatchError(Exception):
+    """The packets read are not the ones the frame table lists."""
+
+
+class Decoder:
+    """Reads packets from a file and decodes them, from the start or from a packet of a table.
+
+    Every method runs in a worker thread, one at a time.
+    """
+
+    def __init__(self, file: MediaFile, options: ContainerOptions) -> None:
+        self.file = file
+        self._options = options
+        self.on_packet: PacketHook = None
+        self.linear = False
+        """Whether to reach packets by reading from the start on, because seeks cannot be trusted."""
+        self._open()
+
+    def _open(self) -> None:
+        self.file.seek(0)
+        self.container = open_container(self.file)
+        try:
+            self.stream: VideoStream = select_stream(
+                self.container, self._options.stream_index, self.file.source_name
+            )
+            prepare_decoder(self.stream, self._options, self.file.source_name)
+        except BaseException:
+            self.container.close()
+            raise
+        self._packets: Iterator[Packet[VideoStream]] = iter(self.container.demux(self.stream))
+        self._read_back: deque[Packet[VideoStream]] = deque()
+        self._pts_of: dict[int, int | None] = {}
+        self._ahead: deque[Picture | Damage] = deque()
+        self._drained = False
+        self.number = 0
+        """Number, in decode order, of the packet that is read next."""
+        self.at_start = True
+        """Whether `decode` would yield what the first packet becomes."""
+
+    def close(self) -> None:
+        """Free the container and the codec."""
+        self._read_back.clear()
+        self.container.close()
+
+    @contextmanager
+    def observed_by(self, hook: Callable[[Packet[VideoStream]], None]) -> Iterator[None]:
+        """Show each packet to `hook` too."""
+        usual = self.on_packet
+
+        def both(packet: Packet[VideoStream]) -> None:
+            hook(packet)
+            if usual is not None:
+                usual(packet)
+
+        self.on_packet = both
+        try:
+            yield
+        finally:
+            self.on_packet = usual
+
+    # Reading packets
+
+    def _next_packet(self) -> Packet[VideoStream] | None:
+        """Return the next packet as the demuxer gives it, ``None`` at the end."""
+        if self._read_back:
+            return self._read_back.popleft()
+        with media_errors(self.file, "reading the container"):
+            for packet in self._packets:
+                if packet.size:
+                    return packet
+        return None
+
+    def _read(self, table: FrameTable | None) -> Packet[VideoStream] | None:
+        """Read a packet and count it; with a table, check that it is the one expected."""
+        packet = self._next_packet()
+        if packet is None:
+            return None
+        if table is not None and (
+            self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size
+        ):
+            raise TableMismatchError(f"packet {self.number} differs from the frame table")
+        self.number += 1
+        if self.on_packet is not None:
+            self.on_packet(packet)
+        return packet
+
+    # Decoding
+
+    def decode(
+        self, *, table: FrameTable | None = None, last_packet: int | None = None
+    ) -> Iterator[Picture | Damage]:
+        """Decode on from the next packet, then drain the codec.
+
+        Parameters
+        ----------
+        table
+            Table to check the packets against.
+        last_packet
+            Number of the last packet to read; the end of the stream by default.
+        """
+        self.at_start = False
+        while self._ahead:
+            yield self._ahead.popleft()
+        while not self._drained and (last_packet is None or self.number <= last_packet):
+            yield from self._decode_packet(table)
+        if not self._drained:
+            yield from self._drain()
+
+    def peek(self) -> Picture | None:
+        """Decode up to the first picture without consuming it; ``None`` where there is none."""
+        while not self._drained and not any(isinstance(output, Picture) for output in self._ahead):
+            self._ahead.extend(self._decode_packet(None))
+        return next((output for output in self._ahead if isinstance(output, Picture)), None)
+
+    def _decode_packet(self, table: FrameTable | None) -> Iterator[Picture | Damage]:
+        number = self.number
+        packet = self._read(table)
+        if packet is None:
+            if (missing := self._missing_bytes()) > 0:
+                yield Damage(number, None, f"the source ends {missing} bytes short of what its header lists")
+            yield from self._drain()
+            return
+        pts = packet.pts
+        self._remember(number, pts)
+        packet.pts = number
+        yield from self._feed(packet, number, pts)
+
+    def _drain(self) -> Iterator[Picture | Damage]:
+        self._drained = True
+        yield from self._feed(None, self.number, None)
+
+    def _remember(self, number: int, pts: int | None) -> None:
+        self._pts_of[number] = pts
+        if len(self._pts_of) > _REMEMBERED_PTS:
+            del self._pts_of[next(iter(self._pts_of))]
+
+    def _feed(
+        self, packet: Packet[VideoStream] | None, number: int, pts: int | None
+    ) -> Iterator[Picture | Damage]:
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except av.FFmpegError as exc:
+            self.file.raise_error()
+            yield Damage(number, pts, exc.strerror or type(exc).__name__)
+            return
+        for frame in frames:
+            origin = number if frame.pts is None else frame.pts
+            yield Picture(origin, self._pts_of.pop(origin, None), frame)
+
+    def _missing_bytes(self) -> int:
+        """How far the last packets that the header lists lie beyond the end of the source."""
+        entries = self.stream.index_entries
+        if self.file.size is None or not len(entries):
+            return 0
+        return max(entry.pos + entry.size for entry in entries[-_LANDING_PACKETS:]) - self.file.size
+
+    # Moving
+
+    def reopen(self) -> None:
+        """Begin again at the first packet, with nothing left of what was decoded."""
+        self.close()
+        self._open()
+
+    def seek(self, packet: int, table: FrameTable) -> None:
+        """Make `packet` the next one to be decoded, with nothing left of what was decoded before.
+
+        Where the container's own seek ends up is checked against the table;
+        if it cannot be made to land at or before the packet, the packets from
+        the start on are skipped.
+        """
+        if packet == 0:
+            if not self.at_start:
+                self.reopen()
+            return
+        landed = not self.linear and any(
+            self._seek_once(target, packet, table) for target in self._targets(packet, table)
+        )
+        if not landed:
+            self.reopen()
+        self.at_start = False
+        while self.number < packet:
+            if self._read(table) is None:
+                raise TableMismatchError(f"packet {packet} of {len(table.packets)} is not there")
+
+    def _targets(self, packet: int, table: FrameTable) -> Iterator[dict[str, int | bool]]:
+        """Ways to ask the demuxer for a packet, the likeliest first."""
+        position = int(table.packets.position[packet])
+        by_position = {"offset": position, "unsupported_byte_offset": True}
+        timed = len(self.stream.index_entries) > 0
+        if position >= 0 and not timed:
+            yield by_position
+        earlier = [packet, *table.earlier_starts(packet)]
+        for aim in (earlier[places] for places in _EARLIER_KEYFRAMES if places < len(earlier)):
+            # Demuxers differ in which of the two they compare with; the later one lands nearer.
+            yield {"offset": int(table.packets.pts[aim])}
+            yield {"offset": int(table.packets.dts[aim])}
+        if position >= 0 and timed:
+            yield by_position
+
+    def _seek_once(self, target: dict[str, int | bool], packet: int, table: FrameTable) -> bool:
+        try:
+            self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is the only int
+        except (av.FFmpegError, OverflowError):
+            self.file.raise_error()
+            return False
+        self.file.raise_error()
+        self._packets = iter(self.container.demux(self.stream))
+        self._read_back.clear()
+        self._ahead.clear()
+        self._pts_of.clear()
+        self._drained = False
+        return self._landed_before(packet, table)
+
+    def _landed_before(self, packet: int, table: FrameTable) -> bool:
+        """Find out which packet comes next; whether it is `packet` or an earlier one."""
+        for _ in range(_LANDING_PACKETS):
+            candidate = self._next_packet()
+            if candidate is None:
+                return False
+            number = table.packets.find(
+                position=-1 if candidate.pos is None else candidate.pos,
+                size=candidate.size,
+                dts=_ticks(candidate.dts),
+            )
+            if number is not None:
+                self._read_back.appendleft(candidate)
+                self.number = number
+                return number <= packet
+        return False
+
+
+def _ticks(value: int | None) -> int:
+    return NO_TIMESTAMP if value is None else value

@@ -1,0 +1,203 @@
+"""File objects that FFmpeg reads from, in the decode thread.
+
+FFmpeg drops an exception that a read raises if it reads on (PyAV prints it to
+stderr), so each file keeps its first error and answers ``b""`` from then on;
+whoever called into FFmpeg asks for `error` afterwards. A file has no ``name``:
+FFmpeg would take it into account when it guesses the format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import CancelledError as FutureCancelledError
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, BinaryIO
+
+from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from asyncframes.sources._cached import CachedSource
+
+_POLL_SECONDS = 0.5
+
+
+class MediaFile(ABC):
+    """What FFmpeg reads from.
+
+    Attributes
+    ----------
+    size
+        Length in bytes, ``None`` while unknown.
+    source_name
+        Name of the source, for errors.
+    error
+        The first error that a read met.
+    """
+
+    def __init__(self, size: int | None, source_name: str) -> None:
+        self.size = size
+        self.source_name = source_name
+        self.error: BaseException | None = None
+        self._position = 0
+
+    def read(self, count: int) -> bytes:
+        """Return at most `count` bytes; ``b""`` at the end and after the first error."""
+        if self.error is not None:
+            return b""
+        try:
+            data = self._read_at(self._position, count)
+        except BaseException as exc:
+            self.error = exc
+            raise
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move without reading anything; past the end is legal.
+
+        Answers -1 where that cannot be told, from the end of a source of unknown size: an exception
+        would come out of some later call into FFmpeg.
+        """
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            if self.size is None:
+                return -1
+            offset += self.size
+        self._position = max(offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def raise_error(self) -> None:
+        """Raise the first error that a read met, if there was one."""
+        if self.error is not None:
+            raise self.error
+
+    @abstractmethod
+    def _read_at(self, position: int, count: int) -> bytes: ...
+
+    def plan(self, ranges: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - only a bridge plans
+        """Announce the byte ranges that will be read next, and that nothing beyond them will be."""
+
+    def plan_forward(self) -> None:  # noqa: B027 - only a bridge plans
+        """Announce that reading goes on to the end."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Make a read that waits, and every later one, fail at once; callable from any thread."""
+
+
+class DirectFile(MediaFile):
+    """A real file, read in the decode thread."""
+
+    def __init__(self, file: BinaryIO, size: int | None, name: str) -> None:
+        super().__init__(size, name)
+        self._file = file
+        self.bytes_read = 0
+        self.requests = 0
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        try:
+            self._file.seek(position)
+            data = self._file.read(count)
+        except AsyncFramesError:
+            raise
+        except OSError as exc:
+            raise SourceUnavailableError(
+                f"bytes from {position} not read: {exc.strerror}", source=self.source_name
+            ) from exc
+        self.bytes_read += len(data)
+        self.requests += 1
+        return data
+
+    def abort(self) -> None:
+        if self.error is None:
+            self.error = ClosedError(f"reading {self.source_name} was cancelled")
+
+    def close(self) -> None:
+        """Close the underlying file."""
+        self._file.close()
+
+
+class BridgeFile(MediaFile):
+    """A file over an asynchronous source: crosses to the event loop only for bytes that are missing."""
+
+    def __init__(
+        self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+    ) -> None:
+        super().__init__(source.size, source.name)
+        self._source = source
+        self._cursor = source.cursor()
+        self._loop = loop
+        self._timeout_seconds = read_timeout_seconds
+        self._waiting: Future[bytes] | None = None
+        self._aborted = False
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        stop = position + count if self.size is None else min(position + count, self.size)
+        if stop <= position:
+            return b""
+        data = self._source.cached(position, stop) or self._fetch(position, stop)
+        self._cursor.touch(position + len(data))
+        return data
+
+    def _fetch(self, position: int, stop: int) -> bytes:
+        """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
+        self._refuse_if_aborted()
+        self._waiting = asyncio.run_coroutine_threadsafe(self._cursor.fetch(position, stop), self._loop)
+        # `abort` may have come between the check and the assignment.
+        if self._aborted:
+            self._waiting.cancel()
+        try:
+            return self._result_of(self._waiting)
+        except FutureCancelledError:
+            raise self._cancelled() from None
+        except TimeoutError as exc:
+            if isinstance(exc, SourceTimeoutError):
+                raise
+            self._waiting.cancel()
+            message = f"no byte from {position} came within {self._timeout_seconds:g} s"
+            raise SourceTimeoutError(message, source=self.source_name) from exc
+        finally:
+            self._waiting = None
+
+    def _result_of(self, future: Future[bytes]) -> bytes:
+        waited = 0.0
+        while True:
+            try:
+                return future.result(_POLL_SECONDS)
+            except TimeoutError:
+                waited += _POLL_SECONDS
+                if future.done() or waited >= self._timeout_seconds:
+                    raise
+                if self._loop.is_closed():
+                    raise ClosedError("the event loop was closed while frames were decoded") from None
+
+    def _refuse_if_aborted(self) -> None:
+        if self._aborted:
+            raise self._cancelled()
+
+    def _cancelled(self) -> ClosedError:
+        return ClosedError(f"reading {self.source_name} was cancelled")
+
+    def plan(self, ranges: Sequence[tuple[int, int]]) -> None:
+        self._loop.call_soon_threadsafe(self._cursor.prefetch, list(ranges))
+
+    def plan_forward(self) -> None:
+        self._loop.call_soon_threadsafe(self._cursor.unlimit)
+
+    def abort(self) -> None:
+        self._aborted = True
+        if (waiting := self._waiting) is not None:
+            waiting.cancel()
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight; on the loop, once no thread reads any more."""
+        self._aborted = True
+        await self._cursor.aclose()

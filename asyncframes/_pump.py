@@ -1,0 +1,129 @@
+"""Frames from worker threads to one consumer, through a bounded queue.
+
+The thread takes one bounded step at a time and never waits for the consumer:
+the task does, so a video whose consumer is slow holds no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import ParamSpec, Protocol, TypeVar
+
+from asyncframes._threads import finished, in_thread
+from asyncframes._types import Frame
+from asyncframes.errors import ClosedError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@cache
+def shared_executor() -> Executor:
+    """Return the process-wide executor, made on first use."""
+    return ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="asyncframes")
+
+
+class Worker:
+    """Runs calls on one decoder in an executor, one at a time.
+
+    A cancelled call is aborted and waited for, so that nothing runs on behind
+    the back of whoever cancelled it.
+
+    Attributes
+    ----------
+    aborted
+        Whether a call was aborted; what it worked on is in no defined state then.
+    """
+
+    def __init__(self, executor: Executor, abort: Callable[[], None]) -> None:
+        self._executor = executor
+        self._abort = abort
+        self.aborted = False
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in the executor."""
+        future = in_thread(self._executor, function, *args, **kwargs)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not future.done():
+                self.aborted = True
+                self._abort()
+            await finished(future)
+            raise
+
+
+class Job(Protocol):
+    """Something that makes frames in bounded steps; see `asyncframes._media._jobs.FrameJob`."""
+
+    def next_batch(self, limit: int) -> list[Frame] | None:
+        """Return at most `limit` frames, perhaps none yet; ``None`` once there are no more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: BaseException
+
+
+class Pump:
+    """A task that steps a job and queues its frames until it is done or closed.
+
+    At most ``queue_maxsize + 1`` frames exist between the job and the consumer.
+    """
+
+    def __init__(self, worker: Worker, job: Job, queue_maxsize: int) -> None:
+        self._worker = worker
+        self._job = job
+        self._queue: asyncio.Queue[Frame | _Failure | None] = asyncio.Queue(queue_maxsize)
+        self._ended = False
+        self._task = asyncio.create_task(self._run(), name="asyncframes decode")
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                room = max(1, self._queue.maxsize - self._queue.qsize())
+                batch = await self._worker.run(self._job.next_batch, room)
+                if batch is None:
+                    break
+                batch.reverse()
+                while batch:
+                    await self._queue.put(batch.pop())
+        except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
+            await self._queue.put(_Failure(exc))
+        else:
+            await self._queue.put(None)
+
+    async def get(self) -> Frame | None:
+        """Return the next frame, ``None`` after the last one.
+
+        Raises
+        ------
+        AsyncFramesError
+            Whatever ended the job.
+        ClosedError
+            The pump was closed.
+        """
+        if self._ended:
+            return None
+        item = await self._queue.get()
+        if isinstance(item, Frame):
+            return item
+        self._ended = True
+        if isinstance(item, _Failure):
+            raise item.error
+        return None
+
+    async def aclose(self) -> None:
+        """Stop at once; on return no thread works for the job any more."""
+        self._task.cancel()
+        await finished(self._task)
+        closed = _Failure(ClosedError("the video was closed while its frames were read"))
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(closed)

@@ -1,0 +1,228 @@
+"""One-call helpers: `stream_frames` and `stream_frames_to_dir`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from fractions import Fraction
+
+from asyncframes._progress import packet_bars
+from asyncframes._selection import Selection, make_selection
+from asyncframes._session import PacketProgress
+from asyncframes._types import Image, ImageFormat, ImageWriter, OnCorrupt, Overwrite, ProgressCallback
+from asyncframes._video import Video, open_video
+from asyncframes.sources import SourceLike
+from asyncframes.writers import DirectoryWriter, write_frames
+
+
+def stream_frames(
+    source: SourceLike | Video,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+    *,
+    indices: Iterable[int] | None = None,
+    times: Iterable[float | Fraction] | None = None,
+    fps: float | Fraction | None = None,
+    keyframes: bool = False,
+    image_format: ImageFormat = "rgb24",
+    on_corrupt: OnCorrupt = "raise",
+    queue_maxsize: int = 32,
+    threads: int | None = None,
+) -> AsyncGenerator[tuple[int, Image], None]:
+    """Open a video, stream frames, and close it.
+
+    Parameters
+    ----------
+    source
+        What `open_video` takes, or a `Video`, which is then left open.
+    start, end, step, indices, times, fps, keyframes, image_format
+        As for `Video.frames`.
+    on_corrupt
+        As for `open_video`; a `Video` keeps its own.
+    queue_maxsize
+        As for `Video.frames`.
+    threads
+        As for `open_video`; a `Video` keeps its own.
+
+    Yields
+    ------
+    tuple of (int, ndarray)
+        Frame index, and the image as `Frame.image` describes it.
+
+    Raises
+    ------
+    AsyncFramesError
+        As `open_video` and `Video.frames` do.
+    ValueError
+        The selection makes no sense.
+    """
+    selection = make_selection(start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes)
+    opened = _opened(source, on_corrupt=on_corrupt, threads=threads)
+    return _stream(opened, selection, image_format, queue_maxsize)
+
+
+async def _stream(
+    opened: AbstractAsyncContextManager[Video],
+    selection: Selection,
+    image_format: ImageFormat,
+    queue_maxsize: int,
+) -> AsyncGenerator[tuple[int, Image], None]:
+    async with opened as video:
+        frames = video.frames(**selection.arguments(), image_format=image_format, queue_maxsize=queue_maxsize)
+        async with aclosing(frames):
+            async for frame in frames:
+                yield frame.index, frame.image
+                del frame
+
+
+async def stream_frames_to_dir(
+    source: SourceLike | Video,
+    output_dir: str | os.PathLike[str],
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+    *,
+    indices: Iterable[int] | None = None,
+    times: Iterable[float | Fraction] | None = None,
+    fps: float | Fraction | None = None,
+    keyframes: bool = False,
+    ext: str = "png",
+    template: str = "frame_{index:06d}.{ext}",
+    quality: int | None = None,
+    compression_level: int | None = None,
+    overwrite: Overwrite = "error",
+    image_writer: ImageWriter | None = None,
+    progress_cb: ProgressCallback | None = None,
+    show_decoding_progress: bool = False,
+    max_write_workers: int = 4,
+    queue_maxsize: int = 32,
+    image_format: ImageFormat = "rgb24",
+    on_corrupt: OnCorrupt = "raise",
+    threads: int | None = None,
+    executor: Executor | None = None,
+) -> list[str]:
+    """Write frames as image files.
+
+    Each file appears whole under its name or not at all. Peak memory is about
+    ``(queue_maxsize + max_write_workers + 1) * frame_bytes``, besides the cache
+    of the source and the codec's own pictures.
+
+    Parameters
+    ----------
+    source
+        What `open_video` takes, or a `Video`, which is then left open.
+    output_dir
+        Where the files go; made if it is not there.
+    start, end, step, indices, times, fps, keyframes
+        As for `Video.frames`; a frame named twice is written once.
+    ext
+        Kind of image file: png, jpg, npy, or any that imageio writes.
+    template
+        File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``.
+    quality, compression_level
+        Of the encoder, where it has them.
+    overwrite
+        What to do where a file is already there: ``"error"``, ``"replace"``, or
+        ``"skip"``, which leaves it and does not decode its frame again, so that
+        a run that was killed goes on where it stopped.
+    image_writer
+        Plain or async function ``(path, image)`` that stores an image at a
+        temporary path in place of the encoder.
+    progress_cb
+        Called with 1 after each file is on disk, on the event loop; plain or async.
+    show_decoding_progress
+        Show tqdm bars that count packets.
+    max_write_workers
+        How many frames are encoded and written at once.
+    queue_maxsize
+        How many frames are decoded ahead of the writers.
+    image_format
+        ``"rgb24"``, ``"rgba"`` or ``"gray"``; a custom `image_writer` may also
+        ask for ``"bgr24"``.
+    on_corrupt, threads, executor
+        As for `open_video`; a `Video` keeps its own.
+
+    Returns
+    -------
+    list of str
+        Absolute paths, in frame order; those that were already there included.
+
+    Raises
+    ------
+    FrameWriteError
+        A frame could not be stored; `FrameExistsError` where its file is already there.
+    AsyncFramesError
+        As `open_video` and `Video.frames` do.
+    ValueError
+        The selection or an option of the writer makes no sense.
+    """
+    if image_format == "bgr24" and image_writer is None:
+        raise ValueError(
+            'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
+        )
+    writer = DirectoryWriter(
+        output_dir,
+        ext=ext,
+        template=template,
+        quality=quality,
+        compression_level=compression_level,
+        overwrite=overwrite,
+        image_writer=image_writer,
+        executor=executor,
+    )
+    selection = make_selection(start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes)
+    asked = selection.arguments()
+    async with AsyncExitStack() as stack:
+        progress = stack.enter_context(packet_bars()) if show_decoding_progress else None
+        opened = _opened(
+            source, on_corrupt=on_corrupt, threads=threads, executor=executor, packet_progress=progress
+        )
+        video = await stack.enter_async_context(opened)
+        await writer.prepare()
+        chosen, present = await _plan(video, selection, writer, overwrite)
+        wanted = (
+            {"indices": [index for index in chosen if index not in present]} if chosen is not None else asked
+        )
+        frames = video.frames(**wanted, image_format=image_format, queue_maxsize=queue_maxsize)
+        written = await write_frames(
+            frames, writer, max_write_workers=max_write_workers, progress_cb=progress_cb
+        )
+    if chosen is None or not present:
+        return written
+    remaining = iter(written)
+    return [writer.path_for(index) if index in present else next(remaining) for index in chosen]
+
+
+async def _plan(
+    video: Video, selection: Selection, writer: DirectoryWriter, overwrite: Overwrite
+) -> tuple[list[int] | None, set[int]]:
+    """Name the frames to write, each once and ascending, and those that are on disk already.
+
+    A plain range that leaves nothing out needs no list: ``None``.
+    """
+    if selection.is_range and overwrite != "skip":
+        return None, set()
+    chosen = sorted(set((await video.indices(**selection.arguments())).tolist()))
+    return chosen, await writer.existing(chosen) if overwrite == "skip" else set()
+
+
+@asynccontextmanager
+async def _opened(
+    source: SourceLike | Video,
+    *,
+    on_corrupt: OnCorrupt,
+    threads: int | None,
+    executor: Executor | None = None,
+    packet_progress: PacketProgress | None = None,
+) -> AsyncIterator[Video]:
+    if isinstance(source, Video):
+        yield source
+        return
+    opener = open_video(
+        source, on_corrupt=on_corrupt, threads=threads, executor=executor, packet_progress=packet_progress
+    )
+    async with opener as video:
+        yield video

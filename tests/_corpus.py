@@ -1,0 +1,54 @@
+"""The corpus of real files beside the project, where it is there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """A file and what an independent program found in it."""
+
+    path: Path
+    truth: dict[str, Any]
+
+    @property
+    def frame_count(self) -> int:
+        count: int = self.truth.get("frame_count") or 0
+        return count
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether it has frames of a real video stream; cover art is none."""
+        streams = self.truth.get("video_streams") or []
+        return self.frame_count > 0 and any(not stream["attached_pic"] for stream in streams)
+
+    @property
+    def is_mp4(self) -> bool:
+        return str(self.truth.get("container", "")).startswith("mov")
+
+
+@cache
+def corpus_files() -> tuple[CorpusFile, ...]:
+    """Return every file of the corpus, none where it is absent."""
+    return tuple(
+        CorpusFile(truth.with_name(truth.name.removesuffix(".truth.json")), json.loads(truth.read_text()))
+        for truth in sorted(CORPUS.glob("*.truth.json"))
+    )
+
+
+def parameters(*, playable: bool = True, mp4: bool | None = None) -> list[Any]:
+    """Parameters for a test of each file; one skipped parameter where the corpus is absent."""
+    files = [file for file in corpus_files() if file.is_playable == playable and mp4 in {None, file.is_mp4}]
+    if not files:
+        reason = "the corpus of real files (../shared/corpus) is not beside this checkout"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
+    return [pytest.param(file, id=file.path.name) for file in files]
