@@ -1,0 +1,7 @@
+"""``python -m asyncframes``."""
+
+import sys
+
+from asyncframes.cli import main
+
+sys.exit(main())

@@ -1,0 +1,72 @@
+"""The command line: ``asyncframes extract``, ``info``, ``sheet`` and ``demo``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+
+from asyncframes._version import __version__
+from asyncframes.cli import demo, extract, info, sheet
+from asyncframes.cli._options import join_negatives
+from asyncframes.errors import AsyncFramesError
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 1 after an error of the source, the media or the disk, or 130 after
+        Ctrl-C. Wrong usage leaves through ``SystemExit(2)``.
+    """
+    arguments = _parser().parse_args(join_negatives(sys.argv[1:] if argv is None else argv))
+    _log_to_stderr()
+    try:
+        # asyncio.run turns the first Ctrl-C into a cancellation, so files and sockets are closed in order
+        asyncio.run(arguments.run(arguments))
+    except argparse.ArgumentError as exc:
+        arguments.parser.error(str(exc))
+    except KeyboardInterrupt:
+        print(f"asyncframes: {arguments.interrupted}", file=sys.stderr)
+        return INTERRUPTED
+    except (AsyncFramesError, ValueError, OSError) as exc:
+        print(f"asyncframes: error: {_one_line(exc)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING)
+    # it names each retry and nothing of why; the error that remains says that
+    logging.getLogger("stamina").setLevel(logging.ERROR)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="asyncframes",
+        description="Frames of a video by exact index, from wherever the video lies.",
+        epilog="asyncframes COMMAND --help shows a command's options and examples.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (extract, info, sheet, demo):
+        command.add_parser(commands)
+    return parser
+
+
+def _one_line(exc: BaseException) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__

@@ -1,0 +1,94 @@
+"""What the commands do alike: open the video, foresee how many frames there are, say what was read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncframes as af
+from asyncframes._selection import make_selection
+from asyncframes.cli._progress import Progress
+from asyncframes.sources import HttpSource
+
+
+@asynccontextmanager
+async def opened_video(
+    arguments: argparse.Namespace, **options: Any
+) -> AsyncIterator[tuple[af.Video, Progress]]:
+    """Open the video that the source options name, with the bars for work on it."""
+    with Progress(arguments) as progress:
+        opener = af.open_video(
+            _source(arguments),
+            stream_index=arguments.stream,
+            threads=arguments.threads,
+            read_timeout_seconds=arguments.timeout,
+            packet_progress=progress.count_packet if progress.is_shown else None,
+            **options,
+        )
+        async with opener as video:
+            yield video, progress
+
+
+def _source(arguments: argparse.Namespace) -> str | HttpSource:
+    if not arguments.header:
+        return str(arguments.source)
+    if urlsplit(arguments.source).scheme.lower() not in {"http", "https"}:
+        raise argparse.ArgumentError(None, "argument --header: goes with an http or https address")
+    return HttpSource(arguments.source, headers=dict(arguments.header))
+
+
+async def expected_frames(video: af.Video, selection: dict[str, Any], *, exact: bool) -> int | None:
+    """Say how many frames a selection gives, without reading for it more than decoding will.
+
+    Parameters
+    ----------
+    video
+        An open video.
+    selection
+        Arguments of `Video.indices`.
+    exact
+        Whether the frame table will be needed in any case.
+
+    Returns
+    -------
+    int or None
+        For a range near the start that can do without the table, what the
+        header claims, ``None`` if nothing; else the exact number.
+    """
+    checked = make_selection(**selection)
+    if exact or not checked.is_forward:
+        return len(set((await video.indices(**selection)).tolist()))
+    start, end, step = checked.forward_range
+    stops = [_frames_from_header(video.info), None if end is None else end + 1]
+    known = [stop for stop in stops if stop is not None]
+    return len(range(start, min(known), step)) if known else None
+
+
+def _frames_from_header(info: af.VideoInfo) -> int | None:
+    if info.frames_from_header is not None:
+        return info.frames_from_header
+    if info.duration_seconds_from_header is None or info.average_rate is None:
+        return None
+    return round(info.duration_seconds_from_header * info.average_rate)
+
+
+def report(done: str, video: af.Video) -> None:
+    """Print what was done, with what was fetched for it."""
+    print("; ".join(part for part in (done, amount_read(video)) if part))
+
+
+def amount_read(video: af.Video) -> str:
+    """Say how much of the source was fetched; empty where nothing was, as for local files."""
+    if not video.bytes_read:
+        return ""
+    size = video.info.size_bytes
+    of_all = f" of {size:,}" if size else ""
+    return f"{video.bytes_read:,}{of_all} bytes read in {counted(video.range_requests, 'request')}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where that is due."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,132 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def new_command(commands: Commands, name: str, *, help_text: str, examples: str) -> argparse.ArgumentParser:
+    """Add a command whose help ends in examples."""
+    parser = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text[0].upper() + help_text[1:] + ".",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(parser=parser, interrupted="interrupted")
+    return parser
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Add SOURCE and how to open it."""
+    parser.add_argument("source", metavar="SOURCE", help="a path or a URL")
+    group = parser.add_argument_group("source")
+    group.add_argument(
+        "--header",
+        type=header,
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="send this header with each HTTP request; may be repeated",
+    )
+    group.add_argument(
+        "--timeout",
+        type=positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="give up when no bytes come for so long (default: 60)",
+    )
+    group.add_argument(
+        "--stream", type=int, metavar="N", help="stream of the container (default: the first with video)"
+    )
+    group.add_argument("--threads", type=positive(int), metavar="N", help="threads of the decoder")
+
+
+def add_range_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add --start and --end."""
+    group = parser.add_argument_group("which frames")
+    group.add_argument(
+        "--start", type=int, metavar="I", help="first frame, from 0; negative counts from the end"
+    )
+    group.add_argument(
+        "--end", type=int, metavar="I", help="last frame, included; negative counts from the end"
+    )
+    return group
+
+
+def add_progress_option(parser: argparse.ArgumentParser) -> None:
+    """Add --progress and --no-progress."""
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show a progress bar (default: when stderr is a terminal)",
+    )
+
+
+def header(text: str) -> tuple[str, str]:
+    """Read ``Name: value``; the value stays out of the error, it may be a secret."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~\w-]+", name, re.ASCII):
+        raise argparse.ArgumentTypeError("expected 'Name: value'")
+    return name, value.strip()
+
+
+def integers(text: str) -> list[int]:
+    """Read integers with commas between them."""
+    return _several(int, text, "integers such as 0,25,-1")
+
+
+def seconds(text: str) -> list[float]:
+    """Read seconds with commas between them."""
+    return _several(float, text, "seconds such as 0.5,12,90")
+
+
+def rate(text: str) -> Fraction:
+    """Read frames per second, also as a fraction."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"expected a rate such as 2, 0.5 or 30000/1001, not {text!r}"
+        ) from None
+
+
+def positive(kind: type[int] | type[float]) -> Any:
+    """Make a reader of numbers above zero."""
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(0)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+        return value
+
+    return read
+
+
+def join_negatives(arguments: Iterable[str]) -> list[str]:
+    """Write ``--indices -1,5`` as ``--indices=-1,5``, which argparse would take for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in {"--indices", "--times"} and re.match(r"-[\d.]", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _several(kind: Any, text: str, expected: str) -> list[Any]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}") from None

@@ -1,0 +1,73 @@
+"""Bars on stderr, with rate and time left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal, Self
+
+from asyncframes._progress import Bar
+
+
+class Progress:
+    """The bars of one command: one for a pass over the packets if there is any, then one for frames.
+
+    Parameters
+    ----------
+    arguments
+        Their ``progress`` says whether bars are shown; ``None`` means on a terminal.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.is_shown = sys.stderr.isatty() if arguments.progress is None else bool(arguments.progress)
+        self._scan: Bar | None = None
+
+    def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:
+        """Take what ``packet_progress`` of `open_video` is told, from a worker thread."""
+        if phase != "index":
+            return
+        if self._scan is None:
+            self._scan = self._bar("packets", total, label="scan")
+        self._scan.update()
+
+    @contextmanager
+    def frames(self, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show how many frames are done; yields what to call with each number of new ones."""
+        self._end_scan()
+        with self._bar("frames", total, label=None) as bar:
+
+            def advance(frames: int) -> None:
+                bar.update(frames)
+
+            yield advance
+            # what the header claimed may be wrong, and files that are kept are not counted
+            bar.total = bar.n
+
+    def _bar(self, unit: str, total: int | None, *, label: str | None) -> Bar:
+        return Bar(
+            desc=label,
+            total=total,
+            unit=f" {unit}",
+            dynamic_ncols=True,
+            disable=not self.is_shown,
+            file=sys.stderr,
+        )
+
+    def _end_scan(self) -> None:
+        if self._scan is not None:
+            self._scan.close()
+            self._scan = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end_scan()

@@ -1,0 +1,119 @@
+"""``asyncframes demo``: the main job on the shipped clip, over HTTP from a server on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from aiohttp import web
+
+import asyncframes as af
+from asyncframes._sheet import tile_width_for
+from asyncframes.cli import _common, _options, sheet
+from asyncframes.cli._progress import Progress
+
+CLIP = "bunny.mp4"
+FIRST, LAST = 105, 114
+
+EXAMPLES = """\
+  asyncframes demo
+  asyncframes demo /tmp/demo"""
+
+
+def add_parser(commands: _options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = _options.new_command(
+        commands,
+        "demo",
+        help_text="extract frames and a contact sheet of a shipped clip, served over HTTP by itself",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=Path,
+        default=Path("asyncframes-demo"),
+        metavar="DIR",
+        help="where the files go (default: ./%(default)s)",
+    )
+    _options.add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+class ClipServer:
+    """Serves some bytes by range and counts what it sends."""
+
+    def __init__(self, clip: bytes) -> None:
+        self.clip = clip
+        self.bytes_sent = 0
+        self.requests = 0
+
+    async def send(self, request: web.Request) -> web.Response:
+        """Answer a GET with the whole clip or the range asked for."""
+        start, stop, _ = request.http_range.indices(len(self.clip))
+        if start >= stop:
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.clip)}"})
+        body = self.clip[start:stop]
+        self.requests += 1
+        self.bytes_sent += len(body)
+        headers = {"Accept-Ranges": "bytes", "Content-Type": "video/mp4", "ETag": '"the only one"'}
+        if "Range" not in request.headers:
+            return web.Response(body=body, headers=headers)
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(self.clip)}"
+        return web.Response(status=206, body=body, headers=headers)
+
+    def sent(self) -> str:
+        """Say what was sent so far."""
+        share = self.bytes_sent / len(self.clip)
+        requests = _common.counted(self.requests, "request")
+        return f"{self.bytes_sent:,} of {len(self.clip):,} bytes ({share:.0%}) in {requests}"
+
+
+@asynccontextmanager
+async def serving(server: ClipServer) -> AsyncIterator[str]:
+    """Run the server on a free port of loopback and give the clip's address."""
+    app = web.Application()
+    app.router.add_get(f"/{CLIP}", server.send)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/{CLIP}"
+    finally:
+        await runner.cleanup()
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Serve the clip, extract from it over HTTP, and say how many bytes that took."""
+    clip = await asyncio.to_thread(files("asyncframes").joinpath("data", CLIP).read_bytes)
+    server = ClipServer(clip)
+    async with serving(server) as url, af.open_video(url) as video:
+        print(f"{url}: {sheet.facts(video.info)}, {len(clip):,} bytes, header last")
+        progress = Progress(arguments)
+        await _frames(video, arguments.directory, progress)
+        print(f"  for these the server sent {server.sent()}")
+        await _sheet(video, arguments.directory, progress)
+        print(f"  by now the server sent {server.sent()}")
+
+
+async def _frames(video: af.Video, directory: Path, progress: Progress) -> None:
+    directory /= "frames"
+    with progress.frames(LAST - FIRST + 1) as advance:
+        paths = await af.stream_frames_to_dir(
+            video, directory, FIRST, LAST, overwrite="replace", progress_cb=advance
+        )
+    print(f"frames {FIRST} to {LAST} are in {directory}: {Path(paths[0]).name} to {Path(paths[-1]).name}")
+
+
+async def _sheet(video: af.Video, directory: Path, progress: Progress) -> None:
+    indices = sheet.spread(await video.indices(), sheet.COLUMNS * sheet.ROWS)
+    width = tile_width_for(sheet.WIDTH, sheet.COLUMNS)
+    with progress.frames(len(indices)) as advance:
+        frames = await sheet.tiles(video, indices, width, advance)
+    out, title = directory / "sheet.png", f"Big Buck Bunny   {sheet.facts(video.info)}"
+    await asyncio.to_thread(sheet.draw, frames, out, columns=sheet.COLUMNS, tile_width=width, title=title)
+    print(f"a contact sheet of {len(indices)} frames is {out}")

@@ -1,0 +1,105 @@
+"""``asyncframes extract``: frames to image files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import asyncframes as af
+from asyncframes.cli import _common, _options
+
+EXAMPLES = """\
+  asyncframes extract film.mp4 frames --start 100 --end 199
+  asyncframes extract film.mp4 frames --start -10
+  asyncframes extract https://example.org/film.mp4 frames --fps 1 --ext jpg --quality 90
+  asyncframes extract film.mp4 frames --indices 0,250,-1 --template '{index}.{ext}'
+  asyncframes extract film.mp4 frames --overwrite skip    (go on where a run was cut short)"""
+
+INTERRUPTED = "interrupted; the files written are whole, and --overwrite skip goes on from them"
+
+
+def add_parser(commands: _options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = _options.new_command(
+        commands, "extract", help_text="write frames to image files", examples=EXAMPLES
+    )
+    _options.add_source_options(parser)
+    parser.add_argument("directory", metavar="DIR", help="where the files go; made if missing")
+    _add_selection_options(parser)
+    _add_file_options(parser)
+    _options.add_progress_option(parser)
+    parser.set_defaults(run=run, interrupted=INTERRUPTED)
+
+
+def _add_selection_options(parser: argparse.ArgumentParser) -> None:
+    group = _options.add_range_options(parser)
+    group.add_argument("--step", type=int, default=1, metavar="N", help="each N-th frame of the range")
+    ways = group.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--fps", type=_options.rate, metavar="RATE", help="so many frames for each second shown"
+    )
+    ways.add_argument("--indices", type=_options.integers, metavar="I,...", help="these frames: 0,25,-1")
+    ways.add_argument("--times", type=_options.seconds, metavar="S,...", help="frames shown at these seconds")
+    ways.add_argument("--keyframes", action="store_true", help="only keyframes")
+    group.add_argument(
+        "--on-corrupt",
+        choices=["raise", "skip", "keep"],
+        default="raise",
+        help="at damage: stop, leave the frame out, or keep what was decoded (default: raise)",
+    )
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("files")
+    group.add_argument("--ext", default="png", help="png, jpg, webp, ... (default: png)")
+    group.add_argument("--quality", type=int, metavar="1-100", help="of JPEG and the like")
+    group.add_argument("--compression-level", type=int, metavar="0-9", help="of PNG")
+    group.add_argument(
+        "--template",
+        default="frame_{index:06d}.{ext}",
+        help="name of a file (default: %(default)s)",
+    )
+    group.add_argument(
+        "--overwrite",
+        choices=["error", "skip", "replace"],
+        default="error",
+        help="where a file is there: stop, keep it undecoded, or replace it (default: error)",
+    )
+    group.add_argument(
+        "--image-format",
+        choices=["rgb24", "gray", "rgba"],
+        default="rgb24",
+        help="of the files (default: rgb24)",
+    )
+    group.add_argument(
+        "--workers",
+        type=_options.positive(int),
+        default=4,
+        metavar="N",
+        help="files written at once (default: 4)",
+    )
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Write the frames asked for and say where they are."""
+    selection: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in ("start", "end", "step", "indices", "times", "fps", "keyframes")
+    }
+    async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
+        expected = await _common.expected_frames(video, selection, exact=arguments.overwrite == "skip")
+        with progress.frames(expected) as advance:
+            paths = await af.stream_frames_to_dir(
+                video,
+                arguments.directory,
+                **selection,
+                ext=arguments.ext,
+                template=arguments.template,
+                quality=arguments.quality,
+                compression_level=arguments.compression_level,
+                overwrite=arguments.overwrite,
+                progress_cb=advance,
+                max_write_workers=arguments.workers,
+                image_format=arguments.image_format,
+            )
+        _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

@@ -1,0 +1,73 @@
+"""``asyncframes info``: what is known of a video."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import asyncframes as af
+from asyncframes._sheet import clock
+from asyncframes.cli import _common, _options
+
+EXAMPLES = """\
+  asyncframes info film.mp4
+  asyncframes info https://example.org/film.mp4 --json
+  asyncframes info film.ts --count"""
+
+
+def add_parser(commands: _options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = _options.new_command(
+        commands,
+        "info",
+        help_text="show what the container and the decoder say of a video",
+        examples=EXAMPLES,
+    )
+    _options.add_source_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--count", action="store_true", help="count the frames exactly; may read the whole source"
+    )
+    _options.add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Print the facts, for people or as JSON."""
+    async with _common.opened_video(arguments) as (video, _):
+        count = await video.count() if arguments.count else None
+    if arguments.json:
+        counted = {} if count is None else {"frames": count}
+        print(json.dumps(video.info.as_dict() | counted, indent=2))
+        return
+    facts = _facts(video.info, count) | {"fetched": _common.amount_read(video)}
+    for name, value in facts.items():
+        if value:
+            print(f"{name:<11}{value}")
+
+
+def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
+    duration = info.duration_seconds_from_header
+    return {
+        "size": f"{info.width}x{info.height}{_turned(info)}",
+        "codec": f"{info.codec}, {info.pixel_format}",
+        "container": f"{info.container}, stream {info.stream_index}",
+        "rate": info.average_rate and f"{float(info.average_rate):.6g} frames per second on average",
+        "duration": duration is not None and f"{clock(duration)} (header)",
+        "frames": _frames(info, count),
+        "bytes": info.size_bytes is not None and f"{info.size_bytes:,}",
+    }
+
+
+def _turned(info: af.VideoInfo) -> str:
+    changes = [f"turned {info.rotation} degrees counterclockwise"] if info.rotation else []
+    changes += ["mirrored"] if info.mirrored else []
+    stored = f"stored as {info.coded_width}x{info.coded_height}"
+    return f" ({', '.join([stored, *changes])})" if changes else ""
+
+
+def _frames(info: af.VideoInfo, count: int | None) -> str:
+    if count is not None:
+        return f"{count:,}"
+    return "" if info.frames_from_header is None else f"{info.frames_from_header:,} (header)"

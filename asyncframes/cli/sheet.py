@@ -1,0 +1,123 @@
+"""``asyncframes sheet``: frames spread over a video, on one picture."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from PIL import Image as PillowImage
+
+import asyncframes as af
+from asyncframes._sheet import contact_sheet, shrink, tile_width_for
+from asyncframes._table import Int64Array
+from asyncframes.cli import _common, _options
+
+EXAMPLES = """\
+  asyncframes sheet film.mp4 film.png
+  asyncframes sheet https://example.org/film.mp4 film.jpg --columns 4 --rows 10 --width 2400
+  asyncframes sheet film.mp4 end.png --start -500"""
+
+COLUMNS, ROWS, WIDTH = 5, 4, 1600
+
+
+def add_parser(commands: _options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = _options.new_command(
+        commands,
+        "sheet",
+        help_text="draw a contact sheet, each frame with its index and time",
+        examples=EXAMPLES,
+    )
+    _options.add_source_options(parser)
+    parser.add_argument("out", metavar="OUT", type=Path, help="the picture: .png, .jpg, .webp, ...")
+    _options.add_range_options(parser)
+    group = parser.add_argument_group("sheet")
+    for name, default in (("columns", COLUMNS), ("rows", ROWS)):
+        group.add_argument(
+            f"--{name}",
+            type=_options.positive(int),
+            default=default,
+            metavar="N",
+            help="(default: %(default)s)",
+        )
+    group.add_argument(
+        "--width",
+        type=_options.positive(int),
+        default=WIDTH,
+        metavar="PIXELS",
+        help="of it all (default: %(default)s)",
+    )
+    _options.add_progress_option(parser)
+    parser.set_defaults(run=run)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Decode the frames, draw the sheet and say where it is."""
+    picture_format(arguments.out)
+    async with _common.opened_video(arguments) as (video, progress):
+        width = tile_width_for(arguments.width, arguments.columns)
+        asked = await video.indices(arguments.start, arguments.end)
+        indices = spread(asked, arguments.columns * arguments.rows)
+        with progress.frames(len(indices)) as advance:
+            frames = await tiles(video, indices, width, advance)
+        title = f"{last_part(arguments.source)}   {facts(video.info)}"
+        await asyncio.to_thread(
+            draw, frames, arguments.out, columns=arguments.columns, tile_width=width, title=title
+        )
+        _common.report(f"{_common.counted(len(indices), 'frame')} on {arguments.out}", video)
+
+
+def spread(indices: Int64Array, number: int) -> list[int]:
+    """Pick at most `number` of `indices`, at the middles of as many equal parts."""
+    number = min(number, len(indices))
+    return [int(indices[(2 * part + 1) * len(indices) // (2 * number)]) for part in range(number)]
+
+
+async def tiles(
+    video: af.Video, indices: list[int], width: int, advance: Callable[[int], None]
+) -> list[af.Frame]:
+    """Decode the frames, each scaled down as it comes so that no film is held in memory."""
+    frames = []
+    async with aclosing(video.frames(indices=indices)) as decoded:
+        async for frame in decoded:
+            frames.append(await asyncio.to_thread(shrink, frame, width))
+            advance(1)
+    return frames
+
+
+def draw(frames: list[af.Frame], out: Path, *, columns: int, tile_width: int, title: str) -> None:
+    """Draw the sheet and put it at `out`, wholly or not at all."""
+    sheet = contact_sheet(frames, columns=columns, tile_width=tile_width, title=title)
+    beside = out.with_name(f".asyncframes-{uuid4().hex}{out.suffix}")
+    try:
+        with beside.open("xb") as file:
+            sheet.save(file, format=picture_format(out), quality=90)
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def facts(info: af.VideoInfo) -> str:
+    """Say size, rate and codec in a few words."""
+    rate = f", {float(info.average_rate):.6g} fps" if info.average_rate else ""
+    return f"{info.width}x{info.height}{rate}, {info.codec}"
+
+
+def picture_format(out: Path) -> str:
+    """Tell Pillow's name of the format that the file's ending asks for."""
+    known = PillowImage.registered_extensions()
+    try:
+        return known[out.suffix.lower()]
+    except KeyError:
+        raise ValueError(f"{out}: expected a picture's ending such as .png or .jpg") from None
+
+
+def last_part(source: str) -> str:
+    """Name a source without its directories, query or credentials."""
+    path = unquote(urlsplit(source).path) if "://" in source else source
+    return path.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

@@ -1,0 +1,355 @@
+"""The command line: files, texts and exit statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from aiohttp import web
+from PIL import Image
+
+import asyncframes
+from asyncframes.cli import main
+from asyncframes.cli._options import join_negatives
+from asyncframes.cli.demo import ClipServer, serving
+from asyncframes.cli.extract import INTERRUPTED
+from asyncframes.cli.sheet import last_part, spread
+from tests._clips import clip_bytes, painted_index
+
+FRAMES, GOP = 48, 12
+# a job in the background starts with SIGINT ignored, and so would its children
+LAUNCH = (
+    "import signal, sys, asyncframes.cli as cli; signal.signal(signal.SIGINT, signal.default_int_handler)"
+)
+SOURCE_TREE = {**os.environ, "PYTHONPATH": str(Path(asyncframes.__file__).parents[1])}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("cli") / "clip.mp4"
+    path.write_bytes(clip_bytes(frames=FRAMES, gop=GOP))
+    return str(path)
+
+
+def painted_files(directory: Path) -> dict[str, int]:
+    """Read every file of a directory; a temporary or half-written one would fail here."""
+    return {path.name: painted_index(np.asarray(Image.open(path))) for path in sorted(directory.iterdir())}
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Take what was printed, which must be one error line and nothing else."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("asyncframes: error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--start 5 --end 9", [5, 6, 7, 8, 9]),
+        ("--start 5 --end 14 --step 3", [5, 8, 11, 14]),
+        ("--start -3", [45, 46, 47]),
+        ("--start -3 --end -2", [45, 46]),
+        ("--end 2", [0, 1, 2]),
+        ("--start 46 --end 999", [46, 47]),
+        ("--indices -1,5,13", [5, 13, 47]),
+        ("--times 0.5,1.0", [12, 25]),
+        ("--fps 5 --end 20", [0, 5, 10, 15, 20]),
+        ("--fps 5/2", [0, 10, 20, 30, 40]),
+        ("--keyframes", [0, 12, 24, 36]),
+    ],
+)
+def test_extract_writes_the_frames_named(
+    clip: str, tmp_path: Path, options: str, expected: list[int]
+) -> None:
+    """Each way of naming frames writes these frames, each under its own index, and nothing more."""
+    assert main(["extract", clip, str(tmp_path / "out"), *options.split()]) == 0
+    assert painted_files(tmp_path / "out") == {f"frame_{index:06d}.png": index for index in expected}
+
+
+def test_extract_names_and_encodes_as_asked(
+    clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Template, ending, quality and layout reach the files."""
+    options = "--end 1 --ext jpg --quality 90 --image-format gray --threads 1 --template {index}_a.{ext}"
+    assert main(["extract", clip, str(tmp_path / "out"), *options.split()]) == 0
+    assert painted_files(tmp_path / "out") == {"0_a.jpg": 0, "1_a.jpg": 1}
+    with Image.open(tmp_path / "out" / "0_a.jpg") as image:
+        assert (image.format, image.mode) == ("JPEG", "L")
+    assert capsys.readouterr().out.startswith(f"2 frames in {tmp_path / 'out'}")
+
+
+def test_extract_over_files_that_are_there(
+    clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default a file that is there is an error; skip keeps it, replace writes it anew."""
+    extract = ["extract", clip, str(tmp_path), "--end", "1"]
+    kept = tmp_path / "frame_000001.png"
+    kept.write_bytes(b"mine")
+    assert main(extract) == 1
+    assert "frame_000001.png" in error_line(capsys)
+    assert kept.read_bytes() == b"mine"
+
+    assert main([*extract, "--overwrite", "skip"]) == 0
+    assert kept.read_bytes() == b"mine"
+
+    assert main([*extract, "--overwrite", "replace"]) == 0
+    assert painted_files(tmp_path) == {"frame_000000.png": 0, "frame_000001.png": 1}
+
+
+def test_progress_goes_to_stderr_when_asked(
+    clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal there is a bar only with --progress, and it ends full."""
+    assert main(["extract", clip, str(tmp_path / "quiet"), "--end", "3"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["extract", clip, str(tmp_path / "shown"), "--end", "3", "--progress"]) == 0
+    assert "4/4" in capsys.readouterr().err
+
+
+def test_info_as_json_is_the_info(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints the video's facts as one object, with the exact count where that is asked."""
+    assert main(["info", clip, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["width"], facts["height"], facts["codec"]) == (96, 64, "h264")
+    assert facts["average_rate"] == "25/1"
+    assert "frames" not in facts
+    assert main(["info", clip, "--json", "--count"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == FRAMES
+
+
+def test_info_for_people(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plain form says size, codec, rate and frames."""
+    assert main(["info", clip, "--count"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["size"] == "96x64"
+    assert lines["codec"] == "h264, yuv420p"
+    assert lines["frames"] == str(FRAMES)
+
+
+def test_sheet_spreads_frames_evenly(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sheet of the asked width holds the asked number of frames."""
+    out = tmp_path / "sheet.png"
+    assert main(["sheet", clip, str(out), "--columns", "3", "--rows", "2", "--width", "600"]) == 0
+    assert capsys.readouterr().out.startswith(f"6 frames on {out}")
+    with Image.open(out) as image:
+        assert 580 < image.width <= 600
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_spread_takes_the_middles() -> None:
+    """Picks are the middles of equal parts, and all there is when that is less."""
+    assert spread(np.arange(100, 140), 4) == [105, 115, 125, 135]
+    assert spread(np.arange(3), 20) == [0, 1, 2]
+    assert spread(np.arange(0), 20) == []
+
+
+def test_demo_fetches_a_part_of_the_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo leaves frames and a sheet, can run again, and fetches less than the file for the frames."""
+    for _ in range(2):
+        assert main(["demo", str(tmp_path)]) == 0
+    assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == [
+        f"frame_{index:06d}.png" for index in range(105, 115)
+    ]
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.width > 1000
+    sent = next(line for line in capsys.readouterr().out.splitlines() if "for these" in line)
+    assert int(sent.partition("(")[2].partition("%")[0]) < 100
+
+
+def test_shipped_clip_is_the_hard_case() -> None:
+    """The demo's clip is small, has B-frames, keyframes a second apart, and its header last."""
+    data = files("asyncframes").joinpath("data", "bunny.mp4").read_bytes()
+    assert len(data) < 1_000_000
+    assert data.index(b"mdat") < data.index(b"moov")
+    with av.open(io.BytesIO(data), "r") as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+        assert (stream.width, stream.height) == (640, 360)
+        assert stream.average_rate == 25
+    assert [packet.pts for packet in packets] != sorted(packet.pts or 0 for packet in packets)
+    assert [place for place, packet in enumerate(packets) if packet.is_keyframe] == [0, 25, 50, 75, 100, 125]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("info {missing}", "missing.mp4"),
+        ("info {directory}", "directory"),
+        ("info {text}", ""),
+        ("info {empty}", "empty"),
+        ("extract {clip} {directory}/out --start 5 --end 3", "end=3"),
+        ("extract {clip} {directory}/out --start 48", "48"),
+        ("extract {clip} {directory}/out --indices 3,480", "480"),
+        ("extract {clip} {directory}/out --times 99", "99"),
+        ("extract {clip} {directory}/out --step 0", "step=0"),
+        ("extract {clip} {directory}/out --fps 0", "fps=0"),
+        ("extract {clip} {directory}/out --ext nonsense", "nonsense"),
+        ("extract {clip} {text} --end 0", "text.mp4"),
+        ("sheet {clip} {directory}/sheet.nonsense", "sheet.nonsense"),
+        ("sheet {clip} {directory}/nowhere/sheet.png", "nowhere"),
+        ("info http://127.0.0.1:9/clip.mp4?token=secret --timeout 5", "127.0.0.1:9/clip.mp4"),
+    ],
+)
+def test_errors_are_one_line(
+    clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, said: str
+) -> None:
+    """What goes wrong is one line that names it, without secrets or a traceback, and exit status 1."""
+    (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
+    (tmp_path / "empty.mp4").touch()
+    places = {
+        "clip": clip,
+        "directory": str(tmp_path),
+        "missing": str(tmp_path / "missing.mp4"),
+        "text": str(tmp_path / "text.mp4"),
+        "empty": str(tmp_path / "empty.mp4"),
+    }
+    assert main([word.format(**places) for word in command.split()]) == 1
+    line = error_line(capsys)
+    assert said in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "nonsense",
+        "extract clip.mp4",
+        "extract clip.mp4 out --step x",
+        "extract clip.mp4 out --workers 0",
+        "extract clip.mp4 out --fps 1/0",
+        "extract clip.mp4 out --indices 1,x",
+        "extract clip.mp4 out --indices 1 --fps 2",
+        "extract clip.mp4 out --on-corrupt guess",
+        "info clip.mp4 --header secret",
+        "info clip.mp4 --header name:secret",
+        "info clip.mp4 --timeout inf",
+    ],
+)
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """Wrong usage prints the usage, keeps a header's value to itself, and exits with status 2."""
+    with pytest.raises(SystemExit) as exit_info:
+        main(command.split())
+    assert exit_info.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("usage: asyncframes")
+    assert "secret" not in err
+
+
+@pytest.mark.parametrize("command", ["", "extract", "info", "sheet", "demo"])
+def test_help_of_every_command(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """--help prints and exits with 0, and a command's help ends in examples."""
+    with pytest.raises(SystemExit) as exit_info:
+        main([*command.split(), "--help"])
+    assert exit_info.value.code == 0
+    out = capsys.readouterr().out
+    assert not command or f"examples:\n  asyncframes {command}" in out
+
+
+def test_negative_lists_are_not_options() -> None:
+    """A list that starts with a negative number stays with its option; other words stay as they are."""
+    assert join_negatives(["a", "--indices", "-1,5", "--start", "-3"]) == [
+        "a",
+        "--indices=-1,5",
+        "--start",
+        "-3",
+    ]
+    assert join_negatives(["--times", "-.5", "--indices", "--fps"]) == ["--times=-.5", "--indices", "--fps"]
+
+
+def test_title_has_no_secrets() -> None:
+    """A sheet's title is the last part of the path, without query, fragment or credentials."""
+    assert last_part("https://user:pass@host/a/my%20clip.mp4?token=secret#x") == "my clip.mp4"
+    assert last_part("/films/a.mp4") == "a.mp4"
+
+
+class DemandingServer(ClipServer):
+    """Answers only requests that carry a token."""
+
+    async def send(self, request: web.Request) -> web.Response:
+        if request.headers.get("X-Token") != "a: b":
+            return web.Response(status=403)
+        return await super().send(request)
+
+
+class StallingServer(ClipServer):
+    """Never answers for bytes past the middle."""
+
+    async def send(self, request: web.Request) -> web.Response:
+        _, stop, _ = request.http_range.indices(len(self.clip))
+        if "Range" not in request.headers or stop > len(self.clip) // 2:
+            await asyncio.Event().wait()
+        return await super().send(request)
+
+
+@pytest.mark.anyio
+async def test_headers_are_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--header reaches the server with each request; without it the refusal is one line."""
+    server = DemandingServer(clip_bytes(frames=FRAMES, gop=GOP))
+    async with serving(server) as url:
+        extract = ["extract", url, str(tmp_path / "out"), "--start", "20", "--end", "21"]
+        assert await asyncio.to_thread(main, extract) == 1
+        assert "403" in error_line(capsys)
+        assert await asyncio.to_thread(main, [*extract, "--header", "X-Token: a: b"]) == 0
+    assert painted_files(tmp_path / "out") == {"frame_000020.png": 20, "frame_000021.png": 21}
+    assert "bytes read in" in capsys.readouterr().out
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process")
+async def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
+    """SIGINT in mid-extraction prints one line, exits with 130, and every file is a whole image."""
+    # raw pictures of 86 kB: the middle of the file is far behind the first frames
+    picture = {"codec": "rawvideo", "pixel_format": "rgb24", "width": 240, "height": 120}
+    clip = clip_bytes(container="mov", frames=100, faststart=True, **picture)
+    out = tmp_path / "out"
+    async with serving(StallingServer(clip)) as url:
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", f"{LAUNCH}; sys.exit(cli.main())", "extract", url, str(out)],
+            stderr=asyncio.subprocess.PIPE,
+            env=SOURCE_TREE,
+        )
+        while not list(out.glob("frame_*.png")):
+            assert process.returncode is None
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert err.decode() == f"asyncframes: {INTERRUPTED}\n"
+    assert process.returncode == 130
+    files = painted_files(out)
+    assert files == {f"frame_{index:06d}.png": index for index in files.values()}
+    assert 1 <= len(files) < 100
+
+
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "asyncframes", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=SOURCE_TREE)
+
+
+def test_module_runs_as_the_command() -> None:
+    """``python -m asyncframes`` is the same program, and names its version."""
+    result = run_module("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"asyncframes {asyncframes.__version__}\n"
+
+
+def test_a_process_prints_one_line_too() -> None:
+    """Where logging is not set up, retries still leave one line: the error."""
+    result = run_module("info", "http://127.0.0.1:9/clip.mp4?token=secret")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("asyncframes: error: ")
+    assert result.stderr.count("\n") == 1
+    assert "secret" not in result.stderr
