@@ -1,0 +1,45 @@
+"""A loopback HTTP server with ranges that counts what it sends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+
+class CountingServer:
+    """Serves one file with ranges from this process, and counts the bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.bytes_sent = 0
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_get("/clip.mp4", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/clip.mp4"
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        size = self._path.stat().st_size
+        wanted = request.http_range
+        start, stop = wanted.start or 0, min(wanted.stop or size, size)
+        headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+        reply = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
+        reply.content_length = stop - start
+        await reply.prepare(request)
+        with self._path.open("rb") as file:
+            file.seek(start)
+            while start < stop and (part := file.read(min(65536, stop - start))):
+                start += len(part)
+                try:
+                    await reply.write(part)
+                except ConnectionError:
+                    break
+                self.bytes_sent += len(part)
+        return reply
