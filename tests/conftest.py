@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
+from hypothesis import settings
+
+# Deadlines measure the machine, and this suite runs on busy ones.
+settings.register_profile("asyncframes", deadline=None)
+settings.load_profile("asyncframes")
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])
@@ -10,3 +18,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     """Run coroutine tests on asyncio in debug mode."""
     backend: tuple[str, dict[str, bool]] = request.param
     return backend
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """Path of the ffmpeg program; a test that needs it is skipped where it is absent, and fails in CI."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        reason = "ffmpeg is not installed; .ci/debian-packages installs it"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return found

@@ -7,7 +7,6 @@ import gc
 import io
 import tempfile
 import threading
-import tracemalloc
 from collections.abc import Iterator
 from contextlib import aclosing
 from functools import cache
@@ -276,19 +275,3 @@ async def test_damage_elsewhere_does_not_matter() -> None:
         assert [frame.index async for frame in video.frames(indices=[40, 3])] == [40, 3]
         with pytest.raises(CorruptMediaError, match="is damaged"):
             await video.frame(23)
-
-
-@pytest.mark.anyio
-async def test_python_memory_of_a_whole_pass_is_bounded(path: Path) -> None:
-    """A pass over the file allocates no more than the queue holds, and a constant for the pass itself."""
-    constant = 512 * 1024
-    async with af.open_video(path) as video:
-        await video.frame(0)
-        tracemalloc.start()
-        try:
-            async for _ in video.frames(queue_maxsize=4):
-                pass
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 5 * 96 * 64 * 3 + constant

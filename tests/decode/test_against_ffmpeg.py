@@ -1,0 +1,42 @@
+"""Frames against those of the ffmpeg program, an independent way from file to RGB."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import asyncframes as af
+from tests._clips import clip_bytes
+
+# Versions of swscale round differently, and ffmpeg's default flags are not accurate ones.
+LEVELS = 2
+
+CLIPS: dict[str, dict[str, Any]] = {
+    "B-frames": {},
+    "odd size": {"width": 98, "height": 66},
+    "4:2:2": {"pixel_format": "yuv422p"},
+    "4:4:4": {"pixel_format": "yuv444p"},
+    "full range": {"pixel_format": "yuvj420p"},
+    "HEVC": {"codec": "libx265", "width": 128, "height": 96},
+    "VP9": {"codec": "libvpx-vp9", "container": "webm"},
+    "turned": {"rotation": 90},
+    "turned and mirrored": {"rotation": 270, "mirrored": True},
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", CLIPS)
+async def test_rgb_is_that_of_ffmpeg(kind: str, tmp_path: Path, ffmpeg: str) -> None:
+    """Every frame agrees within rounding, upright, in number and order."""
+    path = tmp_path / "clip"
+    path.write_bytes(clip_bytes(frames=24, **CLIPS[kind]))
+    command = [ffmpeg, "-v", "error", "-i", str(path), "-fps_mode", "passthrough"]
+    command += ["-sws_flags", "bilinear", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout  # noqa: ASYNC221
+    ours = np.stack([image async for _, image in af.stream_frames(path)])
+    theirs = np.frombuffer(raw, np.uint8).reshape(ours.shape)
+    assert np.abs(ours.astype(np.int16) - theirs).max() <= LEVELS
