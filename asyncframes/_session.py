@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias, TypeVar, cast
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
-from asyncframes._media._scan import scan, scan_by_decoding
+from asyncframes._media._scan import scan
+from asyncframes._media._settle import settle, table_without_decoding
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes.abc import StreamSource
@@ -102,14 +103,20 @@ class Session:
 
     async def scan(self, stream_index: int) -> FrameTable:
         """Build the frame table in the cheapest way that is exact for this container."""
+        return await self.worker.run(self._scan, stream_index)
+
+    def _scan(self, stream_index: int) -> FrameTable:
         hook = self._hook("index", None)
-        table = await self.worker.run(scan, self.file, stream_index, hook, without_media=True)
+        scanned = scan(self.file, stream_index, hook, without_media=True)
+        if scanned is None:
+            scanned = scan(self.file, stream_index, hook, without_media=False)
+        if scanned is None:
+            raise RuntimeError("a scan of the whole file always lists packets")
+        table = table_without_decoding(scanned)
         if table is None:
-            table = await self.worker.run(scan, self.file, stream_index, hook, without_media=False)
-        if table is None:
-            await self.open_decoder()
+            self._open_decoder()
             self.report_progress("index")
-            table = await self.worker.run(_run_to_end, scan_by_decoding(self.decoder))
+            table = _run_to_end(settle(self.decoder, scanned))
         return table
 
     def report_progress(self, phase: Literal["index", "decode"]) -> None:

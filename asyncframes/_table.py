@@ -49,6 +49,24 @@ class Packets:
     def __len__(self) -> int:
         return len(self.pts)
 
+    @property
+    def are_timed(self) -> bool:
+        """Whether every packet that may become a frame has a pts of its own."""
+        pts = np.sort(self.pts[~self.is_discard])
+        return not len(pts) or (pts[0] != NO_TIMESTAMP and not np.any(pts[1:] == pts[:-1]))
+
+    @property
+    def begin_whole(self) -> bool:
+        """Whether the stream begins with a keyframe, and nothing is shown before that one."""
+        if not len(self):
+            return True
+        return bool(self.is_keyframe[0]) and not np.any((self.pts < self.pts[0]) & ~self.is_discard)
+
+    def in_presentation_order(self) -> Int64Array:
+        """Return the numbers of the packets that may become frames, ordered by pts."""
+        kept = np.flatnonzero(~self.is_discard)
+        return kept[np.argsort(self.pts[kept], kind="stable")]
+
     def find(self, *, position: int, size: int, dts: int) -> int | None:
         """Return the number of the one packet that looks like this, or ``None``."""
         matches = self.size == size
@@ -200,20 +218,32 @@ def table_from_packets(
         twice, or the stream does not begin with a keyframe that is shown first,
         so that how many frames its decoder drops there is not known.
     """
-    kept = np.flatnonzero(~packets.is_discard)
-    pts = packets.pts[kept]
-    order = np.argsort(pts, kind="stable")
-    ordered = pts[order]
-    if len(kept) and (
-        ordered[0] == NO_TIMESTAMP or np.any(ordered[1:] == ordered[:-1]) or _head_is_unclear(packets)
-    ):
+    if not packets.are_timed or not packets.begin_whole:
         return None
-    return FrameTable(packets, time_base, kept[order], average_rate=average_rate)
+    return FrameTable(packets, time_base, packets.in_presentation_order(), average_rate=average_rate)
 
 
-def _head_is_unclear(packets: Packets) -> bool:
-    keyframes = np.flatnonzero(packets.is_keyframe)
-    if not len(keyframes) or keyframes[0] != 0:
-        return True
-    shown_before_it = (packets.pts < packets.pts[0]) & ~packets.is_discard
-    return bool(np.any(shown_before_it))
+def table_with_head(
+    packets: Packets,
+    time_base: Fraction,
+    average_rate: Fraction | None,
+    *,
+    shown: Sequence[int],
+    anchor: int,
+) -> FrameTable:
+    """Derive the frames from timestamps, save those before a keyframe, which were observed.
+
+    Parameters
+    ----------
+    shown
+        Numbers of the packets whose pictures a decode from the start put out, in that order.
+    anchor
+        Number of the first keyframe among them; from its picture on, timestamps tell.
+    """
+    place = {packet: place for place, packet in enumerate(shown)}
+    head = shown[: place[anchor]]
+    later = packets.in_presentation_order()
+    rest = later[packets.pts[later] >= packets.pts[anchor]]
+    return FrameTable(
+        packets, time_base, np.concatenate([np.array(head, np.int64), rest]), average_rate=average_rate
+    )

@@ -28,6 +28,7 @@ from asyncframes._media._container import (
 )
 from asyncframes._media._files import MediaFile
 from asyncframes._table import NO_TIMESTAMP, FrameTable
+from asyncframes.errors import CorruptMediaError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
@@ -94,6 +95,7 @@ class Decoder:
         self._pts_of: dict[int, int | None] = {}
         self._ahead: deque[Picture | Damage] = deque()
         self._drained = False
+        self._broken: str | None = None
         self.number = 0
         """Number, in decode order, of the packet that is read next."""
         self.at_start = True
@@ -126,10 +128,13 @@ class Decoder:
         """Return the next packet as the demuxer gives it, ``None`` at the end."""
         if self._read_back:
             return self._read_back.popleft()
-        with media_errors(self.file, "reading the container"):
-            for packet in self._packets:
-                if packet.size:
-                    return packet
+        try:
+            with media_errors(self.file, "reading the container"):
+                for packet in self._packets:
+                    if packet.size:
+                        return packet
+        except CorruptMediaError as exc:
+            self._broken = str(exc)
         return None
 
     def _read(self, table: FrameTable | None) -> Packet[VideoStream] | None:
@@ -178,8 +183,8 @@ class Decoder:
         number = self.number
         packet = self._read(table)
         if packet is None:
-            if (missing := self._missing_bytes()) > 0:
-                yield Damage(number, None, f"the source ends {missing} bytes short of what its header lists")
+            if (reason := self._why_cut_short()) is not None:
+                yield Damage(number, None, reason)
             yield from self._drain()
             return
         pts = packet.pts
@@ -209,12 +214,15 @@ class Decoder:
             origin = number if frame.pts is None else frame.pts
             yield Picture(origin, self._pts_of.pop(origin, None), frame)
 
-    def _missing_bytes(self) -> int:
-        """How far the last packets that the header lists lie beyond the end of the source."""
+    def _why_cut_short(self) -> str | None:
+        """Say why the packets ended before their time, ``None`` if they did not."""
+        if self._broken is not None:
+            return self._broken
         entries = self.stream.index_entries
         if self.file.size is None or not len(entries):
-            return 0
-        return max(entry.pos + entry.size for entry in entries[-_LANDING_PACKETS:]) - self.file.size
+            return None
+        missing = max(entry.pos + entry.size for entry in entries[-_LANDING_PACKETS:]) - self.file.size
+        return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
 
     # Moving
 

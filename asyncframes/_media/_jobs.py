@@ -12,7 +12,7 @@ from asyncframes._media._container import time_base_of
 from asyncframes._media._convert import Converter
 from asyncframes._media._decoder import Damage, Decoder, Picture, TableMismatchError
 from asyncframes._media._plan import Runs, Wanted
-from asyncframes._media._scan import scan_by_decoding
+from asyncframes._media._settle import scan_by_decoding
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable
 from asyncframes._types import Frame, ImageFormat, OnCorrupt

@@ -1,8 +1,8 @@
-"""Packets to a frame table: from the header alone, by demuxing, or by decoding."""
+"""The packets of a stream, listed without decoding: from the header alone, or by demuxing."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -11,19 +11,37 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._boxes import SparseFile, media_ranges
 from asyncframes._media._container import media_errors, open_container, select_stream, time_base_of
-from asyncframes._media._decoder import Damage, Decoder, PacketHook
+from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
-from asyncframes._table import NO_TIMESTAMP, FrameTable, Packets, table_from_packets
-from asyncframes.errors import MediaError
+from asyncframes._media._hidden import hidden_packets
+from asyncframes._table import NO_TIMESTAMP, Packets
+from asyncframes.errors import CorruptMediaError, MediaError
 
 # The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
 
 
-class PacketList:
-    """Collects packets one by one."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanned:
+    """What a scan of a stream found."""
 
-    def __init__(self) -> None:
+    packets: Packets
+    time_base: Fraction
+    average_rate: Fraction | None
+
+
+class PacketList:
+    """Collects packets one by one.
+
+    Parameters
+    ----------
+    codec
+        Name of the codec, as some have packets that are decoded and not shown;
+        ``None`` where the packets hold no media to tell by.
+    """
+
+    def __init__(self, codec: str | None) -> None:
+        self._is_hidden = hidden_packets(codec)
         self._rows: list[tuple[int, int, int, int, int, bool, bool]] = []
 
     def add(self, packet: Packet[VideoStream]) -> None:
@@ -36,7 +54,7 @@ class PacketList:
                 packet.size,
                 packet.duration or 0,
                 packet.is_keyframe,
-                packet.is_discard,
+                packet.is_discard or self._is_hidden(packet),
             )
         )
 
@@ -54,10 +72,8 @@ class PacketList:
         )
 
 
-def scan(
-    file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool
-) -> FrameTable | None:
-    """Build a frame table without decoding.
+def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool) -> Scanned | None:
+    """List the packets of a stream without decoding.
 
     Parameters
     ----------
@@ -67,16 +83,17 @@ def scan(
 
     Returns
     -------
-    FrameTable or None
-        ``None`` where packets alone cannot tell which frames there are.
+    Scanned or None
+        ``None`` where the media would be needed and may not be read.
     """
     if not without_media:
-        return _scan_container(file, stream_index, on_packet, options={})
+        return _scan_container(file, stream_index, on_packet, options={}, has_media=True)
     media = media_ranges(file)
     if media is None:
         return None
     try:
-        return _scan_container(SparseFile(file, media), stream_index, on_packet, options=_WITHOUT_MEDIA)
+        sparse = SparseFile(file, media)
+        return _scan_container(sparse, stream_index, on_packet, options=_WITHOUT_MEDIA, has_media=False)
     except MediaError:
         # Some demuxers look into the media while they open it (captions in fragments do).
         file.raise_error()
@@ -84,49 +101,32 @@ def scan(
 
 
 def _scan_container(
-    file: MediaFile, stream_index: int, on_packet: PacketHook, *, options: dict[str, str]
-) -> FrameTable | None:
+    file: MediaFile,
+    stream_index: int,
+    on_packet: PacketHook,
+    *,
+    options: dict[str, str],
+    has_media: bool,
+) -> Scanned:
+    """List packets; a container that breaks off ends there, unless zeros may have been what broke it."""
     file.seek(0)
     container = open_container(file, options=options)
     try:
         stream = select_stream(container, stream_index, file.source_name)
-        packets = PacketList()
-        with media_errors(file, "reading the container"):
-            for packet in container.demux(stream):
-                if packet.size:
-                    packets.add(packet)
-                    if on_packet is not None:
-                        on_packet(packet)
-        return table_from_packets(packets.finish(), time_base_of(stream), average_rate(stream))
+        packets = PacketList(stream.codec_context.name if has_media else None)
+        try:
+            with media_errors(file, "reading the container"):
+                for packet in container.demux(stream):
+                    if packet.size:
+                        packets.add(packet)
+                        if on_packet is not None:
+                            on_packet(packet)
+        except CorruptMediaError:
+            if not has_media:
+                raise
+        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
     finally:
         container.close()
-
-
-def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
-    """Build a frame table from the frames that a sequential decode really puts out.
-
-    A generator, so that a long pass can be taken in steps; it returns the table.
-    """
-    packets = PacketList()
-    packet_of: list[int] = []
-    keyframes: list[int] = []
-    decoder.reopen()
-    with decoder.observed_by(packets.add):
-        for output in decoder.decode():
-            if not isinstance(output, Damage):
-                packet_of.append(output.packet)
-                if output.frame.key_frame:
-                    keyframes.append(output.packet)
-            yield
-    found = packets.finish()
-    found.is_keyframe[:] &= np.isin(np.arange(len(found)), keyframes)
-    return FrameTable(
-        found,
-        time_base_of(decoder.stream),
-        np.array(packet_of, np.int64),
-        settled=True,
-        average_rate=average_rate(decoder.stream),
-    )
 
 
 def average_rate(stream: VideoStream) -> Fraction | None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -188,3 +189,36 @@ async def test_frames_are_upright(rotation: int, mirrored: bool) -> None:
     assert frame.image.shape == (info.height, info.width, 3)
     back = frame.image[:, ::-1] if mirrored else frame.image
     assert painted_index(np.rot90(back, -rotation // 90)) == 2
+
+
+def cut_before(number: int, *, container: str, **options: Any) -> bytes:
+    """A clip without its first packets, such that it begins with packet `number`."""
+    target = io.BytesIO()
+    whole = clip_bytes(frames=FRAMES, container=container, **options)
+    with av.open(io.BytesIO(whole), "r") as reader, av.open(target, "w", format=container) as writer:
+        stream = writer.add_stream_from_template(reader.streams.video[0])
+        for packet in list(reader.demux(video=0))[number:]:
+            if packet.size:
+                packet.stream = stream
+                writer.mux(packet)
+    return target.getvalue()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("container", ["mpegts", "matroska"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("number", [3, 7, 12, 13])
+async def test_a_stream_that_begins_inside_a_gop(container: str, codec: str, number: int) -> None:
+    """What its decoder drops at the head has no number; only the head is decoded to learn that."""
+    clip = cut_before(number, container=container, codec=codec, open_gop=True, width=128, height=96)
+    phases: list[str] = []
+    async with af.open_video(clip) as video:
+        sequential = [(frame.index, painted_index(frame.image)) async for frame in video.frames()]
+    async with af.open_video(clip, packet_progress=lambda phase, _total: phases.append(phase)) as video:
+        assert await video.count() == len(sequential)
+        assert len(phases) < 2 * FRAMES
+        picked = [
+            (frame.index, painted_index(frame.image))
+            async for frame in video.frames(indices=range(len(sequential) - 1, -1, -1))
+        ]
+    assert picked == sequential[::-1]

@@ -1,0 +1,58 @@
+"""Packets that become no frame, told by their first bytes, against what a decoder makes of them."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import pytest
+
+from asyncframes._media._hidden import hidden_packets
+from tests._clips import clip_bytes
+from tests._corpus import CorpusFile, parameters
+
+LAGGED = {"deadline": "good", "cpu-used": "4", "auto-alt-ref": "1", "lag-in-frames": "16", "b": "200k"}
+
+
+def shown_and_decoded(clip: bytes) -> tuple[list[bool], list[bool]]:
+    """For each packet: whether it is taken to be shown, and whether a decoder puts a picture out for it."""
+    with av.open(io.BytesIO(clip), "r") as container:
+        stream = container.streams.video[0]
+        is_hidden = hidden_packets(stream.codec_context.name)
+        told, packets = [], [packet for packet in container.demux(stream) if packet.size]
+        pictures = set()
+        for number, packet in enumerate(packets):
+            told.append(not is_hidden(packet))
+            packet.pts = number
+            pictures |= {frame.pts for frame in packet.decode()}
+        pictures |= {frame.pts for frame in stream.codec_context.decode(None)}
+        return told, [number in pictures for number in range(len(packets))]
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize("container", ["webm", "ivf"])
+def test_alternate_reference_frames_are_told(codec: str, container: str) -> None:
+    """An encoder that looks ahead makes pictures that are never shown; each is recognised."""
+    clip = clip_bytes(
+        frames=60, codec=codec, container=container, gop=60, options=LAGGED, width=160, height=96
+    )
+    told, decoded = shown_and_decoded(clip)
+    assert told == decoded
+    # VP9 packs a hidden frame and the next shown one into one packet, a superframe.
+    assert all(told) == (codec == "libvpx-vp9")
+
+
+@pytest.mark.parametrize(
+    "file", [p for p in parameters() if p.values[0] is None or p.values[0].path.suffix in {".webm", ".gif"}]
+)
+def test_real_files(file: CorpusFile) -> None:
+    """What is told of each packet of real WebM and GIF files is what a decoder does."""
+    told, decoded = shown_and_decoded(file.path.read_bytes())
+    assert told == decoded
+
+
+def test_other_codecs_hide_nothing() -> None:
+    """Where no rule is known every packet is taken to be shown."""
+    told, decoded = shown_and_decoded(clip_bytes(frames=12))
+    assert all(told)
+    assert all(decoded)
