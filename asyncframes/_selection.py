@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._timing import seconds_to_ticks
+from asyncframes._timing import seconds_to_tick_after, seconds_to_ticks
+from asyncframes._types import TimeRange
 from asyncframes.errors import FrameIndexError
 
 
@@ -27,6 +28,8 @@ class Selection:
         Every `step`-th frame of the bounds.
     indices, times
         Frames by index or by seconds, in the order wanted.
+    time_range
+        Bounds in seconds, half-open, in place of `start` and `end`.
     fps
         Frames per second to resample the bounds to.
     keyframes
@@ -38,6 +41,7 @@ class Selection:
     step: int = 1
     indices: tuple[int, ...] | None = None
     times: tuple[Fraction, ...] | None = None
+    time_range: tuple[Fraction | None, Fraction | None] | None = None
     fps: Fraction | None = None
     keyframes: bool = False
 
@@ -48,7 +52,8 @@ class Selection:
     @property
     def is_range(self) -> bool:
         """Whether it is named by bounds and step alone."""
-        return self.indices is None and self.times is None and self.fps is None and not self.keyframes
+        by_name = (self.indices, self.times, self.time_range, self.fps)
+        return all(way is None for way in by_name) and not self.keyframes
 
     @property
     def is_forward(self) -> bool:
@@ -68,6 +73,7 @@ def make_selection(
     *,
     indices: Iterable[int] | None = None,
     times: Iterable[float | Fraction] | None = None,
+    time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
 ) -> Selection:
@@ -94,6 +100,10 @@ def make_selection(
         raise ValueError(f"step={step} goes with start and end, not with {chosen[0]}")
     if chosen and chosen[0] in {"indices", "times"} and (start is not None or end is not None):
         raise ValueError(f"start and end bound a range; {chosen[0]} already names each frame")
+    if time_range is not None and (start, end) != (None, None):
+        raise ValueError("start and end bound a range by index, time_range by seconds: give one of them")
+    if time_range is not None and chosen and chosen[0] in {"indices", "times"}:
+        raise ValueError(f"time_range bounds a range; {chosen[0]} already names each frame")
     start, end, step = _integer("start", start), _integer("end", end), as_integer(step)
     if step < 1:
         raise ValueError(f"step={step}: expected 1 or more")
@@ -107,6 +117,7 @@ def make_selection(
         step=step,
         indices=None if indices is None else tuple(as_integer(index) for index in indices),
         times=None if times is None else tuple(_seconds(seconds) for seconds in times),
+        time_range=None if time_range is None else _time_range(time_range),
         fps=None if fps is None else Fraction(fps).limit_denominator(1_000_000),
         keyframes=keyframes,
     )
@@ -117,6 +128,15 @@ def _integer(name: str, value: int | None) -> int | None:
         return None if value is None else as_integer(value)
     except TypeError:
         raise TypeError(f"{name}={value!r}: expected an integer or None") from None
+
+
+def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
+    begin, stop = (None if seconds is None else _seconds(seconds) for seconds in bounds)
+    if begin is not None and stop is not None and stop <= begin:
+        raise ValueError(
+            f"time_range ends at {float(stop):g} s, not after its beginning at {float(begin):g} s"
+        )
+    return begin, stop
 
 
 def _seconds(value: float | Fraction) -> Fraction:
@@ -140,7 +160,10 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
         return np.array([checked_index(index, len(table)) for index in selection.indices], np.int64)
     if selection.times is not None:
         return _rows_at(table, [seconds_to_ticks(time, table.time_base) for time in selection.times])
-    first, last = _bounds(selection, len(table))
+    if selection.time_range is not None:
+        first, last = _shown_between(table, *selection.time_range)
+    else:
+        first, last = _bounds(selection, len(table))
     if selection.keyframes:
         rows = np.flatnonzero(table.is_keyframe)
         return rows[(rows >= first) & (rows <= last)]
@@ -171,6 +194,20 @@ def _bounds(selection: Selection, length: int) -> tuple[int, int]:
             "both are inclusive"
         )
     return start, end
+
+
+def _shown_between(table: FrameTable, begin: Fraction | None, stop: Fraction | None) -> tuple[int, int]:
+    """First and last frame shown in a half-open range of time; nothing where it lies outside the video."""
+    pts = table.ticks()
+    if begin is None or not len(pts):
+        first = 0
+    elif seconds_to_ticks(begin, table.time_base) >= _end_tick(table, pts):
+        first = len(pts)
+    else:
+        first = max(int(np.searchsorted(pts, seconds_to_ticks(begin, table.time_base), side="right")) - 1, 0)
+    if stop is None:
+        return first, len(pts) - 1
+    return first, int(np.searchsorted(pts, seconds_to_tick_after(stop, table.time_base), side="left")) - 1
 
 
 def _rows_at(table: FrameTable, ticks: list[int]) -> Int64Array:

@@ -11,7 +11,15 @@ from fractions import Fraction
 from asyncframes._progress import packet_bars
 from asyncframes._selection import Selection, make_selection
 from asyncframes._session import PacketProgress
-from asyncframes._types import Image, ImageFormat, ImageWriter, OnCorrupt, Overwrite, ProgressCallback
+from asyncframes._types import (
+    Image,
+    ImageFormat,
+    ImageWriter,
+    OnCorrupt,
+    Overwrite,
+    ProgressCallback,
+    TimeRange,
+)
 from asyncframes._video import Video, open_video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
@@ -25,6 +33,7 @@ def stream_frames(
     *,
     indices: Iterable[int] | None = None,
     times: Iterable[float | Fraction] | None = None,
+    time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
     image_format: ImageFormat = "rgb24",
@@ -38,7 +47,7 @@ def stream_frames(
     ----------
     source
         What `open_video` takes, or a `Video`, which is then left open.
-    start, end, step, indices, times, fps, keyframes, image_format
+    start, end, step, indices, times, time_range, fps, keyframes, image_format
         As for `Video.frames`.
     on_corrupt
         As for `open_video`; a `Video` keeps its own.
@@ -59,7 +68,9 @@ def stream_frames(
     ValueError
         The selection makes no sense.
     """
-    selection = make_selection(start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes)
+    selection = make_selection(
+        start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
+    )
     opened = _opened(source, on_corrupt=on_corrupt, threads=threads)
     return _stream(opened, selection, image_format, queue_maxsize)
 
@@ -87,6 +98,7 @@ async def stream_frames_to_dir(
     *,
     indices: Iterable[int] | None = None,
     times: Iterable[float | Fraction] | None = None,
+    time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
     ext: str = "png",
@@ -116,7 +128,7 @@ async def stream_frames_to_dir(
         What `open_video` takes, or a `Video`, which is then left open.
     output_dir
         Where the files go; made if it is not there.
-    start, end, step, indices, times, fps, keyframes
+    start, end, step, indices, times, time_range, fps, keyframes
         As for `Video.frames`; a frame named twice is written once.
     ext
         Kind of image file: png, jpg, npy, or any that imageio writes.
@@ -173,7 +185,9 @@ async def stream_frames_to_dir(
         image_writer=image_writer,
         executor=executor,
     )
-    selection = make_selection(start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes)
+    selection = make_selection(
+        start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
+    )
     asked = selection.arguments()
     async with AsyncExitStack() as stack:
         progress = stack.enter_context(packet_bars()) if show_decoding_progress else None

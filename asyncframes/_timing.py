@@ -20,6 +20,11 @@ def seconds_to_ticks(seconds: float | Fraction, time_base: Fraction) -> int:
     return math.floor(Fraction(seconds) / time_base + _TICK_TOLERANCE)
 
 
+def seconds_to_tick_after(seconds: float | Fraction, time_base: Fraction) -> int:
+    """Return the first tick at or after `seconds`, within the precision of a double."""
+    return math.ceil(Fraction(seconds) / time_base - _TICK_TOLERANCE)
+
+
 @dataclass(frozen=True, slots=True)
 class Orientation:
     """How a stored picture becomes upright: transpose first, then flip.

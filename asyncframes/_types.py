@@ -16,6 +16,9 @@ Image: TypeAlias = NDArray[np.uint8]
 ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba"]
 """Layout of `Frame.image`, as FFmpeg spells it."""
 
+TimeRange: TypeAlias = tuple[float | Fraction | None, float | Fraction | None]
+"""From and up to, in seconds; ``None`` for an open end."""
+
 OnCorrupt: TypeAlias = Literal["raise", "skip", "keep"]
 """What to do at damage: raise, leave the frame out, or yield what the decoder made of it."""
 

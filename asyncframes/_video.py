@@ -19,7 +19,7 @@ from asyncframes._pump import Pump, shared_executor
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import PacketProgress, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._types import Frame, ImageFormat, OnCorrupt, VideoInfo
+from asyncframes._types import Frame, ImageFormat, OnCorrupt, TimeRange, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
@@ -220,6 +220,7 @@ class Video:
         *,
         indices: Iterable[int] | None = None,
         times: Iterable[float | Fraction] | None = None,
+        time_range: TimeRange | None = None,
         fps: float | Fraction | None = None,
         keyframes: bool = False,
     ) -> Int64Array:
@@ -228,7 +229,16 @@ class Video:
         Takes the arguments of `frames`, raises the same errors.
         """
         return await self._resolve(
-            make_selection(start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes)
+            make_selection(
+                start,
+                end,
+                step,
+                indices=indices,
+                times=times,
+                time_range=time_range,
+                fps=fps,
+                keyframes=keyframes,
+            )
         )
 
     async def _resolve(self, selection: Selection) -> Int64Array:
@@ -242,6 +252,7 @@ class Video:
         *,
         indices: Iterable[int] | None = None,
         times: Iterable[float | Fraction] | None = None,
+        time_range: TimeRange | None = None,
         fps: float | Fraction | None = None,
         keyframes: bool = False,
         image_format: ImageFormat = "rgb24",
@@ -266,9 +277,14 @@ class Video:
             wait for their turn fit into ``reorder_bytes``.
         times
             Frames shown at these times in seconds, in the order asked.
+        time_range
+            Bounds in seconds in place of `start` and `end`: the frames shown
+            from the first time up to, and without, the second; ``None`` for an
+            open end. Goes with `step`, `fps` and `keyframes`.
         fps
             The bounds resampled: for each tick of this rate, counted from the
-            first frame, the frame that is shown then.
+            first frame, the frame that is shown then (FFmpeg's filter
+            ``fps=…:round=up`` with ``start_time`` at the first frame).
         keyframes
             Only the keyframes of the bounds.
         image_format
@@ -300,7 +316,14 @@ class Video:
         if queue_maxsize < 1:
             raise ValueError(f"queue_maxsize={queue_maxsize}: expected 1 or more")
         selection = make_selection(
-            start, end, step, indices=indices, times=times, fps=fps, keyframes=keyframes
+            start,
+            end,
+            step,
+            indices=indices,
+            times=times,
+            time_range=time_range,
+            fps=fps,
+            keyframes=keyframes,
         )
         options = FrameOptions(
             image_format=image_format, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes

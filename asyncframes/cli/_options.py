@@ -89,6 +89,19 @@ def seconds(text: str) -> list[float]:
     return _several(float, text, "seconds such as 0.5,12,90")
 
 
+def time_range(text: str) -> tuple[float | None, float | None]:
+    """Read two times with a dash between them, either of which may be left out."""
+    begin, dash, stop = text.partition("-")
+    try:
+        if not dash:
+            raise ValueError
+        return float(begin) if begin else None, float(stop) if stop else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds such as 2-5.5, 2- or -5.5, not {text!r}"
+        ) from None
+
+
 def rate(text: str) -> Fraction:
     """Read frames per second, also as a fraction."""
     try:

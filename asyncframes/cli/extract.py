@@ -34,6 +34,9 @@ def add_parser(commands: _options.Commands) -> None:
 def _add_selection_options(parser: argparse.ArgumentParser) -> None:
     group = _options.add_range_options(parser)
     group.add_argument("--step", type=int, default=1, metavar="N", help="each N-th frame of the range")
+    group.add_argument(
+        "--time-range", type=_options.time_range, metavar="S-S", help="what is shown between: 2-5.5, 2-, -5.5"
+    )
     ways = group.add_mutually_exclusive_group()
     ways.add_argument(
         "--fps", type=_options.rate, metavar="RATE", help="so many frames for each second shown"
@@ -84,7 +87,7 @@ async def run(arguments: argparse.Namespace) -> None:
     """Write the frames asked for and say where they are."""
     selection: dict[str, Any] = {
         name: getattr(arguments, name)
-        for name in ("start", "end", "step", "indices", "times", "fps", "keyframes")
+        for name in ("start", "end", "step", "indices", "times", "time_range", "fps", "keyframes")
     }
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
         expected = await _common.expected_frames(video, selection, exact=arguments.overwrite == "skip")

@@ -73,6 +73,9 @@ def test_an_index_outside_names_both_numbers(index: int) -> None:
         ({"indices": [1], "start": 0}, "already names"),
         ({"fps": 2, "step": 2}, "step=2"),
         ({"times": [float("nan")]}, "nan"),
+        ({"time_range": (2, 2)}, "time_range ends at 2 s"),
+        ({"time_range": (0, 1), "start": 0}, "time_range by seconds"),
+        ({"time_range": (0, 1), "indices": [0]}, "already names"),
     ],
 )
 def test_nonsense_is_refused_before_anything_is_read(ask: dict[str, Any], message: str) -> None:
@@ -126,6 +129,28 @@ def test_fps_and_keyframes_stay_within_the_bounds() -> None:
     assert chosen(keyframes=True) == [0, 4, 8]
     assert chosen(1, 8, keyframes=True) == [4, 8]
     assert chosen(2, 7, fps=5) == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ((0.1, 0.3), [1, 2]),
+        ((0.15, 0.31), [1, 2, 3]),
+        ((None, 0.2), [0, 1]),
+        ((1.05, None), [10, 11]),
+        ((None, None), list(range(12))),
+        ((-5, 0), []),
+        ((1.2, 9), []),
+        ((-1, 0.05), [0]),
+    ],
+)
+def test_a_time_range_is_what_is_shown_in_it(
+    bounds: tuple[float | None, float | None], expected: list[int]
+) -> None:
+    """From the frame shown at the first time, up to the last that begins before the second."""
+    assert chosen(time_range=bounds) == expected
+    assert chosen(time_range=bounds, step=2) == expected[::2]
+    assert chosen(time_range=bounds, keyframes=True) == [index for index in expected if index % 4 == 0]
 
 
 def test_an_empty_video_has_nothing_to_select() -> None:
