@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from fractions import Fraction
 
+from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._selection import Selection, make_selection
 from asyncframes._session import PacketProgress
@@ -20,7 +21,7 @@ from asyncframes._types import (
     ProgressCallback,
     TimeRange,
 )
-from asyncframes._video import Video, open_video
+from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
 

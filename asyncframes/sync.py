@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
-from asyncframes import _streaming, _video
+from asyncframes import _opening, _streaming, _video
 from asyncframes._types import VideoInfo
 
 __all__ = ["Video", "open_video", "stream_frames", "stream_frames_to_dir"]
@@ -159,7 +159,7 @@ class Video:
         self.close()
 
 
-def _opening(function: Callable[P, _video.VideoOpener]) -> Callable[P, Video]:
+def _opener(function: Callable[P, _opening.VideoOpener]) -> Callable[P, Video]:
     @wraps(function)
     def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Video:
         async def opened() -> _video.Video:
@@ -175,6 +175,6 @@ def _opening(function: Callable[P, _video.VideoOpener]) -> Callable[P, Video]:
     return open_blocking
 
 
-open_video = _opening(_video.open_video)
+open_video = _opener(_opening.open_video)
 stream_frames = _iterating(_streaming.stream_frames)
 stream_frames_to_dir = _blocking(_streaming.stream_frames_to_dir)

@@ -28,6 +28,7 @@ FLOORS = {
     "asyncframes._pump": 4,
     "asyncframes._session": 5,
     "asyncframes._video": 5,
+    "asyncframes._opening": 5,
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
     "asyncframes.sync": 6,

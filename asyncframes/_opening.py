@@ -1,0 +1,127 @@
+"""`open_video`: from whatever names a video to a `Video`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import get_args
+
+from asyncframes._media._container import ContainerOptions
+from asyncframes._pump import shared_executor
+from asyncframes._session import PacketProgress, ReadOptions
+from asyncframes._types import OnCorrupt
+from asyncframes._video import Video
+from asyncframes.sources import CachedSource, SourceLike, resolve_source
+
+
+def open_video(
+    source: SourceLike,
+    *,
+    stream_index: int | None = None,
+    on_corrupt: OnCorrupt = "raise",
+    threads: int | None = None,
+    cache_bytes: int = 64 * 1024 * 1024,
+    reorder_bytes: int = 256 * 1024 * 1024,
+    read_timeout_seconds: float = 60.0,
+    max_pixels: int = 16384 * 16384,
+    max_read_bytes: int = 64 * 1024**3,
+    executor: Executor | None = None,
+    packet_progress: PacketProgress | None = None,
+) -> VideoOpener:
+    """Open a video for any number of requests.
+
+    Use it as ``async with open_video(source) as video`` or as
+    ``video = await open_video(source)`` followed by ``await video.aclose()``.
+
+    Parameters
+    ----------
+    source
+        URL, path, bytes, seekable binary file, or `StreamSource`. The video
+        opens it and closes it.
+    stream_index
+        Stream of the container to decode; the first video stream that is not
+        cover art by default.
+    on_corrupt
+        ``"raise"`` raises `CorruptMediaError` at the first damage; ``"skip"``
+        leaves damaged frames out and logs a warning; ``"keep"`` yields what the
+        decoder made of them, marked `Frame.is_corrupt`.
+    threads
+        Threads of each decoder; by default as many as there are CPUs, at most 4.
+    cache_bytes
+        Bound on the bytes of the source kept in memory.
+    reorder_bytes
+        Bound on the frames kept that are decoded before their turn, when
+        frames are asked for out of order.
+    read_timeout_seconds
+        How long a decoder waits for bytes, retries of the source included.
+    max_pixels
+        Refuse pictures with more pixels.
+    max_read_bytes
+        Refuse to fetch more bytes in the life of the video.
+    executor
+        Where blocking work runs; by default one bounded thread pool that all
+        videos of the process share.
+    packet_progress
+        Called in a worker thread for each packet read, with ``"index"`` or
+        ``"decode"`` and the number of packets that the header claims.
+
+    Returns
+    -------
+    VideoOpener
+        Awaitable, and an asynchronous context manager.
+
+    Raises
+    ------
+    SourceError
+        The bytes cannot be had.
+    MediaError
+        They are no video that can be decoded.
+    ValueError
+        An option makes no sense, or no source type knows the address.
+    """
+    if on_corrupt not in get_args(OnCorrupt):
+        raise ValueError(f"on_corrupt={on_corrupt!r}: expected one of {', '.join(get_args(OnCorrupt))}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads={threads}: expected 1 or more")
+    options = ReadOptions(
+        executor=executor or shared_executor(),
+        read_timeout_seconds=read_timeout_seconds,
+        container=ContainerOptions(
+            stream_index=stream_index, threads=threads or min(4, os.cpu_count() or 1), max_pixels=max_pixels
+        ),
+        packet_progress=packet_progress,
+    )
+    resolved = resolve_source(source)
+    cached = CachedSource(resolved, cache_bytes=cache_bytes, max_read_bytes=max_read_bytes)
+    return VideoOpener(Video(resolved, cached, options, on_corrupt=on_corrupt, reorder_bytes=reorder_bytes))
+
+
+class VideoOpener:
+    """What `open_video` returns: await it, or enter it with ``async with``."""
+
+    def __init__(self, video: Video) -> None:
+        self._video = video
+
+    def __await__(self) -> Generator[None, None, Video]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Video:
+        return await self._open()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._video.aclose()
+
+    async def _open(self) -> Video:
+        try:
+            await self._video._open()
+        except BaseException:
+            await self._video.aclose()
+            raise
+        return self._video
