@@ -61,8 +61,8 @@ class Worker:
 class Job(Protocol):
     """Something that makes frames in bounded steps; see `asyncframes._media._jobs.FrameJob`."""
 
-    def next_batch(self, limit: int) -> list[Frame] | None:
-        """Return at most `limit` frames, perhaps none yet; ``None`` once there are no more."""
+    def step(self, limit: int, deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]) -> bool:
+        """Make and deliver at most `limit` frames; whether there may be more."""
         ...
 
 
@@ -74,30 +74,47 @@ class _Failure:
 class Pump:
     """A task that steps a job and queues its frames until it is done or closed.
 
-    At most ``queue_maxsize + 1`` frames exist between the job and the consumer.
+    Room in the queue is reserved before a step, so the thread can hand frames
+    over as they come, without waiting and without losing any. At most
+    ``queue_maxsize + 1`` frames exist between the job and the consumer.
     """
 
     def __init__(self, worker: Worker, job: Job, queue_maxsize: int) -> None:
         self._worker = worker
         self._job = job
-        self._queue: asyncio.Queue[Frame | _Failure | None] = asyncio.Queue(queue_maxsize)
+        self._queue: asyncio.Queue[Frame | _Failure | None] = asyncio.Queue()
+        self._maxsize = queue_maxsize
+        self._has_room = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
         self._ended = False
         self._task = asyncio.create_task(self._run(), name="asyncframes decode")
 
     async def _run(self) -> None:
+        end: _Failure | None = None
         try:
-            while True:
-                room = max(1, self._queue.maxsize - self._queue.qsize())
-                batch = await self._worker.run(self._job.next_batch, room)
-                if batch is None:
-                    break
-                batch.reverse()
-                while batch:
-                    await self._queue.put(batch.pop())
+            more = True
+            while more:
+                await self._wait_for_room()
+                room = self._maxsize - self._queue.qsize()
+                more = await self._worker.run(self._job.step, room, self._deliver, lambda: self._stopped)
         except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
-            await self._queue.put(_Failure(exc))
-        else:
-            await self._queue.put(None)
+            end = _Failure(exc)
+        self._queue.put_nowait(end)
+
+    async def _wait_for_room(self) -> None:
+        """Wait until half the queue is free: a thread hop a frame would cost more than small frames do."""
+        while self._queue.qsize() > self._maxsize // 2:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def _deliver(self, frames: list[Frame]) -> None:
+        self._loop.call_soon_threadsafe(self._accept, frames)
+
+    def _accept(self, frames: list[Frame]) -> None:
+        frames.reverse()
+        while frames:
+            self._queue.put_nowait(frames.pop())
 
     async def get(self) -> Frame | None:
         """Return the next frame, ``None`` after the last one.
@@ -112,6 +129,7 @@ class Pump:
         if self._ended:
             return None
         item = await self._queue.get()
+        self._has_room.set()
         if isinstance(item, Frame):
             return item
         self._ended = True
@@ -121,9 +139,9 @@ class Pump:
 
     async def aclose(self) -> None:
         """Stop at once; on return no thread works for the job any more."""
+        self._stopped = True
         self._task.cancel()
         await finished(self._task)
-        closed = _Failure(ClosedError("the video was closed while its frames were read"))
         while not self._queue.empty():
             self._queue.get_nowait()
-        self._queue.put_nowait(closed)
+        self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))

@@ -21,14 +21,12 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._container import (
     ContainerOptions,
-    media_errors,
     open_container,
     prepare_decoder,
     select_stream,
 )
 from asyncframes._media._files import MediaFile
 from asyncframes._table import NO_TIMESTAMP, FrameTable
-from asyncframes.errors import CorruptMediaError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
@@ -129,12 +127,12 @@ class Decoder:
         if self._read_back:
             return self._read_back.popleft()
         try:
-            with media_errors(self.file, "reading the container"):
-                for packet in self._packets:
-                    if packet.size:
-                        return packet
-        except CorruptMediaError as exc:
-            self._broken = str(exc)
+            for packet in self._packets:
+                if packet.size:
+                    return packet
+        except av.FFmpegError as exc:
+            self._broken = f"reading the container failed: {exc.strerror}"
+        self.file.raise_error()
         return None
 
     def _read(self, table: FrameTable | None) -> Packet[VideoStream] | None:

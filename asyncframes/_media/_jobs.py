@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from asyncframes._media._container import time_base_of
@@ -21,7 +21,10 @@ from asyncframes.errors import CorruptMediaError, FrameIndexError
 _log = logging.getLogger("asyncframes")
 
 # A step ends after this long, with or without frames, so that a thread serves many videos.
-_STEP_SECONDS = 0.005
+_STEP_SECONDS = 0.1
+
+# Frames are handed over this often: small ones together, large ones each by itself.
+_BATCH_SECONDS = 0.002
 
 # Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
 _UNSAFE_BEFORE_SETTLING = 2
@@ -55,30 +58,49 @@ class FrameJob(ABC):
         self._convert = Converter(options.image_format)
         self._time_base = time_base_of(decoder.stream)
         self._frames = self._make()
-        self._error: Exception | None = None
 
     @abstractmethod
     def _make(self) -> Iterator[Frame | None]:
         """Yield the frames; ``None`` wherever a step may end without one."""
 
-    def next_batch(self, limit: int) -> list[Frame] | None:
-        """Take one step: at most `limit` frames, perhaps none yet; ``None`` once there are no more."""
-        if self._error is not None:
-            raise self._error
+    def step(self, limit: int, deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]) -> bool:
+        """Make frames for a bounded time.
+
+        Parameters
+        ----------
+        limit
+            At most so many.
+        deliver
+            Called with frames as they come, in order; it takes over the list.
+        stopped
+            Asked between frames whether to end early.
+
+        Returns
+        -------
+        bool
+            Whether there may be more.
+        """
         batch: list[Frame] = []
-        deadline = time.monotonic() + _STEP_SECONDS
+        now = time.monotonic()
+        deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
         try:
             for frame in self._frames:
                 if frame is not None:
                     batch.append(frame)
-                if len(batch) >= limit or time.monotonic() >= deadline:
-                    return batch
-        except Exception as exc:
-            if not batch:
-                raise
-            # The frames before the failure come first.
-            self._error = exc
-        return batch or None
+                    limit -= 1
+                    # A loop variable would keep the last frame of a step alive.
+                    del frame
+                now = time.monotonic()
+                if batch and (now >= due or not limit):
+                    deliver(batch)
+                    batch, due = [], now + _BATCH_SECONDS
+                if not limit or now >= deadline or stopped():
+                    return True
+            return False
+        finally:
+            # Also when the frames end in an error: those before it come first.
+            if batch:
+                deliver(batch)
 
     def close(self) -> None:
         """Drop the pictures that the job still refers to."""
