@@ -97,6 +97,8 @@ class FrameTable:
         they follow from the packets' timestamps.
     unsafe
         Numbers of packets that are flagged as keyframes and proved not to be.
+    confirmed
+        Whether several pictures in a row were seen to come out as the rows say.
     """
 
     packets: Packets
@@ -105,6 +107,7 @@ class FrameTable:
     settled: bool = False
     average_rate: Fraction | None = None
     unsafe: set[int] = field(default_factory=set)
+    confirmed: bool = False
     _row_of: Int64Array = field(init=False, repr=False)
     _rank: Int64Array = field(init=False, repr=False)
     _starts: Int64Array = field(init=False, repr=False)
@@ -138,6 +141,11 @@ class FrameTable:
         flags = self.packets.is_keyframe[self.packet_of].copy()
         flags[[row for row in map(self.row_of, self.unsafe) if row >= 0]] = False
         return flags
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether each packet that may become a frame becomes one: no fields, nothing lost."""
+        return len(self) == int(np.count_nonzero(~self.packets.is_discard))
 
     def ticks(self) -> Int64Array:
         """Return presentation times that never fall, for looking frames up by time.

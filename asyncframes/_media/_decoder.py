@@ -9,7 +9,7 @@ run backwards.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -33,6 +33,8 @@ _LANDING_PACKETS = 32
 
 # How many keyframes earlier each further attempt to seek aims.
 _EARLIER_KEYFRAMES = (0, 1, 3, 8)
+
+_SKIPPING_CODECS = {"h264", "hevc"}
 
 # Numbers of packets that never became a picture are forgotten beyond this many.
 _REMEMBERED_PTS = 1024
@@ -94,6 +96,7 @@ class Decoder:
         self._ahead: deque[Picture | Damage] = deque()
         self._drained = False
         self._broken: str | None = None
+        self._skips = False
         self.number = 0
         """Number, in decode order, of the packet that is read next."""
         self.at_start = True
@@ -152,7 +155,11 @@ class Decoder:
     # Decoding
 
     def decode(
-        self, *, table: FrameTable | None = None, last_packet: int | None = None
+        self,
+        *,
+        table: FrameTable | None = None,
+        last_packet: int | None = None,
+        needed: Container[int] | None = None,
     ) -> Iterator[Picture | Damage]:
         """Decode on from the next packet, then drain the codec.
 
@@ -162,14 +169,30 @@ class Decoder:
             Table to check the packets against.
         last_packet
             Number of the last packet to read; the end of the stream by default.
+        needed
+            Numbers of the packets whose pictures are wanted: of the others, those
+            that no picture refers to are not decoded. All are by default.
         """
         self.at_start = False
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.number <= last_packet):
+            if needed is not None:
+                self._skip_unreferenced(self.number not in needed)
             yield from self._decode_packet(table)
+        self._skip_unreferenced(False)
         if not self._drained:
             yield from self._drain()
+
+    def _skip_unreferenced(self, skip: bool) -> None:
+        if skip != self._skips:
+            self.stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
+            self._skips = skip
+
+    @property
+    def can_skip_unreferenced(self) -> bool:
+        """Whether this codec leaves pictures out that no other refers to, and nothing else."""
+        return self.stream.codec_context.name in _SKIPPING_CODECS
 
     def peek(self) -> Picture | None:
         """Decode up to the first picture without consuming it; ``None`` where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
 from asyncframes._media._container import time_base_of
@@ -14,7 +14,7 @@ from asyncframes._media._decoder import Damage, Decoder, Picture, TableMismatchE
 from asyncframes._media._plan import Runs, Wanted
 from asyncframes._media._settle import scan_by_decoding
 from asyncframes._selection import Selection, resolve
-from asyncframes._table import FrameTable
+from asyncframes._table import FrameTable, Int64Array
 from asyncframes._types import Frame, ImageFormat, OnCorrupt
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
@@ -28,6 +28,9 @@ _BATCH_SECONDS = 0.002
 
 # Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
 _UNSAFE_BEFORE_SETTLING = 2
+
+# Pictures in a row that have to come out as a table made from packets says, before any are left out.
+_CONFIRMING_PICTURES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +210,7 @@ class TableJob(FrameJob):
     def _deliver(self) -> Iterator[Frame | None]:
         order = resolve(self._selection, self.table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
-        passage = _Passage(self, wanted, Runs(self.table, order))
+        passage = _Passage(self, wanted, Runs(self.table, order), order)
         for index in order.tolist():
             yield from passage.fetch(index)
             self._delivered += 1
@@ -235,12 +238,13 @@ class TableJob(FrameJob):
 class _Passage:
     """The decoder's way through the packets that a request needs."""
 
-    def __init__(self, job: TableJob, wanted: Wanted, runs: Runs) -> None:
+    def __init__(self, job: TableJob, wanted: Wanted, runs: Runs, order: Int64Array) -> None:
         self._job = job
         self._decoder = job.decoder
         self._table = job.table
         self._wanted = wanted
         self._runs = runs
+        self._needed = frozenset(job.table.packet_of[order].tolist())
         self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
         self._start = -1
         self._last_packet = -1
@@ -313,7 +317,10 @@ class _Passage:
         self._decoder.seek(start, table)
         first = table.row_of(start)
         expected = first if first >= 0 else None
-        for output in self._decoder.decode(table=table, last_packet=self._last_packet):
+        needed = self._needed if self._may_skip() else None
+        seen = 0
+        outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=needed)
+        for output in outputs:
             if isinstance(output, Damage):
                 self._job.meet(output)
                 yield None
@@ -325,17 +332,29 @@ class _Passage:
             if start > 0 and table.is_shown_before(output.packet, start):
                 yield None
                 continue
-            if not table.settled and expected is not None and self._is_unexpected(row, expected):
+            if not table.settled and expected is not None and self._is_unexpected(row, expected, needed):
                 raise TableMismatchError(
                     f"packet {output.packet} came out where frame {expected} was expected"
                 )
             expected = row + 1
+            if needed is None:
+                seen += 1
+                self._table.confirmed |= seen >= _CONFIRMING_PICTURES
             yield (row, output) if row >= 0 else None
 
-    def _is_unexpected(self, row: int, expected: int) -> bool:
+    def _may_skip(self) -> bool:
+        """Whether pictures that nobody wants or refers to may be left out.
+
+        A table made from packets is checked by what comes out, so some pictures in a row are first.
+        """
+        sure = self._table.settled or self._table.confirmed
+        return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
+
+    def _is_unexpected(self, row: int, expected: int, needed: Container[int] | None) -> bool:
         """Whether pictures that were decoded already are missing before this one."""
-        missing = self._table.packet_of[expected:row]
-        return row < expected or bool((missing < self._decoder.number).any())
+        before = self._table.packet_of[expected:row].tolist()
+        missing = (packet for packet in before if packet < self._decoder.number)
+        return row < expected or any(needed is None or packet in needed for packet in missing)
 
     def _unsafe_start(self, why: str) -> Exception:
         if self._start == 0:
