@@ -97,6 +97,11 @@ class Session:
         return self._decoder
 
     @property
+    def threads(self) -> int:
+        """Threads of the decoder."""
+        return self._options.container.threads
+
+    @property
     def is_reusable(self) -> bool:
         """Whether another request may go on with the decoder."""
         return self._file is not None and not self.worker.aborted and self._file.error is None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
 
+from asyncframes._lanes import deal, merge
 from asyncframes._media._convert import describe
-from asyncframes._media._decoder import Decoder
+from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pump import Pump
 from asyncframes._selection import Selection, make_selection, resolve
@@ -25,8 +27,6 @@ from asyncframes.sources import CachedSource
 # header only, that of other containers a pass over the file.
 _FORWARD_START_MP4 = 32
 _FORWARD_START = 300
-
-_IDLE_SESSIONS = 1
 
 
 class Video:
@@ -63,7 +63,7 @@ class Video:
 
     async def _open(self) -> None:
         await self._cached.open()
-        session = await self._new_session()
+        session = await self._new_session(self._options.container.threads)
         self._idle.append(session)
         picture = await session.worker.run(session.decoder.peek)
         decoder = session.decoder
@@ -276,17 +276,70 @@ class Video:
     async def _stream(
         self, selection: Selection, options: FrameOptions, queue_maxsize: int
     ) -> AsyncGenerator[Frame, None]:
-        table = self._table if self._goes_forward(selection) else await self._frame_table()
-        session = await self._session()
+        delivered = 0
+        if not self._goes_forward(selection):
+            table = await self._frame_table()
+            dealt = deal(table, resolve(selection, table), self._options.container.threads)
+            if len(dealt) > 1:
+                try:
+                    async with aclosing(self._merged(dealt, options, queue_maxsize)) as frames:
+                        async for place, frame in frames:
+                            delivered = place + 1
+                            yield frame
+                            del frame
+                except TableMismatchError:
+                    # What frames there are has to be settled, by one decoder for all that is left.
+                    pass
+                else:
+                    return
+        async with self._pumped(selection, options, queue_maxsize, delivered=delivered) as pump:
+            while (got := await pump.get()) is not None:
+                yield got
+                del got
+
+    async def _merged(
+        self, dealt: list[list[list[int]]], options: FrameOptions, queue_maxsize: int
+    ) -> AsyncGenerator[tuple[int, Frame], None]:
+        """Decode the lanes of a scattered request side by side."""
+        async with AsyncExitStack() as stack:
+            pumps = [
+                await stack.enter_async_context(
+                    self._pumped(_stretches(lane), options, queue_maxsize, lanes=len(dealt))
+                )
+                for lane in dealt
+            ]
+            async with aclosing(merge(pumps, dealt)) as frames:
+                async for place, frame in frames:
+                    yield place, frame
+                    del frame
+
+    @asynccontextmanager
+    async def _pumped(
+        self,
+        selection: Selection,
+        options: FrameOptions,
+        queue_maxsize: int,
+        *,
+        lanes: int = 1,
+        delivered: int = 0,
+    ) -> AsyncIterator[Pump]:
+        """Decode a request, or one lane of it, while the context is open."""
+        forward = lanes == 1 and not delivered and self._goes_forward(selection)
+        table = None if forward else await self._frame_table()
+        session = await self._session(threads=max(1, self._options.container.threads // lanes))
         try:
             session.report_progress("decode")
-            job = _job(session.decoder, options, selection, table)
-            pump = Pump(session.worker, job, queue_maxsize)
+            job: FrameJob
+            if table is None:
+                job = ForwardJob(session.decoder, options, selection.forward_range)
+            else:
+                job = TableJob(
+                    session.decoder, options, selection, table, delivered=delivered, settles=lanes == 1
+                )
+            pump = Pump(session.worker, job, max(1, queue_maxsize // lanes))
             self._running[pump] = session
             try:
-                while (frame := await pump.get()) is not None:
-                    yield frame
-                    del frame
+                yield pump
             finally:
                 self._running.pop(pump, None)
                 await pump.aclose()
@@ -319,8 +372,9 @@ class Video:
 
     # Sessions
 
-    async def _new_session(self) -> Session:
-        session = Session(self._source, self._cached, self._options)
+    async def _new_session(self, threads: int) -> Session:
+        container = replace(self._options.container, threads=threads)
+        session = Session(self._source, self._cached, replace(self._options, container=container))
         try:
             await session.open_file()
             await session.open_decoder()
@@ -329,12 +383,16 @@ class Video:
             raise
         return session
 
-    async def _session(self) -> Session:
+    async def _session(self, *, threads: int) -> Session:
         self._refuse_if_closed()
-        return self._idle.pop() if self._idle else await self._new_session()
+        for session in self._idle:
+            if session.threads == threads:
+                self._idle.remove(session)
+                return session
+        return await self._new_session(threads)
 
     async def _give_back(self, session: Session) -> None:
-        if session.is_reusable and not self._closed and len(self._idle) < _IDLE_SESSIONS:
+        if session.is_reusable and not self._closed and len(self._idle) <= self._options.container.threads:
             self._idle.append(session)
         else:
             await session.aclose()
@@ -344,10 +402,8 @@ class Video:
             raise ClosedError(f"the video is closed [{self._source.name}]")
 
 
-def _job(decoder: Decoder, options: FrameOptions, selection: Selection, table: FrameTable | None) -> FrameJob:
-    if table is None:
-        return ForwardJob(decoder, options, selection.forward_range)
-    return TableJob(decoder, options, selection, table)
+def _stretches(lane: list[list[int]]) -> Selection:
+    return Selection(indices=tuple(index for stretch in lane for index in stretch))
 
 
 async def _only(frames: AsyncGenerator[Frame, None], what: str) -> Frame:

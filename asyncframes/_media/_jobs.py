@@ -173,15 +173,31 @@ class TableJob(FrameJob):
     What is decoded is checked against the table. A start that is no keyframe is
     not used again, and a table made from packets alone that proves wrong is
     replaced by one made by decoding.
+
+    Parameters
+    ----------
+    delivered
+        How many frames of the selection are not wanted any more.
+    settles
+        Whether to replace a table that proves wrong; otherwise that is a
+        `TableMismatchError`.
     """
 
     def __init__(
-        self, decoder: Decoder, options: FrameOptions, selection: Selection, table: FrameTable
+        self,
+        decoder: Decoder,
+        options: FrameOptions,
+        selection: Selection,
+        table: FrameTable,
+        *,
+        delivered: int,
+        settles: bool,
     ) -> None:
         self.table = table
         self._selection = selection
         self._held_bytes = options.held_bytes
-        self._delivered = 0
+        self._delivered = delivered
+        self._settles = settles
         super().__init__(decoder, options)
 
     def _make(self) -> Iterator[Frame | None]:
@@ -190,8 +206,12 @@ class TableJob(FrameJob):
                 yield from self._deliver()
             except _UnsafeStartError:
                 if not self.table.settled and len(self.table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
+                    if not self._settles:
+                        raise TableMismatchError("several keyframes are none") from None
                     yield from self._settle()
             except TableMismatchError as exc:
+                if not self.table.settled and not self._settles:
+                    raise
                 if not self.table.settled:
                     yield from self._settle()
                 elif self.decoder.linear:

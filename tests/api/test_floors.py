@@ -26,6 +26,7 @@ FLOORS = {
     "asyncframes.writers": 2,
     "asyncframes._media": 3,
     "asyncframes._pump": 4,
+    "asyncframes._lanes": 5,
     "asyncframes._session": 5,
     "asyncframes._video": 5,
     "asyncframes._opening": 5,
