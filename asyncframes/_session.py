@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, cast
 
 from asyncframes._media._container import ContainerOptions
+from asyncframes._media._convert import CodingHints
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
 from asyncframes._media._scan import scan
-from asyncframes._media._settle import settle, table_without_decoding
+from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes.abc import StreamSource
@@ -106,11 +107,11 @@ class Session:
         """Whether another request may go on with the decoder."""
         return self._file is not None and not self.worker.aborted and self._file.error is None
 
-    async def scan(self, stream_index: int) -> FrameTable:
+    async def scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
         """Build the frame table in the cheapest way that is exact for this container."""
-        return await self.worker.run(self._scan, stream_index)
+        return await self.worker.run(self._scan, stream_index, hints)
 
-    def _scan(self, stream_index: int) -> FrameTable:
+    def _scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
         hook = self._hook("index", None)
         scanned = scan(self.file, stream_index, hook, without_media=True)
         if scanned is None:
@@ -118,11 +119,16 @@ class Session:
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
         table = table_without_decoding(scanned)
+        doubtful = hints.has_fields or (hints.reorders and scanned.packets.lack_pts)
+        if table is not None and not doubtful:
+            return table
+        self._open_decoder()
+        self.report_progress("index")
         if table is None:
-            self._open_decoder()
-            self.report_progress("index")
-            table = _run_to_end(settle(self.decoder, scanned))
-        return table
+            return _run_to_end(settle(self.decoder, scanned))
+        if _run_to_end(head_agrees(self.decoder, table)):
+            return table
+        return _run_to_end(scan_by_decoding(self.decoder))
 
     def report_progress(self, phase: Literal["index", "decode"]) -> None:
         """Tell `packet_progress` of the packets that the decoder reads from now on."""

@@ -56,6 +56,11 @@ class Packets:
         return not len(pts) or (pts[0] != NO_TIMESTAMP and not np.any(pts[1:] == pts[:-1]))
 
     @property
+    def lack_pts(self) -> bool:
+        """Whether every pts is but a copy of the dts, as in containers that store one time only."""
+        return bool(np.array_equal(self.pts, self.dts))
+
+    @property
     def begin_whole(self) -> bool:
         """Whether the stream begins with a keyframe, and nothing is shown before that one."""
         if not len(self):
@@ -200,6 +205,19 @@ class FrameTable:
         """Return the keyframes before a packet, nearest first."""
         place = int(np.searchsorted(self._starts, packet, side="left"))
         return [int(start) for start in self._starts[:place][::-1]]
+
+    def last_packet_for(self, index: int) -> int:
+        """Return the last packet to decode for a frame.
+
+        Packets behind its own that become no frame may belong to it: a second field does.
+        """
+        packet = int(self.packet_of[index])
+        while packet + 1 < len(self.packets) and self._belongs_to_another(packet + 1):
+            packet += 1
+        return packet
+
+    def _belongs_to_another(self, packet: int) -> bool:
+        return self._row_of[packet] < 0 and not self.packets.is_discard[packet]
 
     def byte_ranges(self, first_packet: int, last_packet: int) -> list[ByteRange]:
         """Return where these packets lie, near ones as one range; nothing where that is unknown."""

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import get_args
 
 from asyncframes._lanes import deal, merge
-from asyncframes._media._convert import describe
+from asyncframes._media._convert import CodingHints, coding_hints, describe
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pump import Pump
@@ -55,6 +55,7 @@ class Video:
         self._table: FrameTable | None = None
         self._table_lock = asyncio.Lock()
         self._info: VideoInfo | None = None
+        self._hints = CodingHints()
         self._closed = False
 
     def __del__(self) -> None:
@@ -71,6 +72,7 @@ class Video:
         self._info = await session.worker.run(
             describe, decoder.container, decoder.stream, frame, self._source.size
         )
+        self._hints = await session.worker.run(coding_hints, decoder.stream, frame)
 
     @property
     def info(self) -> VideoInfo:
@@ -365,7 +367,7 @@ class Video:
                 session = Session(self._source, self._cached, self._options)
                 try:
                     await session.open_file()
-                    self._table = await session.scan(self.info.stream_index)
+                    self._table = await session.scan(self.info.stream_index, self._hints)
                 finally:
                     await session.aclose()
             return self._table

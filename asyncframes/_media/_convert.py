@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
@@ -100,4 +101,28 @@ def describe(
         color_transfer=int(colors.color_trc),
         stream_index=stream.index,
         size_bytes=size_bytes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CodingHints:
+    """What a codec says that makes packets poor witnesses of frames.
+
+    Attributes
+    ----------
+    has_fields
+        Pictures are interlaced: two packets may make one frame.
+    reorders
+        Frames are decoded in another order than they are shown.
+    """
+
+    has_fields: bool = False
+    reorders: bool = False
+
+
+def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints:
+    """Ask the codec and the first picture."""
+    return CodingHints(
+        has_fields=picture is not None and picture.interlaced_frame,
+        reorders=bool(stream.codec_context.has_b_frames),
     )

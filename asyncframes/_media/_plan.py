@@ -80,7 +80,7 @@ class Runs:
         """Find for each start the packet at which decoding may stop."""
         next_start, next_last = None, -1
         for start in sorted(self.rows_from, reverse=True):
-            last = int(self._table.packet_of[self.rows_from[start][-1]])
+            last = self._table.last_packet_for(self.rows_from[start][-1])
             if next_start is not None and next_start <= last + _SEEK_WORTH:
                 last = max(last, next_last)
             self._last[start] = last

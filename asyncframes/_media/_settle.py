@@ -11,6 +11,9 @@ from asyncframes._media._decoder import Decoder, Picture
 from asyncframes._media._scan import PacketList, Scanned, average_rate
 from asyncframes._table import FrameTable, table_from_packets, table_with_head
 
+# Enough to see fields, or pictures out of order, come out otherwise than packets alone would have it.
+_HEAD_PICTURES = 24
+
 
 def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
     """Build a frame table from the frames that a sequential decode really puts out.
@@ -37,6 +40,21 @@ def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
         settled=True,
         average_rate=average_rate(decoder.stream),
     )
+
+
+def head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
+    """Tell whether the first pictures that a decode puts out are those of a table, in its order."""
+    decoder.reopen()
+    expected = table.packet_of[:_HEAD_PICTURES].tolist()
+    found: list[int] = []
+    for output in decoder.decode():
+        if isinstance(output, Picture):
+            found.append(output.packet)
+        if len(found) == len(expected):
+            break
+        yield
+    table.confirmed = found == expected
+    return table.confirmed
 
 
 def settle(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
