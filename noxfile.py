@@ -1,4 +1,4 @@
-"""What is checked: ``nox`` runs lint, types and tests; ``nox -s bench`` measures."""
+"""What is checked: ``nox`` runs lint, types and tests; ``nox -s bench`` and ``exactness`` measure."""
 
 from __future__ import annotations
 
@@ -41,3 +41,10 @@ def bench(session: nox.Session) -> None:
     session.install(".[bench]")
     for script in sorted(Path("benchmarks").glob("bench_*.py")):
         session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def exactness(session: nox.Session) -> None:
+    """Print how every file of the corpus comes out; arguments are names of its files."""
+    session.install(".[test]")
+    session.run("python", "benchmarks/exactness.py", *session.posargs)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+LONG = 2000
+"""Frames beyond which the tests of a file are slow ones."""
+
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 
@@ -51,4 +54,8 @@ def parameters(*, playable: bool = True, mp4: bool | None = None) -> list[Any]:
     if not files:
         reason = "the corpus of real files (../shared/corpus) is not beside this checkout"
         return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
-    return [pytest.param(file, id=file.path.name) for file in files]
+    return [pytest.param(file, id=file.path.name, marks=_marks(file)) for file in files]
+
+
+def _marks(file: CorpusFile) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if file.frame_count > LONG else []

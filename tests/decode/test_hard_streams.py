@@ -1,0 +1,116 @@
+"""Streams that the corpus lacks: field pictures, packed and hidden frames, cut heads, times that mislead."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import asyncframes as af
+from tests._exactness import fingerprint
+from tests._hard_streams import STREAMS
+from tests._pictures import picture_md5, sequential_pictures
+
+MadeStream = Callable[[str], Path]
+
+_TWO_PACKETS = "a frame coded as two fields in two packets: decoding stops at the packet of the first"
+_COUNTED_TWICE = "fields with a pts each are counted as frames"
+_PTS_IS_DTS = "the container has no pts; FFmpeg puts the dts there, and a frame table is made of them"
+_HIDDEN_COUNTED = "hidden frames in packets with a pts of their own are counted as frames"
+
+WRONG_COUNT = {
+    "PAFF in MPEG-TS, fields": _COUNTED_TWICE,
+    "PAFF in MP4, fields": _COUNTED_TWICE,
+    "PAFF in Matroska, fields": _COUNTED_TWICE,
+    "VP8 in IVF": _HIDDEN_COUNTED,
+    "VP9 hidden frames in packets of their own": _HIDDEN_COUNTED,
+}
+WRONG_IN_ONE_REQUEST = {
+    "PAFF, raw": _TWO_PACKETS,
+    "PAFF in MPEG-TS, frames": _TWO_PACKETS,
+    "PAFF in MPEG-TS, fields": _TWO_PACKETS,
+    "PAFF in MP4, fields": _TWO_PACKETS,
+    "PAFF in Matroska, fields": _TWO_PACKETS,
+}
+WRONG_ONE_BY_ONE = WRONG_IN_ONE_REQUEST | {
+    "packed B-frames in AVI": _PTS_IS_DTS,
+    "one packed B-frame in AVI": _PTS_IS_DTS,
+    "H.264 B-frames in AVI": _PTS_IS_DTS,
+    "H.264 open GOP in AVI": _PTS_IS_DTS,
+    "H.264 B-frames in ASF": _PTS_IS_DTS,
+    "VP8 in IVF": _HIDDEN_COUNTED,
+    "VP9 hidden frames in packets of their own": _HIDDEN_COUNTED,
+}
+
+
+def streams(wrong: dict[str, str]) -> list[object]:
+    return [
+        pytest.param(name, marks=pytest.mark.xfail(reason=wrong[name])) if name in wrong else name
+        for name in STREAMS
+    ]
+
+
+@pytest.fixture(scope="module")
+def made(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> MadeStream:
+    """Make a stream once for all tests."""
+    paths: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in paths:
+            folder = tmp_path_factory.mktemp("stream")
+            paths[name] = folder / "stream"
+            paths[name].write_bytes(STREAMS[name](ffmpeg, folder))
+        return paths[name]
+
+    return make
+
+
+def md5s_of_program(ffmpeg: str, path: Path) -> list[str]:
+    command = [ffmpeg, "-v", "quiet", "-flags", "bitexact", "-noautorotate", "-copyts", "-i", str(path)]
+    command += ["-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-autoscale", "0"]
+    printed = subprocess.run([*command, "-f", "framemd5", "-"], capture_output=True, check=True, text=True)
+    return [line.split(",")[5].strip() for line in printed.stdout.splitlines() if line[:1] != "#"]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_sequence_is_that_of_ffmpeg(name: str, made: MadeStream, ffmpeg: str) -> None:
+    """The ffmpeg program decodes the same pictures, in number, order and every bit."""
+    found = [picture_md5(picture) for picture in sequential_pictures(made(name))]
+    assert len(found) > 12
+    assert found == md5s_of_program(ffmpeg, made(name))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", streams(WRONG_COUNT))
+async def test_count_is_the_number_of_frames(name: str, made: MadeStream) -> None:
+    """`count` says how many frames a sequence has."""
+    async with af.open_video(made(name), on_corrupt="keep") as video:
+        length = len([frame.index async for frame in video.frames()])
+    async with af.open_video(made(name), on_corrupt="keep") as video:
+        assert await video.count() == length
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", streams(WRONG_IN_ONE_REQUEST))
+async def test_any_order_gives_the_frames_of_the_sequence(name: str, made: MadeStream) -> None:
+    """A request backwards, and one that jumps about, give the same frames as one from the start."""
+    async with af.open_video(made(name), on_corrupt="keep") as video:
+        sequence = [fingerprint(frame) async for frame in video.frames()]
+    length = len(sequence)
+    for order in (range(length - 1, -1, -1), [turn * 7919 % length for turn in range(length)]):
+        async with af.open_video(made(name), on_corrupt="keep") as video:
+            found = [fingerprint(frame) async for frame in video.frames(indices=order)]
+        assert found == [sequence[index] for index in order]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", streams(WRONG_ONE_BY_ONE))
+async def test_each_index_alone_gives_the_frame_of_the_sequence(name: str, made: MadeStream) -> None:
+    """A video opened for one frame gives that frame: nothing learnt before may be needed."""
+    async with af.open_video(made(name), on_corrupt="keep") as video:
+        sequence = [fingerprint(frame) async for frame in video.frames()]
+    for index, expected in enumerate(sequence):
+        async with af.open_video(made(name), on_corrupt="keep") as video:
+            assert fingerprint(await video.frame(index)) == expected
