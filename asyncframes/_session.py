@@ -114,12 +114,15 @@ class Session:
     def _scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
         hook = self._hook("index", None)
         scanned = scan(self.file, stream_index, hook, without_media=True)
+        has_header = scanned is not None
         if scanned is None:
             scanned = scan(self.file, stream_index, hook, without_media=False)
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
         table = table_without_decoding(scanned)
-        doubtful = hints.has_fields or (hints.reorders and scanned.packets.lack_pts)
+        # AVI and ASF store one time a packet, from which FFmpeg makes up a pts.
+        made_up = hints.reorders and (scanned.packets.keep_order or not has_header)
+        doubtful = hints.has_fields or made_up
         if table is not None and not doubtful:
             return table
         self._open_decoder()

@@ -56,9 +56,9 @@ class Packets:
         return not len(pts) or (pts[0] != NO_TIMESTAMP and not np.any(pts[1:] == pts[:-1]))
 
     @property
-    def lack_pts(self) -> bool:
-        """Whether every pts is but a copy of the dts, as in containers that store one time only."""
-        return bool(np.array_equal(self.pts, self.dts))
+    def keep_order(self) -> bool:
+        """Whether packets are shown in the order in which they are decoded, going by their pts."""
+        return bool(np.all(self.pts[1:] > self.pts[:-1]))
 
     @property
     def begin_whole(self) -> bool:

@@ -15,42 +15,6 @@ from tests._pictures import picture_md5, sequential_pictures
 
 MadeStream = Callable[[str], Path]
 
-_TWO_PACKETS = "a frame coded as two fields in two packets: decoding stops at the packet of the first"
-_COUNTED_TWICE = "fields with a pts each are counted as frames"
-_PTS_IS_DTS = "the container has no pts; FFmpeg puts the dts there, and a frame table is made of them"
-_HIDDEN_COUNTED = "hidden frames in packets with a pts of their own are counted as frames"
-
-WRONG_COUNT = {
-    "PAFF in MPEG-TS, fields": _COUNTED_TWICE,
-    "PAFF in MP4, fields": _COUNTED_TWICE,
-    "PAFF in Matroska, fields": _COUNTED_TWICE,
-    "VP8 in IVF": _HIDDEN_COUNTED,
-    "VP9 hidden frames in packets of their own": _HIDDEN_COUNTED,
-}
-WRONG_IN_ONE_REQUEST = {
-    "PAFF, raw": _TWO_PACKETS,
-    "PAFF in MPEG-TS, frames": _TWO_PACKETS,
-    "PAFF in MPEG-TS, fields": _TWO_PACKETS,
-    "PAFF in MP4, fields": _TWO_PACKETS,
-    "PAFF in Matroska, fields": _TWO_PACKETS,
-}
-WRONG_ONE_BY_ONE = WRONG_IN_ONE_REQUEST | {
-    "packed B-frames in AVI": _PTS_IS_DTS,
-    "one packed B-frame in AVI": _PTS_IS_DTS,
-    "H.264 B-frames in AVI": _PTS_IS_DTS,
-    "H.264 open GOP in AVI": _PTS_IS_DTS,
-    "H.264 B-frames in ASF": _PTS_IS_DTS,
-    "VP8 in IVF": _HIDDEN_COUNTED,
-    "VP9 hidden frames in packets of their own": _HIDDEN_COUNTED,
-}
-
-
-def streams(wrong: dict[str, str]) -> list[object]:
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=wrong[name])) if name in wrong else name
-        for name in STREAMS
-    ]
-
 
 @pytest.fixture(scope="module")
 def made(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> MadeStream:
@@ -83,7 +47,7 @@ def test_the_sequence_is_that_of_ffmpeg(name: str, made: MadeStream, ffmpeg: str
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", streams(WRONG_COUNT))
+@pytest.mark.parametrize("name", STREAMS)
 async def test_count_is_the_number_of_frames(name: str, made: MadeStream) -> None:
     """`count` says how many frames a sequence has."""
     async with af.open_video(made(name), on_corrupt="keep") as video:
@@ -93,7 +57,7 @@ async def test_count_is_the_number_of_frames(name: str, made: MadeStream) -> Non
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", streams(WRONG_IN_ONE_REQUEST))
+@pytest.mark.parametrize("name", STREAMS)
 async def test_any_order_gives_the_frames_of_the_sequence(name: str, made: MadeStream) -> None:
     """A request backwards, and one that jumps about, give the same frames as one from the start."""
     async with af.open_video(made(name), on_corrupt="keep") as video:
@@ -106,7 +70,7 @@ async def test_any_order_gives_the_frames_of_the_sequence(name: str, made: MadeS
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", streams(WRONG_ONE_BY_ONE))
+@pytest.mark.parametrize("name", STREAMS)
 async def test_each_index_alone_gives_the_frame_of_the_sequence(name: str, made: MadeStream) -> None:
     """A video opened for one frame gives that frame: nothing learnt before may be needed."""
     async with af.open_video(made(name), on_corrupt="keep") as video:
