@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
+from asyncframes._many import Extraction, extract_many
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
 from asyncframes._types import Frame, Image, ImageFormat, OnCorrupt, Overwrite, VideoInfo
@@ -10,6 +11,7 @@ from asyncframes._version import __version__
 from asyncframes._video import Video
 
 __all__ = [
+    "Extraction",
     "Frame",
     "Image",
     "ImageFormat",
@@ -20,6 +22,7 @@ __all__ = [
     "__version__",
     "abc",
     "errors",
+    "extract_many",
     "open_video",
     "sources",
     "stream_frames",

@@ -32,6 +32,7 @@ FLOORS = {
     "asyncframes._opening": 5,
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
+    "asyncframes._many": 5,
     "asyncframes.sync": 6,
     "asyncframes.testing": 6,
     "asyncframes._sheet": 6,
