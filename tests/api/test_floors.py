@@ -17,6 +17,7 @@ FLOORS = {
     "asyncframes.errors": 0,
     "asyncframes._types": 0,
     "asyncframes.abc": 1,
+    "asyncframes._archive": 1,
     "asyncframes._ranges": 1,
     "asyncframes._threads": 1,
     "asyncframes._timing": 1,
