@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -10,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
 
+from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import deal, merge
 from asyncframes._media._convert import CodingHints, coding_hints, describe
 from asyncframes._media._decoder import TableMismatchError
@@ -18,6 +18,7 @@ from asyncframes._pump import Pump
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
+from asyncframes._tables import TableKeeper
 from asyncframes._types import Frame, ImageFormat, OnCorrupt, TimeRange, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
@@ -44,6 +45,8 @@ class Video:
         *,
         on_corrupt: OnCorrupt,
         reorder_bytes: int,
+        frame_table: FrameTable | None,
+        index_cache: IndexCache | None,
     ) -> None:
         self._source = source
         self._cached = cached
@@ -52,8 +55,9 @@ class Video:
         self._reorder_bytes = reorder_bytes
         self._idle: list[Session] = []
         self._running: dict[Pump, Session] = {}
-        self._table: FrameTable | None = None
-        self._table_lock = asyncio.Lock()
+        self._tables = TableKeeper(
+            source, self._unopened_session, options.executor, given=frame_table, cache=index_cache
+        )
         self._info: VideoInfo | None = None
         self._hints = CodingHints()
         self._closed = False
@@ -73,6 +77,7 @@ class Video:
             describe, decoder.container, decoder.stream, frame, self._source.size
         )
         self._hints = await session.worker.run(coding_hints, decoder.stream, frame)
+        self._tables.accept(self._info.stream_index)
 
     @property
     def info(self) -> VideoInfo:
@@ -97,7 +102,23 @@ class Video:
         Needs the frame table: the header of an MP4/MOV, one pass over the bytes
         of other containers, and a decode where neither can tell.
         """
-        return len(await self._frame_table())
+        return len(await self.frame_table())
+
+    async def frame_table(self) -> FrameTable:
+        """Return the frame table, found in the cheapest way there is.
+
+        Save it, and give it to `open_video` when the same bytes are opened
+        again: nothing is scanned for then. `count` says what a scan costs.
+
+        Raises
+        ------
+        SourceError
+            Bytes cannot be had.
+        ClosedError
+            The video is closed.
+        """
+        self._refuse_if_closed()
+        return await self._tables.get(self.info.stream_index, self._hints)
 
     async def indices(
         self,
@@ -129,7 +150,7 @@ class Video:
         )
 
     async def _resolve(self, selection: Selection) -> Int64Array:
-        return resolve(selection, await self._frame_table())
+        return resolve(selection, await self.frame_table())
 
     def frames(
         self,
@@ -280,7 +301,7 @@ class Video:
     ) -> AsyncGenerator[Frame, None]:
         delivered = 0
         if not self._goes_forward(selection):
-            table = await self._frame_table()
+            table = await self.frame_table()
             dealt = deal(table, resolve(selection, table), self._options.container.threads)
             if len(dealt) > 1:
                 try:
@@ -327,7 +348,7 @@ class Video:
     ) -> AsyncIterator[Pump]:
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
-        table = None if forward else await self._frame_table()
+        table = None if forward else await self.frame_table()
         session = await self._session(threads=max(1, self._options.container.threads // lanes))
         try:
             session.report_progress("decode")
@@ -346,8 +367,8 @@ class Video:
                 self._running.pop(pump, None)
                 await pump.aclose()
                 job.close()
-                if isinstance(job, TableJob) and job.table.settled:
-                    self._table = job.table
+                if isinstance(job, TableJob):
+                    await self._tables.note(job.table)
         finally:
             await self._give_back(session)
 
@@ -356,23 +377,15 @@ class Video:
         if not selection.is_forward:
             return False
         start = selection.forward_range[0]
-        if self._table is not None:
+        if self._tables.table is not None:
             return start == 0
         return start <= (_FORWARD_START_MP4 if self.info.container.startswith("mov") else _FORWARD_START)
 
-    async def _frame_table(self) -> FrameTable:
-        async with self._table_lock:
-            self._refuse_if_closed()
-            if self._table is None:
-                session = Session(self._source, self._cached, self._options)
-                try:
-                    await session.open_file()
-                    self._table = await session.scan(self.info.stream_index, self._hints)
-                finally:
-                    await session.aclose()
-            return self._table
-
     # Sessions
+
+    def _unopened_session(self) -> Session:
+        self._refuse_if_closed()
+        return Session(self._source, self._cached, self._options)
 
     async def _new_session(self, threads: int) -> Session:
         container = replace(self._options.container, threads=threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
 import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -15,7 +16,13 @@ from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._hidden import hidden_packets
 from asyncframes._table import NO_TIMESTAMP, Packets
+from asyncframes._version import __version__
 from asyncframes.errors import CorruptMediaError, MediaError
+
+MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
+"""Who lists packets: another version of either may list them differently."""
+
+_HEAD_BYTES = 64 * 1024
 
 # The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
@@ -70,6 +77,16 @@ class PacketList:
             is_keyframe=columns[5].astype(bool),
             is_discard=columns[6].astype(bool),
         )
+
+
+def read_head(file: MediaFile) -> bytes:
+    """Return the first bytes of a file."""
+    file.seek(0)
+    data = b""
+    while len(data) < _HEAD_BYTES and (part := file.read(_HEAD_BYTES - len(data))):
+        data += part
+    file.raise_error()
+    return data
 
 
 def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool) -> Scanned | None:
