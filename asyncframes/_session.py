@@ -12,6 +12,7 @@ from asyncframes._media._container import ContainerOptions
 from asyncframes._media._convert import CodingHints
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
+from asyncframes._media._fragments import media_ranges
 from asyncframes._media._scan import scan
 from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
 from asyncframes._pump import Worker
@@ -78,6 +79,16 @@ class Session:
 
     def _open_decoder(self) -> None:
         self._decoder = Decoder(self.file, self._options.container)
+
+    async def see_fragments(self) -> None:
+        """Have the container know every fragment of the file, and not only the first, so that it can seek."""
+        if self.file.opened_blind:
+            await self.worker.run(self._see_fragments)
+
+    def _see_fragments(self) -> None:
+        if self.file.lacks_headers:
+            media_ranges(self.file)
+        self.decoder.reopen()
 
     def _abort(self) -> None:
         if self._file is not None:

@@ -12,8 +12,8 @@ from asyncframes._media._scan import MADE_BY, read_head
 from asyncframes._session import Session
 from asyncframes._table import FrameTable, SourceIdentity
 from asyncframes._threads import finished, in_thread
-from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceChangedError
+from asyncframes.sources import CachedSource
 
 
 class TableKeeper:
@@ -40,7 +40,7 @@ class TableKeeper:
 
     def __init__(
         self,
-        source: StreamSource,
+        source: CachedSource,
         new_session: Callable[[], Session],
         executor: Executor,
         *,
@@ -79,6 +79,7 @@ class TableKeeper:
                 "the frame_table given was made from other bytes: size or validator differ",
                 source=self._source.name,
             )
+        self._source.kept.add(self._given.headers)
         self.table = self._given
 
     async def get(self, stream_index: int, hints: CodingHints) -> FrameTable:
@@ -114,12 +115,13 @@ class TableKeeper:
         if table is None:
             table = await self._scan(session, identity, hints)
             await session.worker.run(self._cache.save, self._key, table)
+        self._source.kept.add(table.headers)
         self._kept = _learnt(table)
         return table
 
     async def _scan(self, session: Session, identity: SourceIdentity, hints: CodingHints) -> FrameTable:
         table = await session.scan(identity.stream_index, hints)
-        table.identity = identity
+        table.identity, table.headers = identity, self._source.kept.items()
         return table
 
     def _identity(self, stream_index: int) -> SourceIdentity:

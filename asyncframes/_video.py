@@ -14,6 +14,7 @@ from asyncframes._lanes import deal, merge
 from asyncframes._media._convert import CodingHints, coding_hints, describe
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
+from asyncframes._media._segments import claimed_seconds
 from asyncframes._pump import Pump
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import ReadOptions, Session
@@ -56,7 +57,7 @@ class Video:
         self._idle: list[Session] = []
         self._running: dict[Pump, Session] = {}
         self._tables = TableKeeper(
-            source, self._unopened_session, options.executor, given=frame_table, cache=index_cache
+            cached, self._unopened_session, options.executor, given=frame_table, cache=index_cache
         )
         self._info: VideoInfo | None = None
         self._hints = CodingHints()
@@ -77,6 +78,11 @@ class Video:
             describe, decoder.container, decoder.stream, frame, self._source.size
         )
         self._hints = await session.worker.run(coding_hints, decoder.stream, frame)
+        if decoder.file.opened_blind:
+            claim = await session.worker.run(claimed_seconds, decoder.file)
+            self._info = replace(
+                self._info, duration_seconds_from_header=None if claim is None else float(claim)
+            )
         self._tables.accept(self._info.stream_index)
 
     @property
@@ -351,6 +357,8 @@ class Video:
         table = None if forward else await self.frame_table()
         session = await self._session(threads=max(1, self._options.container.threads // lanes))
         try:
+            if table is not None:
+                await session.see_fragments()
             session.report_progress("decode")
             job: FrameJob
             if table is None:

@@ -10,10 +10,11 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from asyncframes._media._boxes import SparseFile, media_ranges
+from asyncframes._media._boxes import SparseFile
 from asyncframes._media._container import media_errors, open_container, select_stream, time_base_of
 from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
+from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
 from asyncframes._table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
@@ -81,12 +82,7 @@ class PacketList:
 
 def read_head(file: MediaFile) -> bytes:
     """Return the first bytes of a file."""
-    file.seek(0)
-    data = b""
-    while len(data) < _HEAD_BYTES and (part := file.read(_HEAD_BYTES - len(data))):
-        data += part
-    file.raise_error()
-    return data
+    return file.read_at(0, _HEAD_BYTES)
 
 
 def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool) -> Scanned | None:
@@ -115,6 +111,8 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         # Some demuxers look into the media while they open it (captions in fragments do).
         file.raise_error()
         return None
+    finally:
+        file.plan_forward()
 
 
 def _scan_container(
