@@ -13,7 +13,7 @@ from asyncframes._media._container import ContainerOptions
 from asyncframes._pump import shared_executor
 from asyncframes._session import PacketProgress, ReadOptions
 from asyncframes._table import FrameTable
-from asyncframes._types import OnCorrupt
+from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
 
@@ -31,6 +31,7 @@ def open_video(
     read_timeout_seconds: float = 60.0,
     max_pixels: int = 16384 * 16384,
     max_read_bytes: int = 64 * 1024**3,
+    seek_mode: SeekMode = "exact",
     frame_table: FrameTable | None = None,
     index_cache: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
@@ -66,6 +67,11 @@ def open_video(
         Refuse pictures with more pixels.
     max_read_bytes
         Refuse to fetch more bytes in the life of the video.
+    seek_mode
+        ``"exact"``: frame i is the i-th that a decode of the whole stream puts
+        out. ``"approximate"``: it is the one shown at ``i / average_rate`` after
+        the first, found without a frame table; the same in a video of constant
+        rate, and another where the rate varies or the header is wrong.
     frame_table
         Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
         The video notes in it what it learns.
@@ -99,6 +105,8 @@ def open_video(
     """
     if on_corrupt not in get_args(OnCorrupt):
         raise ValueError(f"on_corrupt={on_corrupt!r}: expected one of {', '.join(get_args(OnCorrupt))}")
+    if seek_mode not in get_args(SeekMode):
+        raise ValueError(f"seek_mode={seek_mode!r}: expected one of {', '.join(get_args(SeekMode))}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
     options = ReadOptions(
@@ -117,6 +125,7 @@ def open_video(
         options,
         on_corrupt=on_corrupt,
         reorder_bytes=reorder_bytes,
+        seek_mode=seek_mode,
         frame_table=frame_table,
         index_cache=None if index_cache is None else IndexCache(index_cache, max_bytes=_INDEX_CACHE_BYTES),
     )

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from asyncframes._index_cache import IndexCache, cache_key
-from asyncframes._media._convert import CodingHints
+from asyncframes._media._approximate import nominal_table
 from asyncframes._media._scan import MADE_BY, read_head
-from asyncframes._session import Session
+from asyncframes._session import FirstLook, Session
 from asyncframes._table import FrameTable, SourceIdentity
 from asyncframes._threads import finished, in_thread
 from asyncframes.errors import SourceChangedError
@@ -53,11 +53,12 @@ class TableKeeper:
         self._executor = executor
         self._given = given
         self._cache = cache
+        self._nominal: FrameTable | None = None
         self._key: str | None = None
         self._kept: tuple[bool, int] | None = None
         self._lock = asyncio.Lock()
 
-    def accept(self, stream_index: int) -> None:
+    def accept(self, look: FirstLook) -> None:
         """Take up the caller's table, now that the source is open.
 
         Raises
@@ -69,10 +70,10 @@ class TableKeeper:
         """
         if self._given is None:
             return
-        made_from, found = self._given.identity, self._identity(stream_index)
-        if made_from is not None and made_from.stream_index != stream_index:
+        made_from, found = self._given.identity, self._identity(look)
+        if made_from is not None and made_from.stream_index != found.stream_index:
             raise ValueError(
-                f"frame_table is of stream {made_from.stream_index}; stream {stream_index} is decoded"
+                f"frame_table is of stream {made_from.stream_index}; stream {found.stream_index} is decoded"
             )
         if made_from is not None and not made_from.may_be(found):
             raise SourceChangedError(
@@ -82,17 +83,25 @@ class TableKeeper:
         self._source.kept.add(self._given.headers)
         self.table = self._given
 
-    async def get(self, stream_index: int, hints: CodingHints) -> FrameTable:
+    async def get(self, look: FirstLook) -> FrameTable:
         """Return the table, found in the cheapest way there is."""
         async with self._lock:
             if self.table is None:
                 session = self._new_session()
                 try:
                     await session.open_file()
-                    self.table = await self._find(session, self._identity(stream_index), hints)
+                    self.table = await self._find(session, look)
                 finally:
                     await session.aclose()
             return self.table
+
+    async def nominal(self, look: FirstLook) -> FrameTable:
+        """Return the table as it would be by what the header says."""
+        if self._nominal is None:
+            self._nominal = await in_thread(
+                self._executor, nominal_table, look.info, look.first_pts, self._source.name
+            )
+        return self._nominal
 
     async def note(self, table: FrameTable) -> None:
         """Keep a table that a request used, if the request learnt more than was known."""
@@ -105,27 +114,28 @@ class TableKeeper:
             self._kept = _learnt(table)
             await finished(in_thread(self._executor, self._cache.save, self._key, table))
 
-    async def _find(self, session: Session, identity: SourceIdentity, hints: CodingHints) -> FrameTable:
+    async def _find(self, session: Session, look: FirstLook) -> FrameTable:
         if self._cache is not None:
             head = await session.worker.run(read_head, session.file)
+            identity = self._identity(look)
             self._key = cache_key(self._source.name, identity, head=head, made_by=MADE_BY)
         if self._cache is None or self._key is None:
-            return await self._scan(session, identity, hints)
+            return await self._scan(session, look)
         table = await session.worker.run(self._cache.load, self._key)
         if table is None:
-            table = await self._scan(session, identity, hints)
+            table = await self._scan(session, look)
             await session.worker.run(self._cache.save, self._key, table)
         self._source.kept.add(table.headers)
         self._kept = _learnt(table)
         return table
 
-    async def _scan(self, session: Session, identity: SourceIdentity, hints: CodingHints) -> FrameTable:
-        table = await session.scan(identity.stream_index, hints)
-        table.identity, table.headers = identity, self._source.kept.items()
+    async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
+        table = await session.scan(look.info.stream_index, look.hints)
+        table.identity, table.headers = self._identity(look), self._source.kept.items()
         return table
 
-    def _identity(self, stream_index: int) -> SourceIdentity:
-        return SourceIdentity(self._source.size, self._source.validator, stream_index)
+    def _identity(self, look: FirstLook) -> SourceIdentity:
+        return SourceIdentity(self._source.size, self._source.validator, look.info.stream_index)
 
 
 def _learnt(table: FrameTable) -> tuple[bool, int]:

@@ -11,22 +11,21 @@ from typing import get_args
 
 from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import deal, merge
-from asyncframes._media._convert import CodingHints, coding_hints, describe
+from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
-from asyncframes._media._segments import claimed_seconds
 from asyncframes._pump import Pump
 from asyncframes._selection import Selection, make_selection, resolve
-from asyncframes._session import ReadOptions, Session
+from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._tables import TableKeeper
-from asyncframes._types import Frame, ImageFormat, OnCorrupt, TimeRange, VideoInfo
+from asyncframes._types import Frame, ImageFormat, OnCorrupt, SeekMode, TimeRange, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
 from asyncframes.sources import CachedSource
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
-# header only, that of other containers a pass over the file.
+# header only, as an approximate seek does, that of other containers a pass over the file.
 _FORWARD_START_MP4 = 32
 _FORWARD_START = 300
 
@@ -46,6 +45,7 @@ class Video:
         *,
         on_corrupt: OnCorrupt,
         reorder_bytes: int,
+        seek_mode: SeekMode,
         frame_table: FrameTable | None,
         index_cache: IndexCache | None,
     ) -> None:
@@ -54,13 +54,13 @@ class Video:
         self._options = options
         self._on_corrupt = on_corrupt
         self._reorder_bytes = reorder_bytes
+        self._seek_mode = seek_mode
         self._idle: list[Session] = []
         self._running: dict[Pump, Session] = {}
         self._tables = TableKeeper(
             cached, self._unopened_session, options.executor, given=frame_table, cache=index_cache
         )
-        self._info: VideoInfo | None = None
-        self._hints = CodingHints()
+        self._look: FirstLook | None = None
         self._closed = False
 
     def __del__(self) -> None:
@@ -71,26 +71,23 @@ class Video:
         await self._cached.open()
         session = await self._new_session(self._options.container.threads)
         self._idle.append(session)
-        picture = await session.worker.run(session.decoder.peek)
-        decoder = session.decoder
-        frame = None if picture is None else picture.frame
-        self._info = await session.worker.run(
-            describe, decoder.container, decoder.stream, frame, self._source.size
-        )
-        self._hints = await session.worker.run(coding_hints, decoder.stream, frame)
-        if decoder.file.opened_blind:
-            claim = await session.worker.run(claimed_seconds, decoder.file)
-            self._info = replace(
-                self._info, duration_seconds_from_header=None if claim is None else float(claim)
-            )
-        self._tables.accept(self._info.stream_index)
+        if self._seek_mode == "approximate":
+            # The container's own index is all there is to seek by.
+            await session.see_fragments()
+        look = await session.look()
+        self._look = replace(look, info=replace(look.info, seek_mode=self._seek_mode))
+        self._tables.accept(look)
 
     @property
     def info(self) -> VideoInfo:
         """What the header and the first picture say."""
-        if self._info is None:
+        return self._first_look.info
+
+    @property
+    def _first_look(self) -> FirstLook:
+        if self._look is None:
             raise ClosedError("the video was never opened")
-        return self._info
+        return self._look
 
     @property
     def bytes_read(self) -> int:
@@ -106,12 +103,13 @@ class Video:
         """Return the exact number of frames.
 
         Needs the frame table: the header of an MP4/MOV, one pass over the bytes
-        of other containers, and a decode where neither can tell.
+        of other containers, and a decode where neither can tell. In approximate
+        mode it is the number that the header claims, or rate times duration.
         """
-        return len(await self.frame_table())
+        return len(await self._rows())
 
     async def frame_table(self) -> FrameTable:
-        """Return the frame table, found in the cheapest way there is.
+        """Return the frame table, found in the cheapest way there is; exact in either mode.
 
         Save it, and give it to `open_video` when the same bytes are opened
         again: nothing is scanned for then. `count` says what a scan costs.
@@ -124,7 +122,7 @@ class Video:
             The video is closed.
         """
         self._refuse_if_closed()
-        return await self._tables.get(self.info.stream_index, self._hints)
+        return await self._tables.get(self._first_look)
 
     async def indices(
         self,
@@ -156,7 +154,16 @@ class Video:
         )
 
     async def _resolve(self, selection: Selection) -> Int64Array:
-        return resolve(selection, await self.frame_table())
+        return resolve(selection, await self._rows(selection))
+
+    async def _rows(self, selection: Selection | None = None) -> FrameTable:
+        """Return what a selection is resolved with: the frame table, or how it would be by the header."""
+        if self._seek_mode == "exact":
+            return await self.frame_table()
+        self._refuse_if_closed()
+        if selection is not None and selection.keyframes:
+            raise ValueError('keyframes are known with seek_mode="exact" only')
+        return await self._tables.nominal(self._first_look)
 
     def frames(
         self,
@@ -306,7 +313,7 @@ class Video:
         self, selection: Selection, options: FrameOptions, queue_maxsize: int
     ) -> AsyncGenerator[Frame, None]:
         delivered = 0
-        if not self._goes_forward(selection):
+        if self._seek_mode == "exact" and not self._goes_forward(selection):
             table = await self.frame_table()
             dealt = deal(table, resolve(selection, table), self._options.container.threads)
             if len(dealt) > 1:
@@ -354,7 +361,7 @@ class Video:
     ) -> AsyncIterator[Pump]:
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
-        table = None if forward else await self.frame_table()
+        table = None if forward else await self._rows(selection)
         session = await self._session(threads=max(1, self._options.container.threads // lanes))
         try:
             if table is not None:
@@ -363,6 +370,8 @@ class Video:
             job: FrameJob
             if table is None:
                 job = ForwardJob(session.decoder, options, selection.forward_range)
+            elif self._seek_mode == "approximate":
+                job = ApproximateJob(session.decoder, options, selection, table)
             else:
                 job = TableJob(
                     session.decoder, options, selection, table, delivered=delivered, settles=lanes == 1
@@ -387,7 +396,8 @@ class Video:
         start = selection.forward_range[0]
         if self._tables.table is not None:
             return start == 0
-        return start <= (_FORWARD_START_MP4 if self.info.container.startswith("mov") else _FORWARD_START)
+        costs_header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
+        return start <= (_FORWARD_START_MP4 if costs_header_only else _FORWARD_START)
 
     # Sessions
 
