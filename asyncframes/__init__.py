@@ -6,17 +6,20 @@ from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._many import Extraction, extract_many
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
-from asyncframes._types import Frame, Image, ImageFormat, OnCorrupt, Overwrite, VideoInfo
+from asyncframes._table import FrameTable
+from asyncframes._types import Frame, Image, ImageFormat, OnCorrupt, Overwrite, SeekMode, VideoInfo
 from asyncframes._version import __version__
 from asyncframes._video import Video
 
 __all__ = [
     "Extraction",
     "Frame",
+    "FrameTable",
     "Image",
     "ImageFormat",
     "OnCorrupt",
     "Overwrite",
+    "SeekMode",
     "Video",
     "VideoInfo",
     "__version__",

@@ -8,12 +8,16 @@ from concurrent.futures import Executor
 from types import TracebackType
 from typing import get_args
 
+from asyncframes._index_cache import IndexCache
 from asyncframes._media._container import ContainerOptions
 from asyncframes._pump import shared_executor
 from asyncframes._session import PacketProgress, ReadOptions
-from asyncframes._types import OnCorrupt
+from asyncframes._table import FrameTable
+from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
+
+_INDEX_CACHE_BYTES = 256 * 1024**2
 
 
 def open_video(
@@ -27,6 +31,9 @@ def open_video(
     read_timeout_seconds: float = 60.0,
     max_pixels: int = 16384 * 16384,
     max_read_bytes: int = 64 * 1024**3,
+    seek_mode: SeekMode = "exact",
+    frame_table: FrameTable | None = None,
+    index_cache: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     packet_progress: PacketProgress | None = None,
 ) -> VideoOpener:
@@ -60,6 +67,19 @@ def open_video(
         Refuse pictures with more pixels.
     max_read_bytes
         Refuse to fetch more bytes in the life of the video.
+    seek_mode
+        ``"exact"``: frame i is the i-th that a decode of the whole stream puts
+        out. ``"approximate"``: it is the one shown at ``i / average_rate`` after
+        the first, found without a frame table; the same in a video of constant
+        rate, and another where the rate varies or the header is wrong.
+    frame_table
+        Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
+        The video notes in it what it learns.
+    index_cache
+        Folder to remember frame tables in, up to 256 MiB of them; they are found
+        again by the name, size and validator of the source and its first bytes.
+        A source without a validator is not remembered, and an entry that cannot
+        be used is made anew.
     executor
         Where blocking work runs; by default one bounded thread pool that all
         videos of the process share.
@@ -75,14 +95,18 @@ def open_video(
     Raises
     ------
     SourceError
-        The bytes cannot be had.
+        The bytes cannot be had; `SourceChangedError` where `frame_table` was
+        made from others.
     MediaError
         They are no video that can be decoded.
     ValueError
-        An option makes no sense, or no source type knows the address.
+        An option makes no sense, no source type knows the address, or
+        `frame_table` is of another stream.
     """
     if on_corrupt not in get_args(OnCorrupt):
         raise ValueError(f"on_corrupt={on_corrupt!r}: expected one of {', '.join(get_args(OnCorrupt))}")
+    if seek_mode not in get_args(SeekMode):
+        raise ValueError(f"seek_mode={seek_mode!r}: expected one of {', '.join(get_args(SeekMode))}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
     options = ReadOptions(
@@ -95,7 +119,17 @@ def open_video(
     )
     resolved = resolve_source(source)
     cached = CachedSource(resolved, cache_bytes=cache_bytes, max_read_bytes=max_read_bytes)
-    return VideoOpener(Video(resolved, cached, options, on_corrupt=on_corrupt, reorder_bytes=reorder_bytes))
+    video = Video(
+        resolved,
+        cached,
+        options,
+        on_corrupt=on_corrupt,
+        reorder_bytes=reorder_bytes,
+        seek_mode=seek_mode,
+        frame_table=frame_table,
+        index_cache=None if index_cache is None else IndexCache(index_cache, max_bytes=_INDEX_CACHE_BYTES),
+    )
+    return VideoOpener(video)
 
 
 class VideoOpener:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar, cast
 
 from asyncframes._media._container import ContainerOptions
-from asyncframes._media._convert import CodingHints
+from asyncframes._media._convert import CodingHints, coding_hints, describe
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
+from asyncframes._media._fragments import media_ranges
 from asyncframes._media._scan import scan
+from asyncframes._media._segments import claimed_seconds
 from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
+from asyncframes._types import VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource
 
@@ -45,6 +48,25 @@ class ReadOptions:
     read_timeout_seconds: float
     container: ContainerOptions
     packet_progress: PacketProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What the header and the first picture of a video say.
+
+    Attributes
+    ----------
+    info
+        For the user.
+    hints
+        What makes its packets poor witnesses of frames.
+    first_pts
+        When the first picture is shown, in ticks; ``None`` where that is not told.
+    """
+
+    info: VideoInfo
+    hints: CodingHints
+    first_pts: int | None
 
 
 class Session:
@@ -78,6 +100,30 @@ class Session:
 
     def _open_decoder(self) -> None:
         self._decoder = Decoder(self.file, self._options.container)
+
+    async def look(self) -> FirstLook:
+        """Decode the first picture, and collect what it and the header say."""
+        return await self.worker.run(self._look)
+
+    def _look(self) -> FirstLook:
+        decoder, picture = self.decoder, self.decoder.peek()
+        frame = None if picture is None else picture.frame
+        info = describe(decoder.container, decoder.stream, frame, self._source.size)
+        if self.file.opened_blind:
+            claim = claimed_seconds(self.file)
+            info = replace(info, duration_seconds_from_header=None if claim is None else float(claim))
+        first_pts = None if picture is None else picture.pts
+        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts)
+
+    async def see_fragments(self) -> None:
+        """Have the container know every fragment of the file, and not only the first, so that it can seek."""
+        if self.file.opened_blind:
+            await self.worker.run(self._see_fragments)
+
+    def _see_fragments(self) -> None:
+        if self.file.lacks_headers:
+            media_ranges(self.file)
+        self.decoder.reopen()
 
     def _abort(self) -> None:
         if self._file is not None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asyncframes._archive import ArchiveError, pack, unpack, write_whole
 from asyncframes._ranges import ByteRange, merge_ranges
 
 Int64Array = NDArray[np.int64]
@@ -17,6 +21,8 @@ BoolArray = NDArray[np.bool_]
 
 NO_TIMESTAMP = np.iinfo(np.int64).min
 """Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
+
+_FORMAT_VERSION = 1
 
 # Packets of other streams that lie between two of this one are read along up to here: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
@@ -83,11 +89,39 @@ class Packets:
         return int(numbers[0]) if len(numbers) == 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """Which bytes a frame table speaks of.
+
+    Attributes
+    ----------
+    size
+        Length of the source in bytes, ``None`` where it is not known.
+    validator
+        `StreamSource.validator`, ``None`` where the source has none.
+    stream_index
+        Which stream of the container.
+    """
+
+    size: int | None
+    validator: str | None
+    stream_index: int
+
+    def may_be(self, other: SourceIdentity) -> bool:
+        """Whether nothing that both know says otherwise."""
+        pairs = ((self.size, other.size), (self.validator, other.validator))
+        return self.stream_index == other.stream_index and all(
+            mine == theirs or mine is None or theirs is None for mine, theirs in pairs
+        )
+
+
 @dataclass(slots=True, eq=False)
 class FrameTable:
-    """One row per frame, in presentation order.
+    """One row per frame, in presentation order; made by `Video.frame_table`.
 
-    Row i is frame i: the i-th frame that a sequential decode puts out.
+    Row i is frame i: the i-th frame that a sequential decode puts out. A table
+    can be saved, and given to `open_video` for the same bytes later. Take what
+    it holds as read-only: a video that uses it notes in it what decoding shows.
 
     Attributes
     ----------
@@ -100,10 +134,17 @@ class FrameTable:
     settled
         Whether the rows were observed by decoding the whole stream; otherwise
         they follow from the packets' timestamps.
+    average_rate
+        Frames per second that the container claims, ``None`` where it makes none.
     unsafe
         Numbers of packets that are flagged as keyframes and proved not to be.
     confirmed
         Whether several pictures in a row were seen to come out as the rows say.
+    identity
+        Which bytes it speaks of, ``None`` while nobody said.
+    headers
+        Headers of a fragmented MP4 between its media, each with the byte where
+        it begins: they were fetched one by one, and seeking needs them.
     """
 
     packets: Packets
@@ -113,6 +154,8 @@ class FrameTable:
     average_rate: Fraction | None = None
     unsafe: set[int] = field(default_factory=set)
     confirmed: bool = False
+    identity: SourceIdentity | None = None
+    headers: Sequence[tuple[int, bytes]] = ()
     _row_of: Int64Array = field(init=False, repr=False)
     _rank: Int64Array = field(init=False, repr=False)
     _starts: Int64Array = field(init=False, repr=False)
@@ -123,6 +166,8 @@ class FrameTable:
         self._row_of[self.packet_of] = np.arange(len(self.packet_of))
         self._rank = self._presentation_ranks()
         self._starts = np.flatnonzero(self.packets.is_keyframe)
+        if self.unsafe:
+            self._starts = np.setdiff1d(self._starts, list(self.unsafe))
 
     def __len__(self) -> int:
         return len(self.packet_of)
@@ -227,6 +272,113 @@ class FrameTable:
         stops = positions + self.packets.size[first_packet : last_packet + 1]
         ranges = zip(positions.tolist(), stops.tolist(), strict=True)
         return merge_ranges(ranges, max_gap=_GAP_WORTH_READING, max_span=sys.maxsize)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to a file; blocks.
+
+        The file appears whole or not at all. It holds a checksum and no code.
+
+        Raises
+        ------
+        OSError
+            The file system refused.
+        """
+        write_whole(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a table that `save` wrote; blocks.
+
+        Raises
+        ------
+        ValueError
+            The file is no frame table, of another version of the format, or
+            damaged.
+        OSError
+            It cannot be read.
+        """
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ArchiveError as exc:
+            raise ArchiveError(f"{os.fspath(path)!r} holds no frame table to use: {exc}") from exc
+
+    def to_bytes(self) -> bytes:
+        """Return what `save` writes."""
+        rate = self.average_rate
+        facts = {
+            "time_base": self.time_base.as_integer_ratio(),
+            "average_rate": None if rate is None else rate.as_integer_ratio(),
+            "settled": self.settled,
+            "unsafe": sorted(self.unsafe),
+            "identity": None if self.identity is None else asdict(self.identity),
+        }
+        columns = {column.name: getattr(self.packets, column.name) for column in fields(Packets)}
+        return pack(
+            _FORMAT_VERSION,
+            facts,
+            {
+                **columns,
+                "packet_of": self.packet_of,
+                "header_starts": np.array([start for start, _ in self.headers], np.int64),
+                "header_lengths": np.array([len(data) for _, data in self.headers], np.int64),
+                "header_bytes": np.frombuffer(b"".join(data for _, data in self.headers), np.uint8),
+            },
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the table that `to_bytes` made bytes of.
+
+        Raises
+        ------
+        ValueError
+            They hold no frame table, one of another version of the format, or
+            are damaged.
+        """
+        facts, arrays = unpack(_FORMAT_VERSION, data)
+        try:
+            return cls._from_columns(facts, arrays)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError) as exc:
+            raise ArchiveError(f"malformed: {exc!r}") from exc
+
+    @classmethod
+    def _from_columns(cls, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        packets = Packets(**{column.name: arrays[column.name] for column in fields(Packets)})
+        packet_of, unsafe = arrays["packet_of"], {int(packet) for packet in facts["unsafe"]}
+        count = len(packets)
+        if any(len(getattr(packets, column.name)) != count for column in fields(Packets)):
+            raise ValueError("columns of different lengths")
+        if len(np.unique(packet_of)) != len(packet_of) or not _are_places(packet_of, count):
+            raise ValueError("frames of packets that are not there")
+        if not _are_places(np.array([*unsafe], np.int64), count):
+            raise ValueError("keyframes that are not there")
+        rate, identity = facts["average_rate"], facts["identity"]
+        return cls(
+            packets,
+            Fraction(*facts["time_base"]),
+            packet_of,
+            settled=bool(facts["settled"]),
+            average_rate=None if rate is None else Fraction(*rate),
+            unsafe=unsafe,
+            identity=None if identity is None else SourceIdentity(**identity),
+            headers=_cut(arrays["header_starts"], arrays["header_lengths"], arrays["header_bytes"].tobytes()),
+        )
+
+
+def _are_places(numbers: Int64Array, count: int) -> bool:
+    return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() < count)
+
+
+def _cut(starts: Int64Array, lengths: Int64Array, data: bytes) -> list[tuple[int, bytes]]:
+    stops = np.cumsum(lengths)
+    if (
+        len(starts) != len(lengths)
+        or np.any(lengths < 0)
+        or (int(stops[-1]) if len(stops) else 0) != len(data)
+    ):
+        raise ValueError("headers of other lengths than their bytes")
+    places = zip(starts.tolist(), stops.tolist(), lengths.tolist(), strict=True)
+    return [(start, data[stop - length : stop]) for start, stop, length in places]
 
 
 def table_from_packets(

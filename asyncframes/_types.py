@@ -22,6 +22,9 @@ TimeRange: TypeAlias = tuple[float | Fraction | None, float | Fraction | None]
 OnCorrupt: TypeAlias = Literal["raise", "skip", "keep"]
 """What to do at damage: raise, leave the frame out, or yield what the decoder made of it."""
 
+SeekMode: TypeAlias = Literal["exact", "approximate"]
+"""How frames are found: by a table of the stream's packets, or by index over average rate."""
+
 Overwrite: TypeAlias = Literal["error", "skip", "replace"]
 """What to do where a frame's file is already there."""
 
@@ -104,6 +107,9 @@ class VideoInfo:
         Which stream of the container is decoded.
     size_bytes
         Size of the source, ``None`` while unknown.
+    seek_mode
+        How frames are found. With ``"approximate"``, `Frame.index` is what was
+        asked for, which need not be the frame's place.
     """
 
     width: int
@@ -126,6 +132,7 @@ class VideoInfo:
     color_transfer: int
     stream_index: int
     size_bytes: int | None
+    seek_mode: SeekMode = "exact"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: fractions become ``"num/den"`` text."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -10,21 +9,23 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
 
+from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import deal, merge
-from asyncframes._media._convert import CodingHints, coding_hints, describe
+from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pump import Pump
 from asyncframes._selection import Selection, make_selection, resolve
-from asyncframes._session import ReadOptions, Session
+from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._types import Frame, ImageFormat, OnCorrupt, TimeRange, VideoInfo
+from asyncframes._tables import TableKeeper
+from asyncframes._types import Frame, ImageFormat, OnCorrupt, SeekMode, TimeRange, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
 from asyncframes.sources import CachedSource
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
-# header only, that of other containers a pass over the file.
+# header only, as an approximate seek does, that of other containers a pass over the file.
 _FORWARD_START_MP4 = 32
 _FORWARD_START = 300
 
@@ -44,18 +45,22 @@ class Video:
         *,
         on_corrupt: OnCorrupt,
         reorder_bytes: int,
+        seek_mode: SeekMode,
+        frame_table: FrameTable | None,
+        index_cache: IndexCache | None,
     ) -> None:
         self._source = source
         self._cached = cached
         self._options = options
         self._on_corrupt = on_corrupt
         self._reorder_bytes = reorder_bytes
+        self._seek_mode = seek_mode
         self._idle: list[Session] = []
         self._running: dict[Pump, Session] = {}
-        self._table: FrameTable | None = None
-        self._table_lock = asyncio.Lock()
-        self._info: VideoInfo | None = None
-        self._hints = CodingHints()
+        self._tables = TableKeeper(
+            cached, self._unopened_session, options.executor, given=frame_table, cache=index_cache
+        )
+        self._look: FirstLook | None = None
         self._closed = False
 
     def __del__(self) -> None:
@@ -66,20 +71,23 @@ class Video:
         await self._cached.open()
         session = await self._new_session(self._options.container.threads)
         self._idle.append(session)
-        picture = await session.worker.run(session.decoder.peek)
-        decoder = session.decoder
-        frame = None if picture is None else picture.frame
-        self._info = await session.worker.run(
-            describe, decoder.container, decoder.stream, frame, self._source.size
-        )
-        self._hints = await session.worker.run(coding_hints, decoder.stream, frame)
+        if self._seek_mode == "approximate":
+            # The container's own index is all there is to seek by.
+            await session.see_fragments()
+        look = await session.look()
+        self._look = replace(look, info=replace(look.info, seek_mode=self._seek_mode))
+        self._tables.accept(look)
 
     @property
     def info(self) -> VideoInfo:
         """What the header and the first picture say."""
-        if self._info is None:
+        return self._first_look.info
+
+    @property
+    def _first_look(self) -> FirstLook:
+        if self._look is None:
             raise ClosedError("the video was never opened")
-        return self._info
+        return self._look
 
     @property
     def bytes_read(self) -> int:
@@ -95,9 +103,26 @@ class Video:
         """Return the exact number of frames.
 
         Needs the frame table: the header of an MP4/MOV, one pass over the bytes
-        of other containers, and a decode where neither can tell.
+        of other containers, and a decode where neither can tell. In approximate
+        mode it is the number that the header claims, or rate times duration.
         """
-        return len(await self._frame_table())
+        return len(await self._rows())
+
+    async def frame_table(self) -> FrameTable:
+        """Return the frame table, found in the cheapest way there is; exact in either mode.
+
+        Save it, and give it to `open_video` when the same bytes are opened
+        again: nothing is scanned for then. `count` says what a scan costs.
+
+        Raises
+        ------
+        SourceError
+            Bytes cannot be had.
+        ClosedError
+            The video is closed.
+        """
+        self._refuse_if_closed()
+        return await self._tables.get(self._first_look)
 
     async def indices(
         self,
@@ -129,7 +154,16 @@ class Video:
         )
 
     async def _resolve(self, selection: Selection) -> Int64Array:
-        return resolve(selection, await self._frame_table())
+        return resolve(selection, await self._rows(selection))
+
+    async def _rows(self, selection: Selection | None = None) -> FrameTable:
+        """Return what a selection is resolved with: the frame table, or how it would be by the header."""
+        if self._seek_mode == "exact":
+            return await self.frame_table()
+        self._refuse_if_closed()
+        if selection is not None and selection.keyframes:
+            raise ValueError('keyframes are known with seek_mode="exact" only')
+        return await self._tables.nominal(self._first_look)
 
     def frames(
         self,
@@ -279,8 +313,8 @@ class Video:
         self, selection: Selection, options: FrameOptions, queue_maxsize: int
     ) -> AsyncGenerator[Frame, None]:
         delivered = 0
-        if not self._goes_forward(selection):
-            table = await self._frame_table()
+        if self._seek_mode == "exact" and not self._goes_forward(selection):
+            table = await self.frame_table()
             dealt = deal(table, resolve(selection, table), self._options.container.threads)
             if len(dealt) > 1:
                 try:
@@ -327,13 +361,17 @@ class Video:
     ) -> AsyncIterator[Pump]:
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
-        table = None if forward else await self._frame_table()
+        table = None if forward else await self._rows(selection)
         session = await self._session(threads=max(1, self._options.container.threads // lanes))
         try:
+            if table is not None:
+                await session.see_fragments()
             session.report_progress("decode")
             job: FrameJob
             if table is None:
                 job = ForwardJob(session.decoder, options, selection.forward_range)
+            elif self._seek_mode == "approximate":
+                job = ApproximateJob(session.decoder, options, selection, table)
             else:
                 job = TableJob(
                     session.decoder, options, selection, table, delivered=delivered, settles=lanes == 1
@@ -346,8 +384,8 @@ class Video:
                 self._running.pop(pump, None)
                 await pump.aclose()
                 job.close()
-                if isinstance(job, TableJob) and job.table.settled:
-                    self._table = job.table
+                if isinstance(job, TableJob):
+                    await self._tables.note(job.table)
         finally:
             await self._give_back(session)
 
@@ -356,23 +394,16 @@ class Video:
         if not selection.is_forward:
             return False
         start = selection.forward_range[0]
-        if self._table is not None:
+        if self._tables.table is not None:
             return start == 0
-        return start <= (_FORWARD_START_MP4 if self.info.container.startswith("mov") else _FORWARD_START)
-
-    async def _frame_table(self) -> FrameTable:
-        async with self._table_lock:
-            self._refuse_if_closed()
-            if self._table is None:
-                session = Session(self._source, self._cached, self._options)
-                try:
-                    await session.open_file()
-                    self._table = await session.scan(self.info.stream_index, self._hints)
-                finally:
-                    await session.aclose()
-            return self._table
+        costs_header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
+        return start <= (_FORWARD_START_MP4 if costs_header_only else _FORWARD_START)
 
     # Sessions
+
+    def _unopened_session(self) -> Session:
+        self._refuse_if_closed()
+        return Session(self._source, self._cached, self._options)
 
     async def _new_session(self, threads: int) -> Session:
         container = replace(self._options.container, threads=threads)

@@ -141,7 +141,7 @@ class ShortReadError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """Validator or size differ from when the source was opened."""
+    """Validator or size differ from when the source was opened, or its frame table made."""
 
 
 class SourceLimitError(SourceError):

@@ -132,6 +132,7 @@ class Video:
         return self._video.range_requests
 
     count = _blocking_method(_video.Video.count)
+    frame_table = _blocking_method(_video.Video.frame_table)
     indices = _blocking_method(_video.Video.indices)
     frames = _iterating_method(_video.Video.frames)
     frame = _blocking_method(_video.Video.frame)

@@ -6,7 +6,7 @@ import binascii
 import io
 import itertools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -190,6 +190,56 @@ def clip_bytes(**options: Any) -> bytes:
             _encode(path, clip)
             _made[repr(clip)] = path.read_bytes()
     return _made[repr(clip)]
+
+
+def repeated(
+    clip: bytes,
+    times: int,
+    *,
+    container: str = "mp4",
+    options: Mapping[str, str] | None = None,
+    also_keyframes: Container[int] = (),
+) -> bytes:
+    """Repeat the packets of a clip, shifted in time, without encoding anything.
+
+    Parameters
+    ----------
+    clip
+        The clip's bytes.
+    times
+        How often.
+    container, options
+        Where the packets go.
+    also_keyframes
+        Numbers of packets to be flagged as keyframes although they are none.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "clip")  # some options make the muxer open what it wrote once more
+        with (
+            av.open(io.BytesIO(clip), "r") as reader,
+            av.open(path, "w", format=container, container_options=dict(options or {})) as writer,
+        ):
+            for number, packet in enumerate(_repeated_packets(reader, writer, times)):
+                packet.is_keyframe = packet.is_keyframe or number in also_keyframes
+                writer.mux(packet)
+        return path.read_bytes()
+
+
+def _repeated_packets(
+    reader: InputContainer, writer: OutputContainer, times: int
+) -> Iterator[av.Packet[Any]]:
+    template = reader.streams.video[0]
+    stream = writer.add_stream_from_template(template)
+    length, time_base = template.duration or 0, template.time_base or Fraction(1)
+    packets = [packet for packet in reader.demux(template) if packet.size]
+    originals = [(bytes(packet), packet.pts or 0, packet.dts or 0, packet.is_keyframe) for packet in packets]
+    for turn in range(times):
+        for data, pts, dts, is_keyframe in originals:
+            packet: av.Packet[Any] = av.Packet(data)
+            packet.stream, packet.time_base = stream, time_base
+            packet.pts, packet.dts = pts + turn * length, dts + turn * length
+            packet.is_keyframe = is_keyframe
+            yield packet
 
 
 def audio_bytes(*, seconds: float = 1.0, container: str = "mp4") -> bytes:

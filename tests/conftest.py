@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +14,14 @@ from hypothesis import settings
 # Deadlines measure the machine, and this suite runs on busy ones.
 settings.register_profile("asyncframes", deadline=None)
 settings.load_profile("asyncframes")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_cache() -> Iterator[Path]:
+    """Give the command line an index cache of the tests' own, as long as they run."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", folder)
+        yield Path(folder)
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])

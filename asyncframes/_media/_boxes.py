@@ -7,11 +7,14 @@ size 1 means that a 64-bit size follows, 0 that the box reaches to the end.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from asyncframes._media._files import MediaFile
+from asyncframes._ranges import ByteRange
 
-_LONGEST_HEADER = 16
+LONGEST_HEADER = 16
 _FIRST_BOXES = {
     b"ftyp",
     b"styp",
@@ -27,57 +30,75 @@ _FIRST_BOXES = {
 }
 
 
-def media_ranges(file: MediaFile) -> list[tuple[int, int]] | None:
-    """List the byte ranges of the payloads of top-level ``mdat`` boxes.
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Type and place of a box: it begins at `begin`, its payload at `body`, and it ends before `end`."""
 
-    Returns
-    -------
-    list of (start, stop) or None
-        ``None`` where the file is not made of such boxes, or its size is unknown.
+    kind: bytes
+    begin: int
+    body: int
+    end: int
+
+
+def parse_box(header: bytes, begin: int, limit: int) -> Box | None:
+    """Read the header of a box; ``None`` where it makes no sense.
+
+    Parameters
+    ----------
+    header
+        Its first `LONGEST_HEADER` bytes, or those that there are.
+    begin
+        Where it begins.
+    limit
+        Where what holds it ends.
     """
-    ranges = []
-    first = True
-    for kind, start, stop in _boxes(file):
-        if first and kind not in _FIRST_BOXES:
-            return None
-        first = False
-        if kind == b"mdat":
-            ranges.append((start, stop))
-    return None if first else ranges
+    if len(header) < 8:
+        return None
+    length, kind = struct.unpack_from(">I4s", header)
+    body = begin + 8
+    if length == 1 and len(header) >= LONGEST_HEADER:
+        (length,) = struct.unpack_from(">Q", header, 8)
+        body = begin + 16
+    elif length == 0:
+        length = limit - begin
+    return Box(kind, begin, body, begin + length) if body <= begin + length else None
 
 
-def _boxes(file: MediaFile) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type and payload range of each top-level box, up to the first that makes no sense."""
-    size = file.size
+def boxes_in(data: bytes) -> Iterator[Box]:
+    """Yield the boxes that lie one after another in some bytes, up to the first that makes no sense."""
     position = 0
+    while box := parse_box(data[position : position + LONGEST_HEADER], position, len(data)):
+        yield box
+        position = box.end
+
+
+def boxes_of(file: MediaFile) -> Iterator[Box]:
+    """Yield the top-level boxes of a file, up to the first that makes no sense.
+
+    Nothing where the file does not begin as an MP4/MOV file does, or its size
+    is unknown.
+    """
+    size, position = file.size, 0
     while size is not None and position + 8 <= size:
-        header = _read_at(file, position, min(_LONGEST_HEADER, size - position))
-        length, kind = struct.unpack_from(">I4s", header)
-        header_length = 8
-        if length == 1 and len(header) == _LONGEST_HEADER:
-            (length,) = struct.unpack_from(">Q", header, 8)
-            header_length = 16
-        elif length == 0:
-            length = size - position
-        if length < header_length:
+        box = parse_box(file.read_at(position, min(LONGEST_HEADER, size - position)), position, size)
+        if box is None or (position == 0 and box.kind not in _FIRST_BOXES):
             return
-        yield kind, position + header_length, min(position + length, size)
-        position += length
-
-
-def _read_at(file: MediaFile, position: int, count: int) -> bytes:
-    file.seek(position)
-    data = b""
-    while len(data) < count and (part := file.read(count - len(data))):
-        data += part
-    file.raise_error()
-    return data.ljust(8, b"\0")
+        yield box
+        position = box.end
 
 
 class SparseFile(MediaFile):
-    """A file whose media reads as zeros, so that its header can be demuxed without fetching them."""
+    """A file whose media reads as zeros, so that its header can be demuxed without fetching them.
 
-    def __init__(self, file: MediaFile, media: list[tuple[int, int]]) -> None:
+    Parameters
+    ----------
+    file
+        The file itself.
+    media
+        Where its media lies, in ascending order.
+    """
+
+    def __init__(self, file: MediaFile, media: list[ByteRange]) -> None:
         super().__init__(file.size, file.source_name)
         self._file = file
         self._media = media
@@ -85,12 +106,11 @@ class SparseFile(MediaFile):
     def _read_at(self, position: int, count: int) -> bytes:
         if self.size is None or position >= self.size:
             return b""
-        for start, stop in self._media:
-            if start <= position < stop:
-                return bytes(min(count, stop - position))
-            if position < start:
-                count = min(count, start - position)
-                break
+        place = bisect_right(self._media, (position, self.size))
+        if place > 0 and position < self._media[place - 1][1]:
+            return bytes(min(count, self._media[place - 1][1] - position))
+        if place < len(self._media):
+            count = min(count, self._media[place][0] - position)
         self._file.seek(position)
         return self._file.read(count)
 

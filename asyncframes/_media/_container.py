@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from asyncframes._media._fragments import begins_fragmented
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         A demuxer knows them and finds its header broken.
     """
     allowed = {"format_whitelist": _SAFE_DEMUXERS, "protocol_whitelist": "none", **(options or {})}
+    file.opened_blind = file.lacks_headers and begins_fragmented(file)
+    if file.opened_blind:
+        # FFmpeg would go over every fragment of the file before the first frame.
+        allowed["fflags"] = "ignidx"
+    file.seek(0)
     try:
         container = av.open(file, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE)
     except (av.FFmpegError, ValueError) as exc:

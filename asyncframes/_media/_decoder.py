@@ -288,7 +288,16 @@ class Decoder:
         if position >= 0 and timed:
             yield by_position
 
+    def seek_near(self, ticks: int) -> bool:
+        """Go where the demuxer takes a time to be; whether it could. Packets are numbered anew from there."""
+        self.at_start = False
+        self.number = 0
+        return self._seek_container({"offset": ticks})
+
     def _seek_once(self, target: dict[str, int | bool], packet: int, table: FrameTable) -> bool:
+        return self._seek_container(target) and self._landed_before(packet, table)
+
+    def _seek_container(self, target: dict[str, int | bool]) -> bool:
         try:
             self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is the only int
         except (av.FFmpegError, OverflowError):
@@ -300,7 +309,7 @@ class Decoder:
         self._ahead.clear()
         self._pts_of.clear()
         self._drained = False
-        return self._landed_before(packet, table)
+        return True
 
     def _landed_before(self, packet: int, table: FrameTable) -> bool:
         """Find out which packet comes next; whether it is `packet` or an earlier one."""

@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
 
 if TYPE_CHECKING:
     from asyncframes.sources._cached import CachedSource
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 
@@ -35,12 +37,15 @@ class MediaFile(ABC):
         Name of the source, for errors.
     error
         The first error that a read met.
+    opened_blind
+        Whether a container was opened without looking past the first fragment.
     """
 
     def __init__(self, size: int | None, source_name: str) -> None:
         self.size = size
         self.source_name = source_name
         self.error: BaseException | None = None
+        self.opened_blind = False
         self._position = 0
 
     def read(self, count: int) -> bytes:
@@ -79,8 +84,24 @@ class MediaFile(ABC):
         if self.error is not None:
             raise self.error
 
+    @property
+    def lacks_headers(self) -> bool:
+        """Whether the headers between the media of a fragmented MP4 would have to be fetched one by one."""
+        return False
+
     @abstractmethod
     def _read_at(self, position: int, count: int) -> bytes: ...
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Return `count` bytes from a place, fewer only where the file ends.
+
+        The position of `read` stays, and what goes wrong is raised.
+        """
+        self.raise_error()
+        data = b""
+        while len(data) < count and (part := self._read_at(position + len(data), count - len(data))):
+            data += part
+        return data
 
     def plan(self, ranges: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - only a bridge plans
         """Announce the byte ranges that will be read next, and that nothing beyond them will be."""
@@ -136,38 +157,57 @@ class BridgeFile(MediaFile):
         self._cursor = source.cursor()
         self._loop = loop
         self._timeout_seconds = read_timeout_seconds
-        self._waiting: Future[bytes] | None = None
+        self._waiting: Future[Any] | None = None
         self._aborted = False
 
     def _read_at(self, position: int, count: int) -> bytes:
         stop = position + count if self.size is None else min(position + count, self.size)
         if stop <= position:
             return b""
-        data = self._source.cached(position, stop) or self._fetch(position, stop)
+        # Headers that are kept lie far apart: to follow the reader over them would fetch what is between.
+        if kept := self._source.kept.run(position, stop):
+            return kept
+        data = self._source.cached(position, stop) or self._wait_for(
+            self._cursor.fetch(position, stop), position
+        )
         self._cursor.touch(position + len(data))
         return data
 
-    def _fetch(self, position: int, stop: int) -> bytes:
+    @property
+    def lacks_headers(self) -> bool:
+        return not self._source.kept
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read these bytes without what lies around them, several requests at a time."""
+        return self._wait_for(self._source.read_ranges(ranges), ranges[0][0])
+
+    def keep(self, headers: Sequence[tuple[int, bytes]]) -> None:
+        """Hold headers, each with the byte where it begins, for every reader of the source."""
+        self._source.kept.add(headers)
+
+    def _wait_for(self, call: Coroutine[Any, Any, T], position: int) -> T:
         """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
-        self._refuse_if_aborted()
-        self._waiting = asyncio.run_coroutine_threadsafe(self._cursor.fetch(position, stop), self._loop)
+        if self._aborted:
+            call.close()
+            raise self._cancelled()
+        self._waiting = waiting = asyncio.run_coroutine_threadsafe(call, self._loop)
         # `abort` may have come between the check and the assignment.
         if self._aborted:
-            self._waiting.cancel()
+            waiting.cancel()
         try:
-            return self._result_of(self._waiting)
+            return self._result_of(waiting)
         except FutureCancelledError:
             raise self._cancelled() from None
         except TimeoutError as exc:
             if isinstance(exc, SourceTimeoutError):
                 raise
-            self._waiting.cancel()
+            waiting.cancel()
             message = f"no byte from {position} came within {self._timeout_seconds:g} s"
             raise SourceTimeoutError(message, source=self.source_name) from exc
         finally:
             self._waiting = None
 
-    def _result_of(self, future: Future[bytes]) -> bytes:
+    def _result_of(self, future: Future[T]) -> T:
         waited = 0.0
         while True:
             try:
@@ -178,10 +218,6 @@ class BridgeFile(MediaFile):
                     raise
                 if self._loop.is_closed():
                     raise ClosedError("the event loop was closed while frames were decoded") from None
-
-    def _refuse_if_aborted(self) -> None:
-        if self._aborted:
-            raise self._cancelled()
 
     def _cancelled(self) -> ClosedError:
         return ClosedError(f"reading {self.source_name} was cancelled")

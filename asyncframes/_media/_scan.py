@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
 import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from asyncframes._media._boxes import SparseFile, media_ranges
+from asyncframes._media._boxes import SparseFile
 from asyncframes._media._container import media_errors, open_container, select_stream, time_base_of
 from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
+from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
 from asyncframes._table import NO_TIMESTAMP, Packets
+from asyncframes._version import __version__
 from asyncframes.errors import CorruptMediaError, MediaError
+
+MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
+"""Who lists packets: another version of either may list them differently."""
+
+_HEAD_BYTES = 64 * 1024
 
 # The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
@@ -72,6 +80,11 @@ class PacketList:
         )
 
 
+def read_head(file: MediaFile) -> bytes:
+    """Return the first bytes of a file."""
+    return file.read_at(0, _HEAD_BYTES)
+
+
 def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool) -> Scanned | None:
     """List the packets of a stream without decoding.
 
@@ -98,6 +111,8 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         # Some demuxers look into the media while they open it (captions in fragments do).
         file.raise_error()
         return None
+    finally:
+        file.plan_forward()
 
 
 def _scan_container(

@@ -25,6 +25,7 @@ async def opened_video(
             stream_index=arguments.stream,
             threads=arguments.threads,
             read_timeout_seconds=arguments.timeout,
+            index_cache=arguments.index_cache,
             packet_progress=progress.count_packet if progress.is_shown else None,
             **options,
         )

@@ -6,7 +6,10 @@ import argparse
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from platformdirs import user_cache_path
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -48,6 +51,21 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--stream", type=int, metavar="N", help="stream of the container (default: the first with video)"
     )
     group.add_argument("--threads", type=positive(int), metavar="N", help="threads of the decoder")
+    folder = user_cache_path("asyncframes") / "index"
+    group.add_argument(
+        "--index-cache",
+        type=Path,
+        default=folder,
+        metavar="DIR",
+        help=f"remember where frames lie here, up to 256 MiB (default: {folder})".replace("%", "%%"),
+    )
+    group.add_argument(
+        "--no-index-cache",
+        action="store_const",
+        const=None,
+        dest="index_cache",
+        help="remember nothing",
+    )
 
 
 def add_range_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, BinaryIO, TypeVar
 
-from asyncframes._ranges import check_range
+from asyncframes._ranges import ByteRange, check_range, merge_ranges
 from asyncframes.abc import StreamSource
 from asyncframes.sources._blocks import BlockCache
 from asyncframes.sources._cursor import ReadCursor
 from asyncframes.sources._interest import Interest
+from asyncframes.sources._kept import KeptRanges
 from asyncframes.sources._loads import BlockLoader, closed_error
 from asyncframes.sources._reads import check_end
+
+T = TypeVar("T")
+
+# Bytes nobody asked for that are read along between two ranges: a request costs more.
+_GAP_WORTH_READING = 16 * 1024
 
 
 class CachedSource(StreamSource):
@@ -35,6 +43,11 @@ class CachedSource(StreamSource):
         Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`.
     close_source
         Whether `aclose` closes `source` too.
+
+    Attributes
+    ----------
+    kept
+        Ranges that stay in memory beside the blocks, for readers to look into.
     """
 
     def __init__(
@@ -62,7 +75,10 @@ class CachedSource(StreamSource):
             max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
             max_read_bytes=max_read_bytes,
         )
+        self._max_in_flight = max_in_flight
+        self._max_request_bytes = max_request_bytes
         self._close_source = close_source
+        self.kept = KeptRanges()
 
     def __repr__(self) -> str:
         return f"CachedSource({self._source!r})"
@@ -125,6 +141,33 @@ class CachedSource(StreamSource):
         """
         return self._cache.run(start, stop)
 
+    async def read_ranges(self, ranges: Sequence[ByteRange]) -> list[bytes]:
+        """Read these bytes without the blocks they lie in, several requests at a time.
+
+        What is in memory is not asked for again; ranges with little between
+        them share a request. Nothing is cached.
+        """
+        self._check_open()
+        present = [self.cached(start, stop) or self.kept.run(start, stop) for start, stop in ranges]
+        missing = [
+            (start, stop)
+            for (start, stop), data in zip(ranges, present, strict=True)
+            if len(data) < stop - start
+        ]
+        requests = merge_ranges(missing, max_gap=_GAP_WORTH_READING, max_span=self._max_request_bytes)
+        gate = asyncio.Semaphore(self._max_in_flight)
+
+        async def fetch(start: int, stop: int) -> tuple[int, bytes]:
+            async with gate:
+                return start, await self._loader.read_exactly(start, stop)
+
+        fetched = KeptRanges()
+        fetched.add(await _together([fetch(*request) for request in requests]))
+        return [
+            data if len(data) == stop - start else fetched.run(start, stop)
+            for (start, stop), data in zip(ranges, present, strict=True)
+        ]
+
     def cursor(self) -> ReadCursor:
         """Start a reader with its own read-ahead; call it on the loop and close the cursor.
 
@@ -147,3 +190,15 @@ class CachedSource(StreamSource):
     def _check_open(self) -> None:
         if self._loader.closed:
             raise closed_error(self._source)
+
+
+async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run calls side by side; after the first failure the others are cancelled and waited for."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -164,17 +164,29 @@ class BlockLoader:
             return self._ahead.popleft()
         return None
 
-    async def _read(self, blocks: range) -> Blocks:
-        size = self.cache.block_size
-        start, stop = blocks.start * size, self.clip(blocks.stop * size)
-        if start >= stop:
-            return dict.fromkeys(blocks, b"")
-        self._asked += stop - start
+    async def read_exactly(self, start: int, stop: int) -> bytes:
+        """Read bytes past the cache, counted like all others."""
+        if self.closed:
+            raise closed_error(self.source)
+        self._count(stop - start)
+        data = await self.source.read_range(start, stop)
+        self.bytes_read += len(data)
+        return exactly(data, start, stop, name=self.source.name)
+
+    def _count(self, length: int) -> None:
+        self._asked += length
         if self._asked > self._max_read_bytes:
             raise SourceLimitError(
                 f"more than the {self._max_read_bytes} bytes that may be read", source=self.source.name
             )
         self.requests += 1
+
+    async def _read(self, blocks: range) -> Blocks:
+        size = self.cache.block_size
+        start, stop = blocks.start * size, self.clip(blocks.stop * size)
+        if start >= stop:
+            return dict.fromkeys(blocks, b"")
+        self._count(stop - start)
         endless = self.source.size is None
         data = await self.source.read_range(start, stop)
         self.bytes_read += len(data)

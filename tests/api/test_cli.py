@@ -31,7 +31,7 @@ FRAMES, GOP = 48, 12
 LAUNCH = (
     "import signal, sys, asyncframes.cli as cli; signal.signal(signal.SIGINT, signal.default_int_handler)"
 )
-SOURCE_TREE = {**os.environ, "PYTHONPATH": str(Path(asyncframes.__file__).parents[1])}
+SOURCE_TREE = {"PYTHONPATH": str(Path(asyncframes.__file__).parents[1])}
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +320,7 @@ async def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-c", f"{LAUNCH}; sys.exit(cli.main())", "extract", url, str(out)],
             stderr=asyncio.subprocess.PIPE,
-            env=SOURCE_TREE,
+            env=os.environ | SOURCE_TREE,
         )
         while not list(out.glob("frame_*.png")):
             assert process.returncode is None
@@ -336,7 +336,7 @@ async def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "asyncframes", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=SOURCE_TREE)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | SOURCE_TREE)
 
 
 def test_module_runs_as_the_command() -> None:
@@ -353,3 +353,22 @@ def test_a_process_prints_one_line_too() -> None:
     assert result.stderr.startswith("asyncframes: error: ")
     assert result.stderr.count("\n") == 1
     assert "secret" not in result.stderr
+
+
+def test_the_index_is_remembered_unless_told_not_to(
+    clip: str, tmp_path: Path, user_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By default in the user's cache directory, else where --index-cache says, or not at all."""
+
+    def tables(folder: Path) -> int:
+        return len([*folder.rglob("*.table")])
+
+    before = tables(user_cache)
+    folder = tmp_path / "index"
+    for options in (["--no-index-cache"], ["--index-cache", str(folder)], ["--index-cache", str(folder)]):
+        assert main(["info", clip, "--count", *options]) == 0
+    assert (tables(folder), tables(user_cache)) == (1, before)
+    Path(clip).touch()
+    assert main(["info", clip, "--count"]) == 0
+    assert (tables(folder), tables(user_cache)) == (1, before + 1)
+    assert capsys.readouterr().out.count("48") == 4
