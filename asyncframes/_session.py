@@ -172,12 +172,10 @@ class Session:
         if table is not None and not doubtful:
             return table
         self._open_decoder()
-        self.report_progress("index")
-        if table is None:
-            return _run_to_end(settle(self.decoder, scanned))
-        if _run_to_end(head_agrees(self.decoder, table)):
+        if table is not None and _run_to_end(head_agrees(self.decoder, table)):
             return table
-        return _run_to_end(scan_by_decoding(self.decoder))
+        self.report_progress("index")
+        return _run_to_end(settle(self.decoder, scanned) if table is None else scan_by_decoding(self.decoder))
 
     def report_progress(self, phase: Literal["index", "decode"]) -> None:
         """Tell `packet_progress` of the packets that the decoder reads from now on."""
