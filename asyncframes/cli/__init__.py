@@ -1,4 +1,4 @@
-"""The command line: ``asyncframes extract``, ``info``, ``sheet`` and ``demo``."""
+"""The command line: ``asyncframes extract``, ``extract-many``, ``info``, ``sheet`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from asyncframes._version import __version__
-from asyncframes.cli import demo, extract, info, sheet
+from asyncframes.cli import demo, extract, extract_many, info, sheet
 from asyncframes.cli._options import join_negatives
 from asyncframes.errors import AsyncFramesError
 
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (extract, info, sheet, demo):
+    for command in (extract, extract_many, info, sheet, demo):
         command.add_parser(commands)
     return parser
 

@@ -25,13 +25,14 @@ def add_parser(commands: _options.Commands) -> None:
     )
     _options.add_source_options(parser)
     parser.add_argument("directory", metavar="DIR", help="where the files go; made if missing")
-    _add_selection_options(parser)
-    _add_file_options(parser)
+    add_selection_options(parser)
+    add_file_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=INTERRUPTED)
 
 
-def _add_selection_options(parser: argparse.ArgumentParser) -> None:
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name frames."""
     group = _options.add_range_options(parser)
     group.add_argument("--step", type=int, default=1, metavar="N", help="each N-th frame of the range")
     group.add_argument(
@@ -52,7 +53,8 @@ def _add_selection_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_file_options(parser: argparse.ArgumentParser) -> None:
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the files."""
     group = parser.add_argument_group("files")
     group.add_argument("--ext", default="png", help="png, jpg, webp, ... (default: png)")
     group.add_argument("--quality", type=int, metavar="1-100", help="of JPEG and the like")
@@ -83,26 +85,25 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def selection_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Collect the arguments that name frames."""
+    names = ("start", "end", "step", "indices", "times", "time_range", "fps", "keyframes")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Collect the arguments of `stream_frames_to_dir` that are about files."""
+    names = ("ext", "template", "quality", "compression_level", "overwrite", "image_format")
+    return {name: getattr(arguments, name) for name in names} | {"max_write_workers": arguments.workers}
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """Write the frames asked for and say where they are."""
-    selection: dict[str, Any] = {
-        name: getattr(arguments, name)
-        for name in ("start", "end", "step", "indices", "times", "time_range", "fps", "keyframes")
-    }
+    selection = selection_of(arguments)
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
         expected = await _common.expected_frames(video, selection, exact=arguments.overwrite == "skip")
         with progress.frames(expected) as advance:
             paths = await af.stream_frames_to_dir(
-                video,
-                arguments.directory,
-                **selection,
-                ext=arguments.ext,
-                template=arguments.template,
-                quality=arguments.quality,
-                compression_level=arguments.compression_level,
-                overwrite=arguments.overwrite,
-                progress_cb=advance,
-                max_write_workers=arguments.workers,
-                image_format=arguments.image_format,
+                video, arguments.directory, **selection, **file_options_of(arguments), progress_cb=advance
             )
         _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

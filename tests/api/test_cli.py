@@ -372,3 +372,21 @@ def test_the_index_is_remembered_unless_told_not_to(
     assert main(["info", clip, "--count"]) == 0
     assert (tables(folder), tables(user_cache)) == (1, before + 1)
     assert capsys.readouterr().out.count("48") == 4
+
+
+def test_extract_many_works_through_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each video gets a directory; one that fails is named, the others come out, and the status says so."""
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(clip_bytes(frames=24))
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# two of a kind\n{clip}\n\n{clip}\n{tmp_path}/nowhere.mp4\n")
+    out = tmp_path / "out"
+    command = ["extract-many", str(listed), str(out), "--indices", "3,20", "--progress"]
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert "nowhere" in printed.err
+    assert "1 video of 3 failed" in printed.err
+    assert "4 frames of 2 videos" in printed.out
+    assert sorted(path.parent.name for path in out.rglob("*.png")) == ["clip", "clip", "clip-2", "clip-2"]
+    listed.write_text(f"{clip}\n{clip}\n")
+    assert main([*command, "--overwrite", "skip"]) == 0

@@ -1,0 +1,88 @@
+"""``asyncframes extract-many``: frames of every video on a list."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import asyncframes as af
+from asyncframes.cli import _common, _options, extract
+from asyncframes.cli._progress import Progress
+from asyncframes.errors import AsyncFramesError
+
+EXAMPLES = """\
+  asyncframes extract-many videos.txt frames --fps 1 --ext jpg
+  find films -name '*.mp4' | asyncframes extract-many - frames --keyframes
+  asyncframes extract-many videos.txt frames --fps 1 --overwrite skip    (go on where a run was cut short)"""
+
+
+def add_parser(commands: _options.Commands) -> None:
+    """Add the command to the parser."""
+    parser = _options.new_command(
+        commands, "extract-many", help_text="write frames of every video on a list", examples=EXAMPLES
+    )
+    parser.add_argument("list", metavar="LIST", help="a file with a path or URL a line; - for standard input")
+    parser.add_argument("directory", metavar="DIR", help="each video gets a directory of its name in it")
+    parser.add_argument(
+        "--at-once",
+        type=_options.positive(int),
+        default=4,
+        metavar="N",
+        help="videos worked on at a time (default: 4)",
+    )
+    parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads of each decoder")
+    extract.add_selection_options(parser)
+    extract.add_file_options(parser)
+    _options.add_progress_option(parser)
+    parser.set_defaults(run=run, interrupted=extract.INTERRUPTED)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Work through the list; one line for each video that fails, and an error at the end if any did."""
+    sources = await asyncio.to_thread(_read_list, arguments.list)
+    videos = list(zip(sources, _directories(sources, Path(arguments.directory)), strict=True))
+    files = failed = 0
+    with Progress(arguments) as progress, progress.frames(len(videos), unit="videos") as advance:
+        results = af.extract_many(
+            videos,
+            concurrency=arguments.at_once,
+            threads=arguments.threads,
+            on_corrupt=arguments.on_corrupt,
+            **extract.selection_of(arguments),
+            **extract.file_options_of(arguments),
+        )
+        async with aclosing(results):
+            async for result in results:
+                advance(1)
+                files += len(result.paths)
+                failed += result.error is not None
+                if result.error is not None:
+                    progress.say(f"asyncframes: {result.output_dir}: {' '.join(str(result.error).split())}")
+    print(
+        f"{_common.counted(files, 'frame')} of {_common.counted(len(videos) - failed, 'video')} "
+        f"in {arguments.directory}"
+    )
+    if failed:
+        raise AsyncFramesError(f"{_common.counted(failed, 'video')} of {len(videos)} failed")
+
+
+def _read_list(name: str) -> list[str]:
+    text = sys.stdin.read() if name == "-" else Path(name).read_text()
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _directories(sources: list[str], parent: Path) -> Iterator[Path]:
+    """Name a directory for each video after it; a name that comes again gets a number."""
+    seen: Counter[str] = Counter()
+    for source in sources:
+        path = unquote(urlsplit(source).path) if "://" in source else source
+        name = PurePosixPath(path).stem or "video"
+        seen[name] += 1
+        yield parent / (name if seen[name] == 1 else f"{name}-{seen[name]}")
