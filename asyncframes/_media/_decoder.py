@@ -277,7 +277,7 @@ class Decoder:
         """Ways to ask the demuxer for a packet, the likeliest first."""
         position = int(table.packets.position[packet])
         by_position = {"offset": position, "unsupported_byte_offset": True}
-        timed = len(self.stream.index_entries) > 0
+        timed = self._is_indexed(int(table.packets.dts[packet]))
         if position >= 0 and not timed:
             yield by_position
         earlier = [packet, *table.earlier_starts(packet)]
@@ -287,6 +287,11 @@ class Decoder:
             yield {"offset": int(table.packets.dts[aim])}
         if position >= 0 and timed:
             yield by_position
+
+    def _is_indexed(self, ticks: int) -> bool:
+        """Whether the container's index reaches a time; where it does not, FFmpeg reads on up to there."""
+        entries = self.stream.index_entries
+        return len(entries) > 0 and entries[-1].timestamp >= ticks
 
     def seek_near(self, ticks: int) -> bool:
         """Go where the demuxer takes a time to be; whether it could. Packets are numbered anew from there."""

@@ -18,6 +18,8 @@ import pytest
 import asyncframes as af
 from asyncframes._index_cache import IndexCache
 from asyncframes.errors import SourceChangedError
+from asyncframes.sources import MemorySource
+from asyncframes.testing import FaultySource
 from tests._clips import clip_bytes, painted_index, repeated
 from tests._servers import RunningServer
 
@@ -265,3 +267,20 @@ async def test_a_table_of_other_bytes_is_refused(server: RunningServer) -> None:
         await af.open_video(url, frame_table=table)
     with pytest.raises(SourceChangedError, match="frame_table"):
         await af.open_video(clip_bytes(frames=20), frame_table=table)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("container", ["flv", "mpegts"])
+async def test_a_container_without_an_index_is_not_read_up_to_the_frame(container: str) -> None:
+    """With a table the decoder goes to the packet's byte, where a seek by time would read all before it."""
+    data = repeated(
+        clip_bytes(frames=FRAMES, width=640, height=360, b_frames=0, gop=GOP), 60, container=container
+    )
+    async with af.open_video(data) as video:
+        table = await video.frame_table()
+    source = FaultySource(MemorySource(data))
+    async with af.open_video(source, frame_table=table) as video:
+        await video.frame(0)
+        source.reads.clear()
+        assert painted_index((await video.frame(-5)).image) == FRAMES - 5
+        assert sum(stop - start for start, stop in source.reads) < len(data) / 4
