@@ -8,11 +8,12 @@ from aiohttp import web
 
 
 class CountingServer:
-    """Serves one file with ranges from this process, and counts the bytes."""
+    """Serves one file with ranges from this process, and counts the requests and the bytes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.bytes_sent = 0
+        self.requests = 0
 
     async def __aenter__(self) -> str:
         app = web.Application()
@@ -26,6 +27,7 @@ class CountingServer:
         await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
         size = self._path.stat().st_size
         wanted = request.http_range
         start, stop = wanted.start or 0, min(wanted.stop or size, size)
