@@ -9,6 +9,14 @@ import nox
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_external_run = True
 
+# What is installed together: torchcodec goes with one release of torch. This one's wheel is for the CPU.
+PEERS = [
+    ("opencv-python-headless",),
+    ("decord==0.6.0",),
+    ("imageio[pyav]",),
+    ("torch==2.13.0", "torchcodec==0.13.0"),
+]
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -48,3 +56,12 @@ def exactness(session: nox.Session) -> None:
     """Print how every file of the corpus comes out; arguments are names of its files."""
     session.install(".[test]")
     session.run("python", "benchmarks/exactness.py", *session.posargs)
+
+
+@nox.session
+def exactness_peers(session: nox.Session) -> None:
+    """Measure the same of other libraries, as far as they can be installed; arguments go to the script."""
+    session.install(".[test]")
+    for peer in PEERS:
+        session.install(*peer, success_codes=[0, 1])
+    session.run("python", "benchmarks/exactness_peers.py", *session.posargs)

@@ -1,0 +1,237 @@
+"""Ask every library at hand for frames of the corpus by index, and say which are the frames asked for.
+
+Frame i is the i-th of a sequential decode. Each library reads each file in a process of its own, and is
+asked for every frame of files up to 64 frames, for 64 frames of longer ones, one at a time in shuffled
+order. Nothing is installed by this script: a library that is not there is left out, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers import PEERS
+
+# Behind the installed package, which is what is measured.
+sys.path.append(str(Path(__file__).parents[1]))
+
+import asyncframes as af
+from tests._corpus import CorpusFile, corpus_files
+from tests._exactness import shuffled_sample
+from tests._same_frame import FOREIGN, NEIGHBOURS, Grid, judge, reduced
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "exactness.md"
+COMMAND = "nox -s exactness_peers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one library made of one file.
+
+    Attributes
+    ----------
+    asked
+        How many frames were asked for.
+    failure
+        Why there are none at all: not opened, crashed, timed out.
+    count
+        Number of frames it claims.
+    wrong
+        Index asked for, and the frame given in its place without an error.
+    errors
+        Index asked for, and the error raised.
+    upright
+        Whether the display matrix was applied, or there is none.
+    farthest, nearest_foreign
+        How far, in levels on average, images are from the frames that they are taken to be, at most; and from
+        any frame where they are taken to be none, at least.
+    """
+
+    asked: int
+    failure: str | None = None
+    count: int | str | None = None
+    wrong: dict[int, int | None] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    upright: bool = True
+    farthest: float = 0.0
+    nearest_foreign: float = float("inf")
+
+    @property
+    def is_right(self) -> bool:
+        return not (self.failure or self.wrong or self.errors)
+
+    def cell(self, file: CorpusFile) -> str:
+        """Say it in a table's cell."""
+        if self.failure:
+            return self.failure
+        parts = [] if self.wrong or self.errors else ["right"]
+        parts += [f"**{len(self.wrong)} of {self.asked} wrong**"] if self.wrong else []
+        parts += [f"{len(self.errors)} of {self.asked} errors"] if self.errors else []
+        parts += [f"count {self.count}"] if self.count != file.frame_count else []
+        parts += [] if self.upright else ["not upright"]
+        return ", ".join(parts)
+
+
+async def sequential_frames(file: CorpusFile, indices: set[int]) -> dict[int, Grid]:
+    """Decode a file from its start, and keep some of the frames, reduced."""
+    async with af.open_video(file.path, on_corrupt="keep") as video:
+        return {frame.index: reduced(frame.image) async for frame in video.frames() if frame.index in indices}
+
+
+def run(peer: str, file: CorpusFile, indices: list[int], frames: dict[int, Grid], timeout: float) -> Outcome:
+    """Have one library read one file in a new process, and judge what it gives."""
+    with tempfile.TemporaryDirectory() as scratch:
+        asked, target = Path(scratch, "asked.json"), Path(scratch, "given.npz")
+        asked.write_text(json.dumps({"indices": indices, "pts": file.truth["frames"]["pts"]}))
+        command = [sys.executable, str(HERE / "peers.py"), peer, str(file.path), str(asked), str(target)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return Outcome(asked=len(indices), failure=f"no end within {timeout:g} s")
+        if done.returncode:
+            return Outcome(asked=len(indices), failure=f"crashed ({done.returncode})")
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        if not said["opened"]:
+            return Outcome(asked=len(indices), failure="not opened")
+        with np.load(target) as given:
+            verdict = judge({int(index): given[index] for index in given.files}, frames)
+    return Outcome(
+        asked=len(indices),
+        count=said["count"],
+        errors=said["errors"],
+        wrong=verdict.wrong,
+        upright=verdict.upright,
+        farthest=verdict.farthest,
+        nearest_foreign=verdict.nearest_foreign,
+    )
+
+
+def usable() -> tuple[dict[str, str], dict[str, str]]:
+    """Find the libraries that can be imported: versions, and for the others the reason."""
+    versions, absent = {}, {}
+    for peer in PEERS:
+        command = [sys.executable, str(HERE / "peers.py"), peer, "--version"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            absent[peer] = next(iter(done.stderr.strip().splitlines()[-1:]), "no reason given")
+        else:
+            versions[peer] = done.stdout.split()[-1]
+    return versions, absent
+
+
+def measure(
+    files: list[CorpusFile], peers: list[str], timeout: float
+) -> dict[str, list[tuple[CorpusFile, Outcome]]]:
+    """Go through the files with every library."""
+    outcomes: dict[str, list[tuple[CorpusFile, Outcome]]] = {peer: [] for peer in peers}
+    for file in files:
+        indices = shuffled_sample(file.frame_count, file.path.name)
+        needed = {index + offset for index in indices for offset in (0, *NEIGHBOURS)}
+        frames = asyncio.run(sequential_frames(file, needed))
+        for peer in peers:
+            outcomes[peer].append((file, run(peer, file, indices, frames, timeout)))
+            outcome = outcomes[peer][-1][1]
+            margins = f"within {outcome.farthest:.2f}, others from {outcome.nearest_foreign:.2f}"
+            said = f"{file.path.name}: {peer}: {outcome.cell(file)}; {margins}"
+            print(said, file=sys.stderr, flush=True)
+    return outcomes
+
+
+def summary(
+    outcomes: dict[str, list[tuple[CorpusFile, Outcome]]], versions: dict[str, str], absent: dict[str, str]
+) -> str:
+    """Lay out a row for each library: in how many files what happened."""
+    lines = [
+        "| library | version | opened | wholly right | a wrong frame, silently | errors | count right |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for peer, rows in outcomes.items():
+        found = [outcome for _, outcome in rows]
+        numbers = [
+            sum(outcome.failure is None for outcome in found),
+            sum(outcome.is_right for outcome in found),
+            sum(bool(outcome.wrong) for outcome in found),
+            sum(bool(outcome.errors or outcome.failure) for outcome in found),
+            sum(outcome.count == file.frame_count for file, outcome in rows),
+        ]
+        lines.append(f"| {PEERS[peer].name} | {versions[peer]} | {' | '.join(map(str, numbers))} |")
+    lines += [f"| {PEERS[peer].name} | not usable here: {why} | | | | | |" for peer, why in absent.items()]
+    return "\n".join(lines)
+
+
+def details(outcomes: dict[str, list[tuple[CorpusFile, Outcome]]]) -> str:
+    """Lay out a row for each file, and a column for each library."""
+    lines = [
+        f"| file | frames | {' | '.join(PEERS[peer].name for peer in outcomes)} |",
+        f"|---|--:|{'---|' * len(outcomes)}",
+    ]
+    for rows in zip(*outcomes.values(), strict=True):
+        file = rows[0][0]
+        cells = [outcome.cell(file) for _, outcome in rows]
+        lines.append(f"| `{file.path.name}` | {file.frame_count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def report(table: str, rows: str, files: int) -> str:
+    """Put the tables together with what was done, when and where."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    return f"""\
+# Frames by index, library by library
+
+{files} playable files of the corpus; measured {today} with `{COMMAND}`, Python {platform.python_version()} on
+{platform.system()} {platform.machine()} with {os.cpu_count()} CPUs.
+
+A library is asked for every frame of files up to 64 frames, for 64 frames of longer ones, one at a time in
+shuffled order. An image is frame *i* if, of frames *i* - 2 to *i* + 2 of a sequential decode, it is nearest
+to that, and not farther from it than {FOREIGN:g} levels of 255 on average; neighbours that show the same
+picture count as one. Colours, orientation and size are not judged here.
+
+"A wrong frame, silently" counts files of which at least one index gave another picture and no error; "errors"
+those that were not opened, or of which at least one index raised an error. Some files count under both.
+
+{table}
+
+asyncframes is opened with `on_corrupt="keep"`, as the others keep damaged frames too. The first PyAV loop
+knows the rate alone; the second is given the pts of every frame beforehand.
+
+{rows}
+"""
+
+
+def main() -> None:
+    """Measure, write the results and print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", help="names of files of the corpus; all playable ones by default")
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one library and file")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
+    arguments = parser.parse_args()
+    files = [
+        file
+        for file in corpus_files()
+        if file.is_playable and (not arguments.names or file.path.name in arguments.names)
+    ]
+    if not files:
+        sys.exit("the corpus of real files (../shared/corpus) is not beside this checkout")
+    versions, absent = usable()
+    outcomes = measure(files, [peer for peer in arguments.peers if peer in versions], arguments.timeout)
+    table = summary(outcomes, versions, absent)
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(report(table, details(outcomes), len(files)))
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
