@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
-from asyncframes._types import Frame, Image, ImageFormat, VideoInfo
+from asyncframes._types import Frame, Image, ImageFormat, PictureOptions, VideoInfo, VideoStreamInfo
 from asyncframes._version import __version__
 from asyncframes._video import Video
 
@@ -13,8 +13,10 @@ __all__ = [
     "Frame",
     "Image",
     "ImageFormat",
+    "PictureOptions",
     "Video",
     "VideoInfo",
+    "VideoStreamInfo",
     "__version__",
     "abc",
     "errors",

@@ -7,16 +7,17 @@ import warnings
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from fractions import Fraction
-from typing import get_args
+from typing import Unpack
 
-from asyncframes._media._convert import describe
 from asyncframes._media._decoder import Decoder
+from asyncframes._media._describe import describe
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pump import Pump
+from asyncframes._rendering import make_rendering
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._types import Frame, ImageFormat, OnCorrupt, TimeRange, VideoInfo
+from asyncframes._types import Frame, ImageFormat, OnCorrupt, PictureOptions, TimeRange, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
 from asyncframes.sources import CachedSource
@@ -142,6 +143,7 @@ class Video:
         keyframes: bool = False,
         image_format: ImageFormat = "rgb24",
         queue_maxsize: int = 32,
+        **picture: Unpack[PictureOptions],
     ) -> AsyncGenerator[Frame, None]:
         """Stream frames.
 
@@ -177,6 +179,9 @@ class Video:
         queue_maxsize
             How many frames are decoded ahead of the consumer; memory is bounded
             by ``(queue_maxsize + 1) * frame_bytes`` besides the codec's own.
+        **picture
+            How images are made: ``resize``, ``autorotate``, ``deinterlace`` and
+            more; see `PictureOptions`.
 
         Yields
         ------
@@ -196,10 +201,7 @@ class Video:
         ClosedError
             The video is closed.
         """
-        if image_format not in get_args(ImageFormat):
-            raise ValueError(
-                f"image_format={image_format!r}: expected one of {', '.join(get_args(ImageFormat))}"
-            )
+        rendering = make_rendering(image_format, picture)
         if queue_maxsize < 1:
             raise ValueError(f"queue_maxsize={queue_maxsize}: expected 1 or more")
         selection = make_selection(
@@ -213,11 +215,13 @@ class Video:
             keyframes=keyframes,
         )
         options = FrameOptions(
-            image_format=image_format, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
+            rendering=rendering, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
         )
         return self._stream(selection, options, queue_maxsize)
 
-    async def frame(self, index: int, *, image_format: ImageFormat = "rgb24") -> Frame:
+    async def frame(
+        self, index: int, *, image_format: ImageFormat = "rgb24", **picture: Unpack[PictureOptions]
+    ) -> Frame:
         """Decode the frame at `index`.
 
         Seeks to the keyframe at or before it and decodes forward: cost grows
@@ -227,8 +231,8 @@ class Video:
         ----------
         index
             Place in presentation order; negative counts from the end.
-        image_format
-            Layout of `Frame.image`.
+        image_format, **picture
+            As for `frames`.
 
         Raises
         ------
@@ -237,18 +241,24 @@ class Video:
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1)
+        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1, **picture)
         return await _only(frames, f"frame {index}")
 
-    async def frame_at(self, seconds: float | Fraction, *, image_format: ImageFormat = "rgb24") -> Frame:
+    async def frame_at(
+        self,
+        seconds: float | Fraction,
+        *,
+        image_format: ImageFormat = "rgb24",
+        **picture: Unpack[PictureOptions],
+    ) -> Frame:
         """Decode the frame that is shown at a time.
 
         Parameters
         ----------
         seconds
             On the clock of `Frame.pts_seconds`; not every video begins at 0.
-        image_format
-            Layout of `Frame.image`.
+        image_format, **picture
+            As for `frames`.
 
         Raises
         ------
@@ -257,7 +267,7 @@ class Video:
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(times=[seconds], image_format=image_format, queue_maxsize=1)
+        frames = self.frames(times=[seconds], image_format=image_format, queue_maxsize=1, **picture)
         return await _only(frames, f"the frame at {float(seconds):g} s")
 
     async def aclose(self) -> None:

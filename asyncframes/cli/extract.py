@@ -6,12 +6,13 @@ import argparse
 from typing import Any
 
 import asyncframes as af
-from asyncframes.cli import _common, _options
+from asyncframes.cli import _common, _options, _pictures
 
 EXAMPLES = """\
   asyncframes extract film.mp4 frames --start 100 --end 199
   asyncframes extract film.mp4 frames --start -10
   asyncframes extract https://example.org/film.mp4 frames --fps 1 --ext jpg --quality 90
+  asyncframes extract film.mp4 frames --keyframes --resize 320x --ext webp
   asyncframes extract film.mp4 frames --indices 0,250,-1 --template '{index}.{ext}'
   asyncframes extract film.mp4 frames --overwrite skip    (go on where a run was cut short)"""
 
@@ -26,6 +27,7 @@ def add_parser(commands: _options.Commands) -> None:
     _options.add_source_options(parser)
     parser.add_argument("directory", metavar="DIR", help="where the files go; made if missing")
     _add_selection_options(parser)
+    _pictures.add_picture_options(parser)
     _add_file_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=INTERRUPTED)
@@ -69,12 +71,6 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         help="where a file is there: stop, keep it undecoded, or replace it (default: error)",
     )
     group.add_argument(
-        "--image-format",
-        choices=["rgb24", "gray", "rgba"],
-        default="rgb24",
-        help="of the files (default: rgb24)",
-    )
-    group.add_argument(
         "--workers",
         type=_options.positive(int),
         default=4,
@@ -104,5 +100,6 @@ async def run(arguments: argparse.Namespace) -> None:
                 progress_cb=advance,
                 max_write_workers=arguments.workers,
                 image_format=arguments.image_format,
+                **_pictures.picture_options(arguments),
             )
         _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)
