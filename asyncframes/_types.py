@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, TypedDict
 
-import numpy as np
 from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.uint8 | np.uint16]
-"""``(height, width, channels)``, or ``(height, width)`` for gray; ``uint16`` only where that was asked."""
+Image: TypeAlias = NDArray[Any]
+"""``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` where asked."""
 
 ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16"]
 """Layout of `Frame.image`, as FFmpeg spells it; the last two are ``uint16`` from 0 to 65535."""

@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from asyncframes._color import MATRIX_NUMBERS, hdr_of
 from asyncframes._media._layout import (
@@ -34,12 +34,17 @@ Step: TypeAlias = Callable[[VideoFrame], VideoFrame]
 
 _FAST = int(Interpolation.BICUBIC)
 _ACCURATE = int(
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
 )
 
 # swscale has special converters from these to packed RGB, at their own size and with an even height: some
 # seven times as fast as its scaler, with the nearest chroma sample and up to three levels off.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
+_GRAYS = {"gray", "gray16"}
 _FAST_TARGETS = {"rgb24", "bgr24", "rgba", "gray"}
 
 _NATIVE = "le" if sys.byteorder == "little" else "be"
@@ -106,11 +111,11 @@ class Converter:
         orientation = self._orientation_of(picture)
         size = self._stored_size(picture, orientation)
         if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
-            steps, shift = [self._tone_mapping(picture, size)], None
+            steps, stretch = [self._tone_mapping(picture, size)], None
         else:
-            steps, shift = self._steps(picture, size), self._shift(picture)
+            steps, stretch = self._steps(picture, size), self._stretch(picture)
         to_alpha = _step(size, "gray", source_range=ColorRange.JPEG)
-        return _Way(tuple(steps), shift, to_alpha, orientation)
+        return _Way(tuple(steps), stretch, to_alpha, orientation)
 
     def _orientation_of(self, picture: VideoFrame) -> Orientation:
         """Read the matrix only where the cheaper angle says that it is another one."""
@@ -129,18 +134,23 @@ class Converter:
     def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
         layout = picture.format
         same_size = size == (picture.width, picture.height)
+        if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
+            # swscale would take the way by YUV of 8 bits.
+            return [_step(size, "rgb24")]
         if is_rgb(layout) and same_size:
             return [_step(size, self._target)]
-        matrix = None if is_rgb(layout) else MATRIX_NUMBERS[self._matrix(picture)]
+        matrix = None if is_rgb(layout) else self._matrix_number(picture)
         fast = layout.name in _FAST_FORMATS and same_size and size[1] % 2 == 0
         if fast and self.rendering.image_format in _FAST_TARGETS and not self.rendering.accurate_color:
             return [_step(size, self._target, _FAST, matrix=matrix)]
         steps: list[Step] = []
         source_range = None
         if is_gray(layout) and picture.color_range == ColorRange.MPEG:
-            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts.
+            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts. The
+            # matrix says nothing there, but one other than swscale's default would take the way by RGB.
             luma = f"yuv444p{depth_of(layout)}{_NATIVE}" if depth_of(layout) > 8 else "yuv444p"
-            steps.append(_step((picture.width, picture.height), luma))
+            stored = picture.width, picture.height
+            steps.append(_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
             source_range = ColorRange.MPEG
         planes = _PLANES.get(self.rendering.image_format)
         if planes == "gbrp" and self.rendering.image_format == "rgba" and has_alpha(layout):
@@ -163,14 +173,20 @@ class Converter:
             )
         return matrix
 
-    def _shift(self, picture: VideoFrame) -> int | None:
-        """Return n where swscale leaves white at 65535 less its n-th binary part."""
+    def _matrix_number(self, picture: VideoFrame) -> int:
+        if self.rendering.image_format in _GRAYS:
+            # Luma is what is asked for, and under swscale's default on both sides no matrix touches it.
+            return int(Colorspace.DEFAULT)
+        return MATRIX_NUMBERS[self._matrix(picture)]
+
+    def _stretch(self, picture: VideoFrame) -> Callable[[Image], Image] | None:
+        """Return what makes white 65535, where swscale leaves it below."""
         if self.rendering.image_format != "rgb48":
             return None
         depth = depth_of(picture.format)
         if is_rgb(picture.format):
-            return 8 if depth == 8 else None
-        return depth if is_full_range(picture) else 8
+            return _repeat_bytes if depth == 8 else None
+        return partial(_fill_range, shift=depth if is_full_range(picture) else 8)
 
     def _tone_mapping(self, picture: VideoFrame, size: tuple[int, int]) -> Step:
         return partial(self._tone_mapper, size=size, target=self._target, matrix=self._matrix(picture))
@@ -181,7 +197,7 @@ class _Way:
     """From pictures of one kind to arrays."""
 
     steps: tuple[Step, ...]
-    shift: int | None
+    stretch: Callable[[Image], Image] | None
     to_alpha: Step
     orientation: Orientation
 
@@ -189,8 +205,8 @@ class _Way:
         for step in self.steps:
             picture = step(picture)
         pixels = cast("Image", picture.to_ndarray())
-        if self.shift is not None:
-            _fill_range(pixels, self.shift)
+        if self.stretch is not None:
+            pixels = self.stretch(pixels)
         if alpha is not None:
             pixels[..., 3] = self.to_alpha(alpha).to_ndarray()
         return np.ascontiguousarray(_upright(pixels, self.orientation))
@@ -218,10 +234,16 @@ def _step(
     )
 
 
-def _fill_range(pixels: Image, shift: int) -> None:
-    """Stretch 16-bit values in place so that white is 65535."""
+def _fill_range(pixels: Image, *, shift: int) -> Image:
+    """Stretch 16-bit values in place from white at 65535 less its 2**-shift part."""
     np.minimum(pixels, 65535 - (65535 >> shift), out=pixels)
     pixels += pixels >> shift
+    return pixels
+
+
+def _repeat_bytes(pixels: Image) -> Image:
+    """Widen 8 bits to 16: 255 becomes 65535."""
+    return np.multiply(pixels, 257, dtype=np.uint16)
 
 
 def _upright(pixels: Image, orientation: Orientation) -> Image:

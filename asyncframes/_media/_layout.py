@@ -21,7 +21,8 @@ def is_rgb(layout: VideoFormat) -> bool:
 
 def is_gray(layout: VideoFormat) -> bool:
     """Whether there is luma and no chroma."""
-    return not is_rgb(layout) and not any(part.is_chroma for part in layout.components)
+    colours = [part for part in layout.components if not part.is_alpha]
+    return len(colours) == 1 and not is_rgb(layout)
 
 
 def depth_of(layout: VideoFormat) -> int:

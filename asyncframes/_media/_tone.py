@@ -10,7 +10,7 @@ from asyncframes._media._filters import make_chain, pull
 from asyncframes.errors import UnsupportedMediaError
 
 _UNSPECIFIED = 2
-_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
 class ToneMapper:

@@ -121,7 +121,7 @@ def test_impossible_shapes_are_value_errors(encode: object, shape: tuple[int, ..
 def test_png_gives_back_16_bits(image: Image) -> None:
     """Law: decode(encode(image)) == image for uint16 as well, by FFmpeg, as Pillow makes 8 bits of colour."""
     layout = {1: "gray16be", 3: "rgb48be", 4: "rgba64be"}[1 if image.ndim == 2 else image.shape[2]]
-    with av.open(BytesIO(encode_png(image)), format="png_pipe") as container:
+    with av.open(BytesIO(encode_png(image)), "r", format="png_pipe") as container:
         frame = next(container.decode(video=0))
     assert frame.format.name == layout
     np.testing.assert_array_equal(frame.to_ndarray().reshape(image.shape), image)
