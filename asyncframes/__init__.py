@@ -7,7 +7,17 @@ from asyncframes._many import Extraction, extract_many
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
 from asyncframes._table import FrameTable
-from asyncframes._types import Frame, Image, ImageFormat, OnCorrupt, Overwrite, SeekMode, VideoInfo
+from asyncframes._types import (
+    Frame,
+    Image,
+    ImageFormat,
+    OnCorrupt,
+    Overwrite,
+    PictureOptions,
+    SeekMode,
+    VideoInfo,
+    VideoStreamInfo,
+)
 from asyncframes._version import __version__
 from asyncframes._video import Video
 
@@ -19,9 +29,11 @@ __all__ = [
     "ImageFormat",
     "OnCorrupt",
     "Overwrite",
+    "PictureOptions",
     "SeekMode",
     "Video",
     "VideoInfo",
+    "VideoStreamInfo",
     "__version__",
     "abc",
     "errors",

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar, cast
 
 from asyncframes._media._container import ContainerOptions
-from asyncframes._media._convert import CodingHints, coding_hints, describe
 from asyncframes._media._decoder import Decoder
+from asyncframes._media._describe import CodingHints, coding_hints, describe
 from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._scan import scan

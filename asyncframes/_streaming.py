@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from fractions import Fraction
+from typing import Unpack
 
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
+from asyncframes._rendering import make_rendering
 from asyncframes._selection import Selection, make_selection
 from asyncframes._session import PacketProgress
 from asyncframes._types import (
@@ -18,12 +20,15 @@ from asyncframes._types import (
     ImageWriter,
     OnCorrupt,
     Overwrite,
+    PictureOptions,
     ProgressCallback,
     TimeRange,
 )
 from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
+
+_EXTENSIONS_16_BIT = {"png", "npy"}
 
 
 def stream_frames(
@@ -41,6 +46,7 @@ def stream_frames(
     on_corrupt: OnCorrupt = "raise",
     queue_maxsize: int = 32,
     threads: int | None = None,
+    **picture: Unpack[PictureOptions],
 ) -> AsyncGenerator[tuple[int, Image], None]:
     """Open a video, stream frames, and close it.
 
@@ -56,6 +62,8 @@ def stream_frames(
         As for `Video.frames`.
     threads
         As for `open_video`; a `Video` keeps its own.
+    **picture
+        How images are made; see `PictureOptions`.
 
     Yields
     ------
@@ -72,8 +80,9 @@ def stream_frames(
     selection = make_selection(
         start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
     )
+    make_rendering(image_format, picture)
     opened = _opened(source, on_corrupt=on_corrupt, threads=threads)
-    return _stream(opened, selection, image_format, queue_maxsize)
+    return _stream(opened, selection, image_format, queue_maxsize, picture)
 
 
 async def _stream(
@@ -81,9 +90,12 @@ async def _stream(
     selection: Selection,
     image_format: ImageFormat,
     queue_maxsize: int,
+    picture: PictureOptions,
 ) -> AsyncGenerator[tuple[int, Image], None]:
     async with opened as video:
-        frames = video.frames(**selection.arguments(), image_format=image_format, queue_maxsize=queue_maxsize)
+        frames = video.frames(
+            **selection.arguments(), image_format=image_format, queue_maxsize=queue_maxsize, **picture
+        )
         async with aclosing(frames):
             async for frame in frames:
                 yield frame.index, frame.image
@@ -116,6 +128,7 @@ async def stream_frames_to_dir(
     on_corrupt: OnCorrupt = "raise",
     threads: int | None = None,
     executor: Executor | None = None,
+    **picture: Unpack[PictureOptions],
 ) -> list[str]:
     """Write frames as image files.
 
@@ -153,10 +166,12 @@ async def stream_frames_to_dir(
     queue_maxsize
         How many frames are decoded ahead of the writers.
     image_format
-        ``"rgb24"``, ``"rgba"`` or ``"gray"``; a custom `image_writer` may also
-        ask for ``"bgr24"``.
+        Any but ``"bgr24"``, which is for an `image_writer`; ``"rgb48"`` and
+        ``"gray16"`` go into png and npy files.
     on_corrupt, threads, executor
         As for `open_video`; a `Video` keeps its own.
+    **picture
+        How images are made; see `PictureOptions`.
 
     Returns
     -------
@@ -172,10 +187,9 @@ async def stream_frames_to_dir(
     ValueError
         The selection or an option of the writer makes no sense.
     """
-    if image_format == "bgr24" and image_writer is None:
-        raise ValueError(
-            'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
-        )
+    make_rendering(image_format, picture)
+    if image_writer is None:
+        _refuse_what_encoders_lack(image_format, ext)
     writer = DirectoryWriter(
         output_dir,
         ext=ext,
@@ -201,7 +215,7 @@ async def stream_frames_to_dir(
         wanted = (
             {"indices": [index for index in chosen if index not in present]} if chosen is not None else asked
         )
-        frames = video.frames(**wanted, image_format=image_format, queue_maxsize=queue_maxsize)
+        frames = video.frames(**wanted, image_format=image_format, queue_maxsize=queue_maxsize, **picture)
         written = await write_frames(
             frames, writer, max_write_workers=max_write_workers, progress_cb=progress_cb
         )
@@ -209,6 +223,15 @@ async def stream_frames_to_dir(
         return written
     remaining = iter(written)
     return [writer.path_for(index) if index in present else next(remaining) for index in chosen]
+
+
+def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
+    if image_format == "bgr24":
+        raise ValueError(
+            'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
+        )
+    if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
+        raise ValueError(f'image_format="{image_format}" goes into png and npy files, not {ext}')
 
 
 async def _plan(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
-import numpy as np
 from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.uint8]
-"""``uint8``; ``(height, width, channels)``, or ``(height, width)`` for gray."""
+Image: TypeAlias = NDArray[Any]
+"""``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` where asked."""
 
-ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba"]
-"""Layout of `Frame.image`, as FFmpeg spells it."""
+ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16"]
+"""Layout of `Frame.image`, as FFmpeg spells it; the last two are ``uint16`` from 0 to 65535."""
+
+ColorMatrix: TypeAlias = Literal["bt601", "bt709", "bt2020", "fcc", "smpte240m"]
+"""Matrix between YUV and RGB; BT.2020 is that of non-constant luminance."""
 
 TimeRange: TypeAlias = tuple[float | Fraction | None, float | Fraction | None]
 """From and up to, in seconds; ``None`` for an open end."""
@@ -35,6 +37,44 @@ ImageWriter: TypeAlias = Callable[[str, Image], Awaitable[None] | None]
 """Stores an image at a path; may be a coroutine function."""
 
 
+class PictureOptions(TypedDict, total=False):
+    """Options of every call that gives frames, about how their images are made.
+
+    Attributes
+    ----------
+    resize
+        ``(width, height)`` of the upright image, in the same pass as the
+        conversion; one of them ``None`` keeps the aspect.
+    square_pixels
+        Stretch the width by `VideoInfo.sample_aspect_ratio`, so that the image
+        looks right on a screen; a full `resize` goes before it. Off by default.
+    autorotate
+        Turn and mirror images as the display matrix asks; on by default.
+    deinterlace
+        Interpolate the missing rows of frames that are marked as interlaced,
+        from their neighbours in time (bwdif). One frame in, one frame out, so
+        indices stay; frames before and after are decoded as well. Off by default.
+    tone_map
+        Bring HDR (`VideoInfo.hdr`) to the range and primaries of BT.709;
+        frames that are not HDR stay as they are. Off by default: HDR keeps its
+        PQ or HLG values. The table for it takes some seconds, once a decoder.
+    accurate_color
+        Interpolate chroma and round to nearest in 8-bit 4:2:0 and 4:2:2 too, at
+        some 7 times the cost of the conversion. All other layouts, and images
+        that are resized, always are. Off by default.
+    color_matrix
+        Convert YUV with this matrix in place of the stream's own (``"auto"``).
+    """
+
+    resize: tuple[int | None, int | None] | None
+    square_pixels: bool
+    autorotate: bool
+    deinterlace: bool
+    tone_map: bool
+    accurate_color: bool
+    color_matrix: Literal["auto"] | ColorMatrix
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded frame.
@@ -47,7 +87,9 @@ class Frame:
     image
         ``uint8``, C-contiguous, upright, owned by the caller. Shape
         ``(height, width, 3)`` for ``rgb24`` and ``bgr24``, ``(height, width, 4)``
-        for ``rgba``, ``(height, width)`` for ``gray``.
+        for ``rgba``, ``(height, width)`` for ``gray``. ``rgb48`` and ``gray16``
+        are ``uint16``, white is 65535. Where the size changes in mid-stream,
+        each frame has its own.
     pts
         Presentation time in ticks of `time_base`; ``None`` where the container
         gives none.
@@ -73,13 +115,39 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoStreamInfo:
+    """A video stream of a container, as its header describes it.
+
+    Attributes
+    ----------
+    index
+        What `stream_index` takes.
+    codec
+        As FFmpeg spells it.
+    width, height
+        Size as stored.
+    is_default
+        Whether the container marks the stream as one to play by default.
+    is_cover_art
+        Whether it is a picture that goes with the file; never decoded.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    is_default: bool
+    is_cover_art: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What the container and the decoder say of a video.
 
     Attributes
     ----------
     width, height
-        Size of `Frame.image`, after rotation.
+        Size of `Frame.image`, after rotation, unless options change it.
     coded_width, coded_height
         Size as stored, before rotation.
     rotation
@@ -103,8 +171,20 @@ class VideoInfo:
     color_space, color_range, color_primaries, color_transfer
         As numbers of ITU-T H.273; 2 means unspecified. `color_range` is
         ``"limited"``, ``"full"`` or ``"unspecified"``.
+    color_matrix
+        Matrix that frames are converted with: the stream's own, or a guess
+        where it is unspecified. ``"rgb"`` where none is needed,
+        ``"unsupported"`` where frames are an error without ``color_matrix=``.
+    hdr
+        ``"pq"`` or ``"hlg"`` (ITU-R BT.2100), ``None`` for SDR.
+    has_alpha
+        Whether ``rgba`` frames may be transparent.
+    is_interlaced
+        Whether the first frame is marked as interlaced.
     stream_index
         Which stream of the container is decoded.
+    video_streams
+        All video streams of the container, cover art included.
     size_bytes
         Size of the source, ``None`` while unknown.
     seek_mode
@@ -130,14 +210,18 @@ class VideoInfo:
     color_range: Literal["limited", "full", "unspecified"]
     color_primaries: int
     color_transfer: int
+    color_matrix: ColorMatrix | Literal["rgb", "unsupported"]
+    hdr: Literal["pq", "hlg"] | None
+    has_alpha: bool
+    is_interlaced: bool
     stream_index: int
+    video_streams: tuple[VideoStreamInfo, ...]
     size_bytes: int | None
     seek_mode: SeekMode = "exact"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: fractions become ``"num/den"`` text."""
-        values = {name: getattr(self, name) for name in self.__slots__}
         return {
             name: f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
-            for name, value in values.items()
+            for name, value in asdict(self).items()
         }

@@ -7,19 +7,29 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from fractions import Fraction
-from typing import get_args
+from typing import Unpack
 
 from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import deal, merge
 from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
+from asyncframes._pool import SessionPool
 from asyncframes._pump import Pump
+from asyncframes._rendering import make_rendering
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._tables import TableKeeper
-from asyncframes._types import Frame, ImageFormat, OnCorrupt, SeekMode, TimeRange, VideoInfo
+from asyncframes._types import (
+    Frame,
+    ImageFormat,
+    OnCorrupt,
+    PictureOptions,
+    SeekMode,
+    TimeRange,
+    VideoInfo,
+)
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError
 from asyncframes.sources import CachedSource
@@ -51,11 +61,11 @@ class Video:
     ) -> None:
         self._source = source
         self._cached = cached
-        self._options = options
+        self._threads = options.container.threads
         self._on_corrupt = on_corrupt
         self._reorder_bytes = reorder_bytes
         self._seek_mode = seek_mode
-        self._idle: list[Session] = []
+        self._sessions = SessionPool(source, cached, options)
         self._running: dict[Pump, Session] = {}
         self._tables = TableKeeper(
             cached, self._unopened_session, options.executor, given=frame_table, cache=index_cache
@@ -64,17 +74,19 @@ class Video:
         self._closed = False
 
     def __del__(self) -> None:
-        if self._idle or self._running:
+        if len(self._sessions) or self._running:
             warnings.warn(f"unclosed video {self._source.name}", ResourceWarning, source=self, stacklevel=1)
 
     async def _open(self) -> None:
         await self._cached.open()
-        session = await self._new_session(self._options.container.threads)
-        self._idle.append(session)
-        if self._seek_mode == "approximate":
-            # The container's own index is all there is to seek by.
-            await session.see_fragments()
-        look = await session.look()
+        session = await self._sessions.take(self._threads)
+        try:
+            if self._seek_mode == "approximate":
+                # The container's own index is all there is to seek by.
+                await session.see_fragments()
+            look = await session.look()
+        finally:
+            await self._sessions.give_back(session)
         self._look = replace(look, info=replace(look.info, seek_mode=self._seek_mode))
         self._tables.accept(look)
 
@@ -178,6 +190,7 @@ class Video:
         keyframes: bool = False,
         image_format: ImageFormat = "rgb24",
         queue_maxsize: int = 32,
+        **picture: Unpack[PictureOptions],
     ) -> AsyncGenerator[Frame, None]:
         """Stream frames.
 
@@ -213,6 +226,9 @@ class Video:
         queue_maxsize
             How many frames are decoded ahead of the consumer; memory is bounded
             by ``(queue_maxsize + 1) * frame_bytes`` besides the codec's own.
+        **picture
+            How images are made: ``resize``, ``autorotate``, ``deinterlace`` and
+            more; see `PictureOptions`.
 
         Yields
         ------
@@ -232,10 +248,7 @@ class Video:
         ClosedError
             The video is closed.
         """
-        if image_format not in get_args(ImageFormat):
-            raise ValueError(
-                f"image_format={image_format!r}: expected one of {', '.join(get_args(ImageFormat))}"
-            )
+        rendering = make_rendering(image_format, picture)
         if queue_maxsize < 1:
             raise ValueError(f"queue_maxsize={queue_maxsize}: expected 1 or more")
         selection = make_selection(
@@ -249,11 +262,13 @@ class Video:
             keyframes=keyframes,
         )
         options = FrameOptions(
-            image_format=image_format, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
+            rendering=rendering, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
         )
         return self._stream(selection, options, queue_maxsize)
 
-    async def frame(self, index: int, *, image_format: ImageFormat = "rgb24") -> Frame:
+    async def frame(
+        self, index: int, *, image_format: ImageFormat = "rgb24", **picture: Unpack[PictureOptions]
+    ) -> Frame:
         """Decode the frame at `index`.
 
         Seeks to the keyframe at or before it and decodes forward: cost grows
@@ -263,8 +278,8 @@ class Video:
         ----------
         index
             Place in presentation order; negative counts from the end.
-        image_format
-            Layout of `Frame.image`.
+        image_format, **picture
+            As for `frames`.
 
         Raises
         ------
@@ -273,18 +288,24 @@ class Video:
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1)
+        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1, **picture)
         return await _only(frames, f"frame {index}")
 
-    async def frame_at(self, seconds: float | Fraction, *, image_format: ImageFormat = "rgb24") -> Frame:
+    async def frame_at(
+        self,
+        seconds: float | Fraction,
+        *,
+        image_format: ImageFormat = "rgb24",
+        **picture: Unpack[PictureOptions],
+    ) -> Frame:
         """Decode the frame that is shown at a time.
 
         Parameters
         ----------
         seconds
             On the clock of `Frame.pts_seconds`; not every video begins at 0.
-        image_format
-            Layout of `Frame.image`.
+        image_format, **picture
+            As for `frames`.
 
         Raises
         ------
@@ -293,7 +314,7 @@ class Video:
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(times=[seconds], image_format=image_format, queue_maxsize=1)
+        frames = self.frames(times=[seconds], image_format=image_format, queue_maxsize=1, **picture)
         return await _only(frames, f"the frame at {float(seconds):g} s")
 
     async def aclose(self) -> None:
@@ -303,8 +324,7 @@ class Video:
             pump, session = self._running.popitem()
             await pump.aclose()
             await session.aclose()
-        while self._idle:
-            await self._idle.pop().aclose()
+        await self._sessions.aclose()
         await self._cached.aclose()
 
     # Requests
@@ -315,7 +335,7 @@ class Video:
         delivered = 0
         if self._seek_mode == "exact" and not self._goes_forward(selection):
             table = await self.frame_table()
-            dealt = deal(table, resolve(selection, table), self._options.container.threads)
+            dealt = deal(table, resolve(selection, table), self._threads)
             if len(dealt) > 1:
                 try:
                     async with aclosing(self._merged(dealt, options, queue_maxsize)) as frames:
@@ -362,7 +382,8 @@ class Video:
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
         table = None if forward else await self._rows(selection)
-        session = await self._session(threads=max(1, self._options.container.threads // lanes))
+        self._refuse_if_closed()
+        session = await self._sessions.take(max(1, self._threads // lanes))
         try:
             if table is not None:
                 await session.see_fragments()
@@ -387,7 +408,7 @@ class Video:
                 if isinstance(job, TableJob):
                     await self._tables.note(job.table)
         finally:
-            await self._give_back(session)
+            await self._sessions.give_back(session)
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
@@ -399,36 +420,9 @@ class Video:
         costs_header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
         return start <= (_FORWARD_START_MP4 if costs_header_only else _FORWARD_START)
 
-    # Sessions
-
     def _unopened_session(self) -> Session:
         self._refuse_if_closed()
-        return Session(self._source, self._cached, self._options)
-
-    async def _new_session(self, threads: int) -> Session:
-        container = replace(self._options.container, threads=threads)
-        session = Session(self._source, self._cached, replace(self._options, container=container))
-        try:
-            await session.open_file()
-            await session.open_decoder()
-        except BaseException:
-            await session.aclose()
-            raise
-        return session
-
-    async def _session(self, *, threads: int) -> Session:
-        self._refuse_if_closed()
-        for session in self._idle:
-            if session.threads == threads:
-                self._idle.remove(session)
-                return session
-        return await self._new_session(threads)
-
-    async def _give_back(self, session: Session) -> None:
-        if session.is_reusable and not self._closed and len(self._idle) <= self._options.container.threads:
-            self._idle.append(session)
-        else:
-            await session.aclose()
+        return self._sessions.unopened()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

@@ -9,6 +9,7 @@ still for the length of each call. Callbacks run in that thread.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import wraps
 from types import AsyncGeneratorType, TracebackType
@@ -27,6 +28,7 @@ T = TypeVar("T")
 _END = object()
 _STILL_RUNNING_SECONDS = 0.001
 _portals = BlockingPortalProvider("asyncio")
+_open: set[AsyncGenerator[Any, None]] = set()
 
 
 def _call(
@@ -49,6 +51,10 @@ async def _next(frames: AsyncGenerator[T, None]) -> T | object:
     return await anext(frames, _END)
 
 
+async def _thread() -> int:
+    return threading.get_ident()
+
+
 async def _close(frames: AsyncGenerator[Any, None]) -> None:
     # An interrupted `_next` may still be on its way out of the generator, and nothing tells when it is.
     while cast("AsyncGeneratorType[Any, None]", frames).ag_running:  # noqa: ASYNC110
@@ -58,13 +64,28 @@ async def _close(frames: AsyncGenerator[Any, None]) -> None:
 
 def _iterate(frames: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     # An iterator keeps the loop running by itself: it may be closed after its video was.
-    with _portals as portal:
-        try:
-            while (frame := _call(portal, _next, frames)) is not _END:
-                yield cast("T", frame)
-                del frame
-        finally:
-            _call(portal, _close, frames)
+    portal = _portals.__enter__()
+    loop_thread = _call(portal, _thread)
+    # Were it collected together with the iterator, the loop and the iterator would both close it.
+    _open.add(frames)
+    try:
+        while (frame := _call(portal, _next, frames)) is not _END:
+            yield cast("T", frame)
+            del frame
+    finally:
+        if threading.get_ident() == loop_thread:
+            # The garbage collector came by there, and the loop cannot wait for itself.
+            threading.Thread(target=_finish, args=(portal, frames), name="asyncframes close").start()
+        else:
+            _finish(portal, frames)
+
+
+def _finish(portal: BlockingPortal, frames: AsyncGenerator[Any, None]) -> None:
+    try:
+        _call(portal, _close, frames)
+    finally:
+        _open.discard(frames)
+        _portals.__exit__(None, None, None)
 
 
 def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

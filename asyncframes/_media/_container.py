@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
-from av.stream import Discard, Disposition
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from asyncframes._media._fragments import begins_fragmented
@@ -36,7 +36,7 @@ class ContainerOptions:
     Attributes
     ----------
     stream_index
-        Stream of the container to decode, ``None`` for the first real video stream.
+        Stream of the container to decode, ``None`` for the one that `select_stream` finds.
     threads
         Threads of the decoder.
     max_pixels
@@ -102,32 +102,43 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     return f"FFmpeg refuses these bytes: {getattr(exc, 'strerror', exc)}"
 
 
+def is_cover_art(stream: Stream) -> bool:
+    """Whether a stream is a picture that goes with the file, not its video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 def select_stream(container: InputContainer, stream_index: int | None, source: str) -> VideoStream:
     """Return the video stream to decode.
+
+    Without an index that is the first one that the container marks as its
+    default, or the first where it marks none; cover art does not count.
 
     Raises
     ------
     NoVideoStreamError
-        There is none (cover art does not count), or `stream_index` names none.
+        There is none, or `stream_index` names none.
     UnsupportedMediaError
         FFmpeg has no decoder for it.
     """
-    streams = [
-        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
-    ]
+    streams = [stream for stream in container.streams.video if not is_cover_art(stream)]
     if stream_index is not None:
-        streams = [stream for stream in streams if stream.index == stream_index]
-    if not streams:
-        kinds = (
-            ", ".join(f"{stream.index}: {stream.type}" for stream in container.streams) or "no stream at all"
-        )
+        chosen = [stream for stream in streams if stream.index == stream_index]
+    else:
+        chosen = [stream for stream in streams if stream.disposition & Disposition.default] or streams
+    if not chosen:
+        kinds = ", ".join(f"{stream.index}: {_kind(stream)}" for stream in container.streams)
         wanted = "a video stream" if stream_index is None else f"video stream {stream_index}"
-        raise NoVideoStreamError(f"{wanted} is not there; the container holds {kinds}", source=source)
-    stream = streams[0]
+        message = f"{wanted} is not there; the container holds {kinds or 'no stream at all'}"
+        raise NoVideoStreamError(message, source=source)
+    stream = chosen[0]
     if stream.codec_context is None:
         message = f"no decoder for stream {stream.index} of this {container.format.name} container"
         raise UnsupportedMediaError(message, source=source)
     return stream
+
+
+def _kind(stream: Stream) -> str:
+    return "cover art" if is_cover_art(stream) else stream.type
 
 
 def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str) -> None:

@@ -1,51 +1,249 @@
-"""Decoded pictures to arrays, and what a picture tells of its stream."""
+"""Decoded pictures to arrays."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, cast
+from functools import partial
+from typing import TypeAlias, cast
 
+import av
 import numpy as np
-from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from asyncframes._media._container import time_base_of
-from asyncframes._timing import Orientation, orientation_from_degrees, orientation_from_matrix
-from asyncframes._types import Image, ImageFormat, VideoInfo
+from asyncframes._color import MATRIX_NUMBERS, hdr_of
+from asyncframes._media._layout import (
+    depth_of,
+    has_alpha,
+    is_full_range,
+    is_gray,
+    is_rgb,
+    matrix_used,
+    orientation_of,
+)
+from asyncframes._media._tone import ToneMapper
+from asyncframes._rendering import Rendering
+from asyncframes._timing import Orientation
+from asyncframes._types import Image
+from asyncframes.errors import UnsupportedMediaError
 
-_SQUARE = Fraction(1)
-_RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
+Step: TypeAlias = Callable[[VideoFrame], VideoFrame]
+
+_FAST = int(Interpolation.BICUBIC)
+_ACCURATE = int(
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
+)
+
+# swscale has special converters from these to packed RGB, at their own size and with an even height: some
+# seven times as fast as its scaler, with the nearest chroma sample and up to three levels off.
+_FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
+_GRAYS = {"gray", "gray16"}
+_FAST_TARGETS = {"rgb24", "bgr24", "rgba", "gray"}
+
+_NATIVE = "le" if sys.byteorder == "little" else "be"
+_NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}"}
+
+# The scaler writes planes with SIMD and packed pixels without; by way of planes, bit for bit the same
+# comes out in half the time.
+_PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{_NATIVE}"}
 
 
 class Converter:
-    """Turns decoded pictures into upright arrays of one format.
+    """Turns decoded pictures into upright arrays of one kind.
 
-    One reformatter serves the whole stream, in one thread: a new one per
-    picture, or its automatic threads, costs three times as much on small frames.
+    What to do is worked out anew only where a picture differs from the one
+    before in layout, size or tags. swscale runs in the thread that calls: its
+    own threads cost three times as much on small frames.
     """
 
-    def __init__(self, image_format: ImageFormat) -> None:
-        self._format = image_format
-        self._reformatter = VideoReformatter()
-        self._orientation = Orientation()
+    def __init__(self, rendering: Rendering, pixel_shape: Fraction, source: str) -> None:
+        self.rendering = rendering
+        self._pixel_shape = pixel_shape
+        self._source = source
+        self._facts: tuple[object, ...] = ()
         self._rotation: int | None = None
+        self._orientation = Orientation()
+        self._tone_mapper = ToneMapper()
 
-    def __call__(self, picture: VideoFrame) -> Image:
-        """Return the picture as a C-contiguous array that the caller owns."""
-        converted = self._reformatter.reformat(picture, format=self._format, threads=1)
-        pixels = cast("Image", converted.to_ndarray())
-        return np.ascontiguousarray(_upright(pixels, self._orientation_of(picture)))
+    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None = None) -> Image:
+        """Return the picture as a C-contiguous array that the caller owns.
+
+        Parameters
+        ----------
+        picture
+            What the decoder put out.
+        alpha
+            A picture whose luma is the opacity, for codecs that keep it apart.
+
+        Raises
+        ------
+        UnsupportedMediaError
+            FFmpeg has no way from this layout or these colours to what was asked.
+        """
+        facts = (
+            picture.format.name,
+            picture.width,
+            picture.height,
+            picture.colorspace,
+            picture.color_range,
+            picture.color_primaries,
+            picture.color_trc,
+            picture.rotation,
+        )
+        if facts != self._facts:
+            self._way = self._find_way(picture)
+            self._facts = facts
+        try:
+            return self._way(picture, alpha)
+        except av.FFmpegError as exc:
+            what = f"{picture.format.name} {picture.width}x{picture.height}"
+            message = f"no conversion of {what} to {self.rendering.image_format}: {exc.strerror}"
+            raise UnsupportedMediaError(message, source=self._source) from exc
+
+    def _find_way(self, picture: VideoFrame) -> _Way:
+        orientation = self._orientation_of(picture)
+        size = self._stored_size(picture, orientation)
+        if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
+            steps, stretch = [self._tone_mapping(picture, size)], None
+        else:
+            steps, stretch = self._steps(picture, size), self._stretch(picture)
+        to_alpha = _step(size, "gray", source_range=ColorRange.JPEG)
+        return _Way(tuple(steps), stretch, to_alpha, orientation)
 
     def _orientation_of(self, picture: VideoFrame) -> Orientation:
         """Read the matrix only where the cheaper angle says that it is another one."""
-        if picture.rotation != self._rotation:
+        if self.rendering.autorotate and picture.rotation != self._rotation:
             self._rotation = picture.rotation
             self._orientation = orientation_of(picture)
         return self._orientation
+
+    def _stored_size(self, picture: VideoFrame, orientation: Orientation) -> tuple[int, int]:
+        """Size before the picture is turned upright."""
+        if not orientation.transpose:
+            return self.rendering.size_of(picture.width, picture.height, self._pixel_shape)
+        height, width = self.rendering.size_of(picture.height, picture.width, 1 / self._pixel_shape)
+        return width, height
+
+    def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
+        layout = picture.format
+        same_size = size == (picture.width, picture.height)
+        if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
+            # swscale would take the way by YUV of 8 bits.
+            return [_step(size, "rgb24")]
+        if is_rgb(layout) and same_size:
+            return [_step(size, self._target)]
+        matrix = None if is_rgb(layout) else self._matrix_number(picture)
+        fast = layout.name in _FAST_FORMATS and same_size and size[1] % 2 == 0
+        if fast and self.rendering.image_format in _FAST_TARGETS and not self.rendering.accurate_color:
+            return [_step(size, self._target, _FAST, matrix=matrix)]
+        steps: list[Step] = []
+        source_range = None
+        if is_gray(layout) and picture.color_range == ColorRange.MPEG:
+            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts. The
+            # matrix says nothing there, but one other than swscale's default would take the way by RGB.
+            luma = f"yuv444p{depth_of(layout)}{_NATIVE}" if depth_of(layout) > 8 else "yuv444p"
+            stored = picture.width, picture.height
+            steps.append(_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
+            source_range = ColorRange.MPEG
+        planes = _PLANES.get(self.rendering.image_format)
+        if planes == "gbrp" and self.rendering.image_format == "rgba" and has_alpha(layout):
+            planes = "gbrap"
+        steps.append(_step(size, planes or self._target, matrix=matrix, source_range=source_range))
+        return steps if planes is None else [*steps, _step(size, self._target)]
+
+    @property
+    def _target(self) -> str:
+        return _NAMES.get(self.rendering.image_format, self.rendering.image_format)
+
+    def _matrix(self, picture: VideoFrame) -> str:
+        wanted = self.rendering.color_matrix
+        matrix = matrix_used(picture) if wanted == "auto" else wanted
+        if matrix not in MATRIX_NUMBERS:
+            raise UnsupportedMediaError(
+                f"no conversion from colour matrix {picture.colorspace} of ITU-T H.273; "
+                "color_matrix= names another to use in its place",
+                source=self._source,
+            )
+        return matrix
+
+    def _matrix_number(self, picture: VideoFrame) -> int:
+        if self.rendering.image_format in _GRAYS:
+            # Luma is what is asked for, and under swscale's default on both sides no matrix touches it.
+            return int(Colorspace.DEFAULT)
+        return MATRIX_NUMBERS[self._matrix(picture)]
+
+    def _stretch(self, picture: VideoFrame) -> Callable[[Image], Image] | None:
+        """Return what makes white 65535, where swscale leaves it below."""
+        if self.rendering.image_format != "rgb48":
+            return None
+        depth = depth_of(picture.format)
+        if is_rgb(picture.format):
+            return _repeat_bytes if depth == 8 else None
+        return partial(_fill_range, shift=depth if is_full_range(picture) else 8)
+
+    def _tone_mapping(self, picture: VideoFrame, size: tuple[int, int]) -> Step:
+        return partial(self._tone_mapper, size=size, target=self._target, matrix=self._matrix(picture))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From pictures of one kind to arrays."""
+
+    steps: tuple[Step, ...]
+    stretch: Callable[[Image], Image] | None
+    to_alpha: Step
+    orientation: Orientation
+
+    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None) -> Image:
+        for step in self.steps:
+            picture = step(picture)
+        pixels = cast("Image", picture.to_ndarray())
+        if self.stretch is not None:
+            pixels = self.stretch(pixels)
+        if alpha is not None:
+            pixels[..., 3] = self.to_alpha(alpha).to_ndarray()
+        return np.ascontiguousarray(_upright(pixels, self.orientation))
+
+
+def _step(
+    size: tuple[int, int],
+    target: str,
+    flags: int = _ACCURATE,
+    *,
+    matrix: int | None = None,
+    source_range: int | None = None,
+) -> Step:
+    return partial(
+        VideoReformatter().reformat,
+        width=size[0],
+        height=size[1],
+        format=target,
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        interpolation=flags,
+        src_color_range=source_range,
+        dst_color_range=ColorRange.JPEG,
+        threads=1,
+    )
+
+
+def _fill_range(pixels: Image, *, shift: int) -> Image:
+    """Stretch 16-bit values in place from white at 65535 less its 2**-shift part."""
+    np.minimum(pixels, 65535 - (65535 >> shift), out=pixels)
+    pixels += pixels >> shift
+    return pixels
+
+
+def _repeat_bytes(pixels: Image) -> Image:
+    """Widen 8 bits to 16: 255 becomes 65535."""
+    return np.multiply(pixels, 257, dtype=np.uint16)
 
 
 def _upright(pixels: Image, orientation: Orientation) -> Image:
@@ -56,73 +254,3 @@ def _upright(pixels: Image, orientation: Orientation) -> Image:
     if orientation.flip_y:
         pixels = pixels[::-1]
     return pixels
-
-
-def orientation_of(picture: VideoFrame) -> Orientation:
-    """Read the display matrix that the decoder attached to a picture."""
-    try:
-        matrix = picture.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]  # the stub says str
-    except ValueError:
-        # PyAV 18 refuses all side data of a frame where one kind is newer than its list (3D displays, say).
-        return orientation_from_degrees(picture.rotation)
-    return Orientation() if matrix is None else orientation_from_matrix(bytes(matrix))
-
-
-def describe(
-    container: InputContainer, stream: VideoStream, picture: VideoFrame | None, size_bytes: int | None
-) -> VideoInfo:
-    """Collect what the header and the first picture say; `picture` is ``None`` where nothing decodes."""
-    codec = stream.codec_context
-    orientation = Orientation() if picture is None else orientation_of(picture)
-    coded = (codec.width, codec.height) if picture is None else (picture.width, picture.height)
-    width, height = coded[::-1] if orientation.transpose else coded
-    colors = codec if picture is None else picture
-    time_base = time_base_of(stream)
-    ticks = stream.duration
-    seconds = (container.duration / 1_000_000) if container.duration else None
-    return VideoInfo(
-        width=width,
-        height=height,
-        coded_width=coded[0],
-        coded_height=coded[1],
-        rotation=orientation.rotation,
-        mirrored=orientation.mirrored,
-        average_rate=stream.average_rate or stream.guessed_rate or None,
-        time_base=time_base,
-        codec=codec.name,
-        pixel_format=picture.format.name if picture is not None else codec.pix_fmt or "unknown",
-        container=container.format.name,
-        sample_aspect_ratio=stream.sample_aspect_ratio or codec.sample_aspect_ratio or _SQUARE,
-        duration_seconds_from_header=float(ticks * time_base) if ticks else seconds,
-        frames_from_header=stream.frames or None,
-        color_space=int(colors.colorspace),
-        color_range=_RANGES.get(int(colors.color_range), "unspecified"),
-        color_primaries=int(colors.color_primaries),
-        color_transfer=int(colors.color_trc),
-        stream_index=stream.index,
-        size_bytes=size_bytes,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CodingHints:
-    """What a codec says that makes packets poor witnesses of frames.
-
-    Attributes
-    ----------
-    has_fields
-        Pictures are interlaced: two packets may make one frame.
-    reorders
-        Frames are decoded in another order than they are shown.
-    """
-
-    has_fields: bool = False
-    reorders: bool = False
-
-
-def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints:
-    """Ask the codec and the first picture."""
-    return CodingHints(
-        has_fields=picture is not None and picture.interlaced_frame,
-        reorders=bool(stream.codec_context.has_b_frames),
-    )

@@ -19,12 +19,14 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from asyncframes._media._alpha import AlphaDecoder, announces_alpha
 from asyncframes._media._container import (
     ContainerOptions,
     open_container,
     prepare_decoder,
     select_stream,
 )
+from asyncframes._media._convert import Converter
 from asyncframes._media._files import MediaFile
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 
@@ -50,6 +52,21 @@ class Picture:
     packet: int
     pts: int | None
     frame: VideoFrame
+    alpha: VideoFrame | None = None
+    """Its opacity, where the container keeps that apart and it was asked for."""
+    alpha_damage: str | None = None
+    """Why its opacity did not decode."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the decoder marked it, or its opacity is lost."""
+        return self.frame.is_corrupt or self.alpha_damage is not None
+
+    @property
+    def decodes_alone(self) -> bool:
+        """Whether it and its opacity refer to no other picture."""
+        whole = self.alpha is None or self.alpha.key_frame
+        return self.frame.key_frame and whole and self.alpha_damage is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,9 @@ class Decoder:
         self.on_packet: PacketHook = None
         self.linear = False
         """Whether to reach packets by reading from the start on, because seeks cannot be trusted."""
+        self.converter: Converter | None = None
+        """Left by one request for the next: some take seconds to get ready."""
+        self._wants_alpha = False
         self._open()
 
     def _open(self) -> None:
@@ -94,6 +114,8 @@ class Decoder:
         self._read_back: deque[Packet[VideoStream]] = deque()
         self._pts_of: dict[int, int | None] = {}
         self._ahead: deque[Picture | Damage] = deque()
+        self._alpha = self._alpha_decoder()
+        self._alpha_damage: dict[int, str] = {}
         self._drained = False
         self._broken: str | None = None
         self._skips = False
@@ -106,6 +128,16 @@ class Decoder:
         """Free the container and the codec."""
         self._read_back.clear()
         self.container.close()
+
+    def _alpha_decoder(self) -> AlphaDecoder | None:
+        wanted = self._wants_alpha and announces_alpha(self.stream)
+        return AlphaDecoder(self.stream, self._options.max_pixels) if wanted else None
+
+    def want_alpha(self, wanted: bool) -> None:
+        """Say whether `Picture.alpha` is needed; decoding begins again where that is new."""
+        self._wants_alpha = wanted
+        if (wanted and announces_alpha(self.stream)) != (self._alpha is not None):
+            self.reopen()
 
     @contextmanager
     def observed_by(self, hook: Callable[[Packet[VideoStream]], None]) -> Iterator[None]:
@@ -211,6 +243,8 @@ class Decoder:
         pts = packet.pts
         self._remember(number, pts)
         packet.pts = number
+        if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
+            self._alpha_damage[number] = reason
         yield from self._feed(packet, number, pts)
 
     def _drain(self) -> Iterator[Picture | Damage]:
@@ -233,7 +267,13 @@ class Decoder:
             return
         for frame in frames:
             origin = number if frame.pts is None else frame.pts
-            yield Picture(origin, self._pts_of.pop(origin, None), frame)
+            yield self._picture(origin, frame)
+
+    def _picture(self, number: int, frame: VideoFrame) -> Picture:
+        pts = self._pts_of.pop(number, None)
+        if self._alpha is None:
+            return Picture(number, pts, frame)
+        return Picture(number, pts, frame, self._alpha.take(number), self._alpha_damage.pop(number, None))
 
     def _why_cut_short(self) -> str | None:
         """Say why the packets ended before their time, ``None`` if they did not."""
@@ -313,6 +353,9 @@ class Decoder:
         self._read_back.clear()
         self._ahead.clear()
         self._pts_of.clear()
+        if self._alpha is not None:
+            self._alpha.reset()
+            self._alpha_damage.clear()
         self._drained = False
         return True
 

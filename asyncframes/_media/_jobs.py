@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from asyncframes._media._container import time_base_of
 from asyncframes._media._convert import Converter
 from asyncframes._media._decoder import Damage, Decoder, Picture, TableMismatchError
+from asyncframes._media._deinterlace import deinterlaced
+from asyncframes._media._describe import pixel_shape_of
 from asyncframes._media._plan import Runs, Wanted
 from asyncframes._media._settle import scan_by_decoding
+from asyncframes._rendering import Rendering
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._types import Frame, ImageFormat, OnCorrupt
+from asyncframes._types import Frame, OnCorrupt
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
 _log = logging.getLogger("asyncframes")
@@ -39,15 +42,15 @@ class FrameOptions:
 
     Attributes
     ----------
-    image_format
-        Layout of the images.
+    rendering
+        What pictures become.
     on_corrupt
         What to do at damage.
     held_bytes
         How many bytes of frames decoded ahead of their turn may be kept.
     """
 
-    image_format: ImageFormat
+    rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
 
@@ -58,7 +61,8 @@ class FrameJob(ABC):
     def __init__(self, decoder: Decoder, options: FrameOptions) -> None:
         self.decoder = decoder
         self._on_corrupt = options.on_corrupt
-        self._convert = Converter(options.image_format)
+        self._rendering = options.rendering
+        self._convert = _converter(decoder, options.rendering)
         self._time_base = time_base_of(decoder.stream)
         self._frames = self._make()
 
@@ -105,19 +109,30 @@ class FrameJob(ABC):
             if batch:
                 deliver(batch)
 
+    def _prepare(self) -> None:
+        self.decoder.want_alpha(self._rendering.image_format == "rgba")
+
+    def finished(
+        self, rows: Iterator[tuple[int, Picture] | None], last_row: int | None = None
+    ) -> Iterator[tuple[int, Picture] | None]:
+        """Pass numbered pictures through what needs their neighbours."""
+        if not self._rendering.deinterlace:
+            return rows
+        return deinterlaced(rows, last_row=last_row, source=self.decoder.file.source_name)
+
     def close(self) -> None:
         """Drop the pictures that the job still refers to."""
         self._frames = iter(())
 
     def _frame(self, index: int, picture: Picture) -> Frame | None:
         """Convert a picture, or leave it out where it is damaged and that was asked."""
-        damaged = picture.frame.is_corrupt
+        damaged = picture.is_damaged
         if damaged and self._on_corrupt != "keep":
             self._report(_mark(picture), index)
             return None
         return Frame(
             index=index,
-            image=self._convert(picture.frame),
+            image=self._convert(picture.frame, picture.alpha),
             pts=picture.pts,
             time_base=self._time_base,
             is_keyframe=picture.frame.key_frame,
@@ -133,7 +148,17 @@ class FrameJob(ABC):
 
 
 def _mark(picture: Picture) -> Damage:
-    return Damage(picture.packet, picture.pts, "the decoder marked it as damaged")
+    reason = picture.alpha_damage or "the decoder marked it as damaged"
+    return Damage(picture.packet, picture.pts, reason)
+
+
+def _converter(decoder: Decoder, rendering: Rendering) -> Converter:
+    """Return the converter that the request before left, or a new one if it wanted another rendering."""
+    kept = decoder.converter
+    if kept is None or kept.rendering != rendering:
+        kept = Converter(rendering, pixel_shape_of(decoder.stream), decoder.file.source_name)
+        decoder.converter = kept
+    return kept
 
 
 class ForwardJob(FrameJob):
@@ -144,23 +169,34 @@ class ForwardJob(FrameJob):
         super().__init__(decoder, options)
 
     def _make(self) -> Iterator[Frame | None]:
+        self._prepare()
         if not self.decoder.at_start:
             self.decoder.reopen()
         self.decoder.file.plan_forward()
         index = -1
-        for output in self.decoder.decode():
-            if isinstance(output, Damage):
-                self._report(output, index + 1)
+        for item in self.finished(self._numbered()):
+            if item is None:
+                yield None
                 continue
-            index += 1
+            index, picture = item
             wanted = index >= self._start and (index - self._start) % self._step == 0
-            yield self._frame(index, output) if wanted else None
+            yield self._frame(index, picture) if wanted else None
             if index == self._end:
                 return
         if index < self._start and self._start > 0:
             length = index + 1
             message = f"start={self._start} asked for; the video has {length} frames"
             raise FrameIndexError(message, index=self._start, length=length)
+
+    def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
+        index = -1
+        for output in self.decoder.decode():
+            if isinstance(output, Damage):
+                self._report(output, index + 1)
+                yield None
+            else:
+                index += 1
+                yield index, output
 
 
 class _UnsafeStartError(Exception):
@@ -201,6 +237,7 @@ class TableJob(FrameJob):
         super().__init__(decoder, options)
 
     def _make(self) -> Iterator[Frame | None]:
+        self._prepare()
         while True:
             try:
                 yield from self._deliver()
@@ -230,7 +267,7 @@ class TableJob(FrameJob):
     def _deliver(self) -> Iterator[Frame | None]:
         order = resolve(self._selection, self.table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
-        passage = _Passage(self, wanted, Runs(self.table, order), order)
+        passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
         for index in order.tolist():
             yield from passage.fetch(index)
             self._delivered += 1
@@ -247,7 +284,7 @@ class TableJob(FrameJob):
 
     def pass_by(self, picture: Picture) -> None:
         """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
-        if picture.frame.is_corrupt and self._on_corrupt == "raise":
+        if picture.is_damaged and self._on_corrupt == "raise":
             self._report(_mark(picture), self.table.row_of(picture.packet))
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
@@ -264,7 +301,7 @@ class _Passage:
         self._table = job.table
         self._wanted = wanted
         self._runs = runs
-        self._needed = frozenset(job.table.packet_of[order].tolist())
+        self._needed = runs.packets_of(order)
         self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
         self._start = -1
         self._last_packet = -1
@@ -277,7 +314,7 @@ class _Passage:
             return
         if not self._leads_to(index):
             yield from self._finish_gop()
-            self._begin(self._table.start_for(index))
+            self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
             if not self._advance():
                 raise self._unsafe_start(f"frame {index} did not come out of it")
@@ -285,22 +322,23 @@ class _Passage:
 
     def _leads_to(self, index: int) -> bool:
         """Whether decoding on is the way to a frame."""
-        if self._start < 0 or index <= self._shown or self._table.packet_of[index] > self._last_packet:
+        runs = self._runs
+        if self._start < 0 or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
-        return self._runs.is_near(self._decoder.number, self._table.start_for(index))
+        return runs.is_near(self._decoder.number, runs.start_for(index))
 
     def _begin(self, start: int) -> None:
         self._start = start
         self._last_packet = self._runs.last_packet(start)
         self._shown = -1
         self._decoder.file.plan(self._runs.byte_ranges(start))
-        self._outputs = self._verified()
+        self._outputs = self._job.finished(self._verified(), len(self._table) - 1)
 
     def _finish_gop(self) -> Iterator[None]:
         """Decode what else is wanted of the GOP under way, while there is room to hold it."""
         if self._shown < 0:
             return
-        for row in self._runs.rows_from[self._table.start_for(self._shown)]:
+        for row in self._runs.rows_from[self._runs.start_for(self._shown)]:
             while (
                 row > self._shown
                 and self._wanted.is_missing(row)
@@ -345,7 +383,7 @@ class _Passage:
                 self._job.meet(output)
                 yield None
                 continue
-            if output.packet == start > 0 and not output.frame.key_frame:
+            if output.packet == start > 0 and not output.decodes_alone:
                 raise self._unsafe_start("its picture is no keyframe")
             self._job.pass_by(output)
             row = table.row_of(output.packet)

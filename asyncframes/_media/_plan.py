@@ -66,21 +66,47 @@ class Runs:
 
     Stretches that lie so near to each other that decoding on is cheaper than a
     seek are one.
+
+    Parameters
+    ----------
+    table
+        Names the packets.
+    order
+        The frames asked for.
+    reach
+        How many frames before and after each one have to be decoded with it.
     """
 
-    def __init__(self, table: FrameTable, order: Int64Array) -> None:
+    def __init__(self, table: FrameTable, order: Int64Array, *, reach: int = 0) -> None:
         self._table = table
+        self._reach = reach
         self._last: dict[int, int] = {}
         self.rows_from: dict[int, list[int]] = defaultdict(list)
-        for index in sorted(set(order.tolist()), key=table.packet_of.__getitem__):
-            self.rows_from[table.start_for(index)].append(index)
+        for index in sorted(set(order.tolist()), key=self.last_packet_for):
+            self.rows_from[self.start_for(index)].append(index)
         self._chain()
+
+    def _around(self, index: int) -> range:
+        return range(max(0, index - self._reach), min(len(self._table), index + self._reach + 1))
+
+    def start_for(self, index: int) -> int:
+        """Return the packet to start at for a frame and those it reaches for."""
+        return min(map(self._table.start_for, self._around(index)))
+
+    def last_packet_for(self, index: int) -> int:
+        """Return the last packet that a frame and those it reaches for need."""
+        return max(self._table.last_packet_for(row) for row in self._around(index))
+
+    def packets_of(self, order: Int64Array) -> frozenset[int]:
+        """Return the packets of frames and of those they reach for."""
+        rows = {row for index in order.tolist() for row in self._around(index)}
+        return frozenset(self._table.packet_of[sorted(rows)].tolist())
 
     def _chain(self) -> None:
         """Find for each start the packet at which decoding may stop."""
         next_start, next_last = None, -1
         for start in sorted(self.rows_from, reverse=True):
-            last = self._table.last_packet_for(self.rows_from[start][-1])
+            last = self.last_packet_for(self.rows_from[start][-1])
             if next_start is not None and next_start <= last + _SEEK_WORTH:
                 last = max(last, next_last)
             self._last[start] = last

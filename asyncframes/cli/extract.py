@@ -6,12 +6,13 @@ import argparse
 from typing import Any
 
 import asyncframes as af
-from asyncframes.cli import _common, _options
+from asyncframes.cli import _common, _options, _pictures
 
 EXAMPLES = """\
   asyncframes extract film.mp4 frames --start 100 --end 199
   asyncframes extract film.mp4 frames --start -10
   asyncframes extract https://example.org/film.mp4 frames --fps 1 --ext jpg --quality 90
+  asyncframes extract film.mp4 frames --keyframes --resize 320x --ext webp
   asyncframes extract film.mp4 frames --indices 0,250,-1 --template '{index}.{ext}'
   asyncframes extract film.mp4 frames --overwrite skip    (go on where a run was cut short)"""
 
@@ -26,6 +27,7 @@ def add_parser(commands: _options.Commands) -> None:
     _options.add_source_options(parser)
     parser.add_argument("directory", metavar="DIR", help="where the files go; made if missing")
     add_selection_options(parser)
+    _pictures.add_picture_options(parser)
     add_file_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=INTERRUPTED)
@@ -71,12 +73,6 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         help="where a file is there: stop, keep it undecoded, or replace it (default: error)",
     )
     group.add_argument(
-        "--image-format",
-        choices=["rgb24", "gray", "rgba"],
-        default="rgb24",
-        help="of the files (default: rgb24)",
-    )
-    group.add_argument(
         "--workers",
         type=_options.positive(int),
         default=4,
@@ -104,6 +100,11 @@ async def run(arguments: argparse.Namespace) -> None:
         expected = await _common.expected_frames(video, selection, exact=arguments.overwrite == "skip")
         with progress.frames(expected) as advance:
             paths = await af.stream_frames_to_dir(
-                video, arguments.directory, **selection, **file_options_of(arguments), progress_cb=advance
+                video,
+                arguments.directory,
+                **selection,
+                **file_options_of(arguments),
+                **_pictures.picture_options(arguments),
+                progress_cb=advance,
             )
         _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

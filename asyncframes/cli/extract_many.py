@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import asyncframes as af
-from asyncframes.cli import _common, _options, extract
+from asyncframes.cli import _common, _options, _pictures, extract
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import AsyncFramesError
 
@@ -38,6 +38,7 @@ def add_parser(commands: _options.Commands) -> None:
     )
     parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads of each decoder")
     extract.add_selection_options(parser)
+    _pictures.add_picture_options(parser)
     extract.add_file_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=extract.INTERRUPTED)
@@ -56,6 +57,7 @@ async def run(arguments: argparse.Namespace) -> None:
             on_corrupt=arguments.on_corrupt,
             **extract.selection_of(arguments),
             **extract.file_options_of(arguments),
+            **_pictures.picture_options(arguments),
         )
         async with aclosing(results):
             async for result in results:

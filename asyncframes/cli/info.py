@@ -52,7 +52,9 @@ def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
     return {
         "size": f"{info.width}x{info.height}{_turned(info)}",
         "codec": f"{info.codec}, {info.pixel_format}",
-        "container": f"{info.container}, stream {info.stream_index}",
+        "colour": _colour(info),
+        "pixels": info.sample_aspect_ratio != 1 and f"{info.sample_aspect_ratio} as wide as high",
+        "container": f"{info.container}, stream {info.stream_index}{_others(info)}",
         "rate": info.average_rate and f"{float(info.average_rate):.6g} frames per second on average",
         "duration": duration is not None and f"{clock(duration)} (header)",
         "frames": _frames(info, count),
@@ -65,6 +67,25 @@ def _turned(info: af.VideoInfo) -> str:
     changes += ["mirrored"] if info.mirrored else []
     stored = f"stored as {info.coded_width}x{info.coded_height}"
     return f" ({', '.join([stored, *changes])})" if changes else ""
+
+
+def _colour(info: af.VideoInfo) -> str:
+    told = info.color_matrix == "rgb" or info.color_space not in {0, 2, 3}
+    kinds = [info.color_matrix if told else f"{info.color_matrix} (untagged)"]
+    kinds += [f"{info.color_range} range"] if info.color_range != "unspecified" else []
+    kinds += [f"HDR ({info.hdr})"] if info.hdr else []
+    kinds += ["alpha"] if info.has_alpha else []
+    kinds += ["interlaced"] if info.is_interlaced else []
+    return ", ".join(kinds)
+
+
+def _others(info: af.VideoInfo) -> str:
+    others = [
+        f"{stream.index}: {stream.codec} {stream.width}x{stream.height}"
+        for stream in info.video_streams
+        if stream.index != info.stream_index and not stream.is_cover_art
+    ]
+    return f" (other video streams: {', '.join(others)})" if others else ""
 
 
 def _frames(info: af.VideoInfo, count: int | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asyncframes._types import Image
 
@@ -43,8 +44,8 @@ def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
     Parameters
     ----------
     image
-        ``uint8``; ``(height, width)`` gray, ``(height, width, 3)`` RGB or
-        ``(height, width, 4)`` RGBA. Need not be contiguous.
+        ``uint8`` or ``uint16``; ``(height, width)`` gray, ``(height, width, 3)``
+        RGB or ``(height, width, 4)`` RGBA. Need not be contiguous.
     compression_level
         0 to 9, as for zlib. 0 stores; 1 uses ISA-L where the platform has it,
         several times faster than zlib at about its level 2; 2 to 9 are zlib's
@@ -58,15 +59,16 @@ def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
     Raises
     ------
     TypeError
-        The image is not ``uint8``.
+        The image is neither ``uint8`` nor ``uint16``.
     ValueError
         A shape that PNG cannot hold, or a level outside 0 to 9.
     """
     height, width, channels = _dimensions(image)
     deflater = _deflater(compression_level)
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOR_TYPES[channels], 0, 0, 0)
+    depth = 8 * image.itemsize
+    header = struct.pack(">IIBBBBB", width, height, depth, COLOR_TYPES[channels], 0, 0, 0)
     parts = [SIGNATURE, *_chunk(b"IHDR", header)]
-    for strip in _filtered_strips(image, row_bytes=width * channels):
+    for strip in _filtered_strips(image, row_bytes=width * channels * image.itemsize):
         parts += _data_chunk(deflater.compress(strip))
     parts += _data_chunk(deflater.flush())
     parts += _chunk(b"IEND", b"")
@@ -74,8 +76,8 @@ def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
 
 
 def _dimensions(image: Image) -> tuple[int, int, int]:
-    if image.dtype != np.uint8:
-        raise TypeError(f"PNG needs uint8, got {image.dtype}")
+    if image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        raise TypeError(f"PNG needs uint8 or uint16, got {image.dtype}")
     shape = image.shape if image.ndim == 3 else (*image.shape, 1)
     if len(shape) != 3 or shape[2] not in COLOR_TYPES or not image.size:
         raise ValueError(f"PNG needs (height, width) or (height, width, 3 or 4), got {image.shape}")
@@ -96,12 +98,18 @@ def _filtered_strips(image: Image, *, row_bytes: int) -> Iterator[memoryview]:
     buffer[:, 0] = UP_FILTER
     above = np.zeros(row_bytes, np.uint8)
     for start in range(0, len(image), rows):
-        strip = image[start : start + rows].reshape(-1, row_bytes)
+        strip = _as_bytes(image[start : start + rows]).reshape(-1, row_bytes)
         filtered = buffer[: len(strip)]
         np.subtract(strip[0], above, out=filtered[0, 1:])
         np.subtract(strip[1:], strip[:-1], out=filtered[1:, 1:])
         above = strip[-1]
         yield filtered.data
+
+
+def _as_bytes(strip: Image) -> NDArray[np.uint8]:
+    if strip.itemsize == 1:
+        return strip.view(np.uint8)
+    return np.ascontiguousarray(strip, ">u2").view(np.uint8)
 
 
 def _data_chunk(data: bytes) -> tuple[bytes, ...]:

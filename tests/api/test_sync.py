@@ -142,3 +142,21 @@ def test_a_consumer_may_take_its_time(path: Path) -> None:
         time.sleep(0.05)
         seen.append(index)
     assert seen == list(range(6))
+
+
+def test_an_iterator_may_be_collected_on_the_loop(path: Path, tmp_path: Path) -> None:
+    """The garbage collector may run in the thread of the loop; that neither fails nor deadlocks."""
+
+    def collect(_step: int) -> None:
+        gc.collect()
+
+    cycle: list[object] = [af.sync.stream_frames(path, queue_maxsize=1)]
+    cycle.append(cycle)
+    next(cycle[0])  # type: ignore[call-overload]  # it is the iterator
+    del cycle
+    af.sync.stream_frames_to_dir(path, tmp_path / "out", 0, 2, progress_cb=collect)
+    for _ in range(500):
+        if not portal_threads():
+            break
+        time.sleep(0.01)
+    assert not portal_threads()

@@ -1,0 +1,54 @@
+"""Colour tags of a stream (ITU-T H.273) to the matrix and transfer its pictures are converted with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from asyncframes._types import ColorMatrix
+
+MATRIX_NUMBERS: Mapping[str, int] = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
+"""The matrices that swscale has, by the number of H.273 it takes them under."""
+
+_MATRIX_OF_SPACE: Mapping[int, ColorMatrix] = {
+    1: "bt709",
+    4: "fcc",
+    5: "bt601",
+    6: "bt601",
+    7: "smpte240m",
+    9: "bt2020",
+}
+_MATRIX_OF_PRIMARIES: Mapping[int, ColorMatrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+_HDR_OF_TRANSFER: Mapping[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
+
+# 0 is RGB, which some encoders also write for YUV; 2 is "unspecified" and 3 "reserved".
+_UNTOLD = {0, 2, 3}
+
+_HD_WIDTH, _SD_HEIGHT = 1280, 576
+
+
+def hdr_of(transfer: int) -> Literal["pq", "hlg"] | None:
+    """Return the HDR transfer that a number names, ``None`` for any other."""
+    return _HDR_OF_TRANSFER.get(transfer)
+
+
+def matrix_of(
+    space: int, primaries: int, transfer: int, *, width: int, height: int
+) -> Literal[ColorMatrix, "unsupported"]:
+    """Return the matrix of YUV pictures with these tags and this size.
+
+    An unspecified matrix is the one that goes with the primaries or the HDR
+    transfer; where these are unspecified as well, size decides, as in mpv and
+    libplacebo: BT.709 from 1280 columns or above 576 rows, else BT.601.
+
+    Returns
+    -------
+    str
+        ``"unsupported"`` for YCgCo, ICtCp, BT.2020 with constant luminance and the like.
+    """
+    if space not in _UNTOLD:
+        return _MATRIX_OF_SPACE.get(space, "unsupported")
+    if hdr_of(transfer) is not None:
+        return "bt2020"
+    by_size: ColorMatrix = "bt709" if width >= _HD_WIDTH or height > _SD_HEIGHT else "bt601"
+    return _MATRIX_OF_PRIMARIES.get(primaries, by_size)

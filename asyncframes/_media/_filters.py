@@ -1,0 +1,39 @@
+"""Chains of libavfilter's filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import av
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+
+def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> Graph:
+    """Make a chain that takes pictures like this one, in the thread that calls.
+
+    Raises
+    ------
+    av.FFmpegError, ValueError
+        The bundled FFmpeg lacks a filter or an option of it.
+    """
+    graph = Graph()
+    graph.threads = 1
+    source = {
+        "video_size": f"{picture.width}x{picture.height}",
+        "pix_fmt": picture.format.name,
+        "time_base": "1/1",
+        "colorspace": str(int(picture.colorspace)),
+        "range": str(int(picture.color_range)),
+    }
+    chain = [("buffer", source), *filters, ("buffersink", {})]
+    graph.link_nodes(*(graph.add(name, **options) for name, options in chain)).configure()
+    return graph
+
+
+def pull(graph: Graph) -> VideoFrame | None:
+    """Return the next picture that comes out, ``None`` where more have to go in first."""
+    try:
+        return graph.vpull()
+    except (av.BlockingIOError, av.EOFError):
+        return None

@@ -1,0 +1,81 @@
+"""How decoded pictures become images: what was asked, and the sizes that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
+
+_MATRICES = ("auto", *get_args(ColorMatrix))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What `PictureOptions` and ``image_format`` ask for; see there."""
+
+    image_format: ImageFormat = "rgb24"
+    resize: tuple[int | None, int | None] | None = None
+    square_pixels: bool = False
+    autorotate: bool = True
+    deinterlace: bool = False
+    tone_map: bool = False
+    accurate_color: bool = False
+    color_matrix: Literal["auto"] | ColorMatrix = "auto"
+
+    @property
+    def reach(self) -> int:
+        """How many frames before and after each one its image depends on."""
+        return int(self.deinterlace)
+
+    def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:
+        """Return the size of an upright image.
+
+        Parameters
+        ----------
+        width, height
+            Of the upright picture, as stored.
+        pixel_shape
+            Width of its pixels over their height.
+        """
+        shape = pixel_shape if self.square_pixels else Fraction(1)
+        new_width, new_height = self.resize or (None, None)
+        if new_width is None and new_height is None:
+            return _rounded(width * shape), height
+        if new_width is None:
+            return _rounded(width * shape * Fraction(new_height or 1, height)), new_height or 1
+        if new_height is None:
+            return new_width, _rounded(height * new_width / (width * shape))
+        return new_width, new_height
+
+
+def _rounded(length: Fraction) -> int:
+    return max(1, round(length))
+
+
+def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Rendering:
+    """Check the options of a request.
+
+    Raises
+    ------
+    ValueError
+        A value makes no sense.
+    TypeError
+        An option is not one of `PictureOptions`.
+    """
+    rendering = Rendering(image_format=image_format, **options)
+    formats = get_args(ImageFormat)
+    if image_format not in formats:
+        raise ValueError(f"image_format={image_format!r}: expected one of {', '.join(formats)}")
+    if rendering.color_matrix not in _MATRICES:
+        raise ValueError(f"color_matrix={rendering.color_matrix!r}: expected one of {', '.join(_MATRICES)}")
+    if rendering.resize is not None:
+        _check_resize(rendering.resize)
+    return rendering
+
+
+def _check_resize(resize: tuple[int | None, int | None]) -> None:
+    lengths = [length for length in resize if length is not None]
+    if len(resize) != 2 or not lengths or any(length < 1 for length in lengths):
+        raise ValueError(f"resize={resize!r}: expected (width, height), one of which may be None")

@@ -1,0 +1,66 @@
+"""Options of how images are made."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import get_args
+
+from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
+
+_FORMATS = [name for name in get_args(ImageFormat) if name != "bgr24"]
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Add --image-format and one option for each of `PictureOptions`."""
+    group = parser.add_argument_group("pictures")
+    group.add_argument(
+        "--image-format", choices=_FORMATS, default="rgb24", help="of the files (default: rgb24)"
+    )
+    group.add_argument(
+        "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect"
+    )
+    group.add_argument(
+        "--square-pixels", action="store_true", help="stretch by the sample aspect ratio, as a player does"
+    )
+    group.add_argument(
+        "--autorotate",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="turn upright as the display matrix asks (default: yes)",
+    )
+    group.add_argument(
+        "--deinterlace", action="store_true", help="fill the missing rows of interlaced frames"
+    )
+    group.add_argument("--tone-map", action="store_true", help="bring HDR to the range of BT.709")
+    group.add_argument(
+        "--accurate-color", action="store_true", help="interpolate chroma in 8-bit 4:2:0 and 4:2:2 too"
+    )
+    group.add_argument(
+        "--color-matrix",
+        choices=["auto", *get_args(ColorMatrix)],
+        default="auto",
+        help="in place of the stream's own (default: auto)",
+    )
+
+
+def picture_options(arguments: argparse.Namespace) -> PictureOptions:
+    """Collect what the options say."""
+    return PictureOptions(
+        resize=arguments.resize,
+        square_pixels=arguments.square_pixels,
+        autorotate=arguments.autorotate,
+        deinterlace=arguments.deinterlace,
+        tone_map=arguments.tone_map,
+        accurate_color=arguments.accurate_color,
+        color_matrix=arguments.color_matrix,
+    )
+
+
+def size(text: str) -> tuple[int | None, int | None]:
+    """Read ``WxH``, either of which may be left out."""
+    match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", text, re.ASCII)
+    if match is None or text == "x":
+        raise argparse.ArgumentTypeError(f"expected a size such as 640x360, 640x or x360, not {text!r}")
+    width, height = match.groups()
+    return int(width) if width else None, int(height) if height else None
