@@ -33,6 +33,9 @@ from asyncframes._table import NO_TIMESTAMP, FrameTable
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
 
+# Demuxers that often know no more of an index than what was read so far.
+_INDEXED_AS_READ = {"flv", "live_flv"}
+
 # How many keyframes earlier each further attempt to seek aims.
 _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 
@@ -329,9 +332,11 @@ class Decoder:
             yield by_position
 
     def _is_indexed(self, ticks: int) -> bool:
-        """Whether the container's index reaches a time; where it does not, FFmpeg reads on up to there."""
+        """Whether the demuxer finds a time other than by reading on up to there."""
         entries = self.stream.index_entries
-        return len(entries) > 0 and entries[-1].timestamp >= ticks
+        if not len(entries):
+            return False
+        return self.container.format.name not in _INDEXED_AS_READ or entries[-1].timestamp >= ticks
 
     def seek_near(self, ticks: int) -> bool:
         """Go where the demuxer takes a time to be; whether it could. Packets are numbered anew from there."""

@@ -27,7 +27,7 @@ _FIRST_GUESS = 1024
 # Small boxes (styp, sidx, prft) may stand before the fragment that an index points to.
 _LONGEST_LEAD = 4096
 
-_AT_ONCE = 32
+_AT_ONCE = 128
 
 # Where fragments are shorter, a request for each costs more than to read through several.
 _SHORT_FRAGMENT = 16 * 1024

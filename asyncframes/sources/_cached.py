@@ -20,6 +20,9 @@ T = TypeVar("T")
 # Bytes nobody asked for that are read along between two ranges: a request costs more.
 _GAP_WORTH_READING = 16 * 1024
 
+# Ranges read without their blocks are short: what they wait for is the way, so more of them are under way.
+_SMALL_PER_LARGE = 4
+
 
 class CachedSource(StreamSource):
     """A bounded cache of blocks over another source.
@@ -36,7 +39,7 @@ class CachedSource(StreamSource):
     block_size
         Bytes are fetched in multiples of it.
     max_in_flight
-        Most requests at a time.
+        Most requests for blocks at a time; four times as many for `read_ranges`.
     max_request_bytes
         Longest request that adjacent missing blocks are merged into.
     max_read_bytes
@@ -75,7 +78,7 @@ class CachedSource(StreamSource):
             max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
             max_read_bytes=max_read_bytes,
         )
-        self._max_in_flight = max_in_flight
+        self._max_small_in_flight = max_in_flight * _SMALL_PER_LARGE
         self._max_request_bytes = max_request_bytes
         self._close_source = close_source
         self.kept = KeptRanges()
@@ -155,7 +158,7 @@ class CachedSource(StreamSource):
             if len(data) < stop - start
         ]
         requests = merge_ranges(missing, max_gap=_GAP_WORTH_READING, max_span=self._max_request_bytes)
-        gate = asyncio.Semaphore(self._max_in_flight)
+        gate = asyncio.Semaphore(self._max_small_in_flight)
 
         async def fetch(start: int, stop: int) -> tuple[int, bytes]:
             async with gate:

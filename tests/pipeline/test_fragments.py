@@ -166,7 +166,7 @@ async def test_headers_are_fetched_several_at_a_time_where_their_places_are_know
             finally:
                 self.running -= 1
 
-    for kind, most in {"mfra": 4, "sidx": 4, "neither": 1}.items():
+    for kind, most in {"mfra": 16, "sidx": 16, "neither": 1}.items():
         source = Overlapping(MemorySource(long(kind)), delay_seconds=0.001)
         async with af.open_video(source) as video:
             source.most = 0
