@@ -16,6 +16,7 @@ from asyncframes import errors
 
 BUILTIN_BASES = {
     errors.SourceNotFoundError: FileNotFoundError,
+    errors.SourceNotReadyError: RuntimeError,
     errors.SourceAccessError: PermissionError,
     errors.SourceTimeoutError: TimeoutError,
     errors.SourceUnavailableError: ConnectionError,
