@@ -16,7 +16,9 @@ def lint(session: nox.Session) -> None:
     session.install(".[dev]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("codespell", "asyncframes", "tests", "benchmarks", *map(str, Path().glob("*.*")))
+    session.run(
+        "codespell", "asyncframes", "tests", "benchmarks", "docs", "examples", *map(str, Path().glob("*.*"))
+    )
     session.run("numpydoc", "lint", *map(str, sorted(Path("asyncframes").rglob("*.py"))))
 
 

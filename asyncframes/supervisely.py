@@ -15,7 +15,6 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
-from inspect import isawaitable
 from typing import Any, TypeAlias
 
 from asyncframes._progress import packet_bars
@@ -28,6 +27,7 @@ from asyncframes.sources._supervisely import SuperviselyApi, SuperviselySource
 from asyncframes.sources._supervisely_server import SuperviselyServer
 from asyncframes.sync import _blocking
 from asyncframes.writers import DirectoryWriter, write_frames
+from asyncframes.writers._fill import call_writer
 
 __all__ = [
     "SuperviselyApi",
@@ -125,8 +125,9 @@ async def async_stream_video_frames_to_dir(
     progress_cb
         Called with 1 after each file is on disk, on the event loop; plain or async.
     image_writer
-        Called with each path and image in place of the encoders, in a thread;
-        what it writes, and where, is its own affair.
+        Called with each path and image in place of the encoders, in a thread, or
+        on the event loop if it is async; what it writes, and where, is its own
+        affair.
     max_write_workers
         How many frames are encoded and written at once.
     queue_maxsize
@@ -227,9 +228,7 @@ class _CallersWriter(FrameWriter):
 
     async def write(self, frame: Frame) -> str:
         path = self._files.path_for(frame.index)
-        outcome = await settled(in_thread(self._executor, self._image_writer, path, frame.image))
-        if isawaitable(outcome):
-            await outcome
+        await call_writer(self._image_writer, path, frame.image, self._executor)
         return path
 
 

@@ -1,0 +1,125 @@
+"""Runs the functions of one module on videos of a Supervisely server; started in the SDK's own environment.
+
+``python sdk_worker.py MODULE ADDRESS TOKEN`` takes one job a line, as JSON, and answers each with one line.
+`MODULE` is the SDK's ``supervisely.video.sampling`` or its drop-in: nothing else differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import os
+import sys
+import time
+from typing import Any
+
+# The SDK would try TLS on the loopback server first, and logs to stdout.
+os.environ["SUPERVISELY_SKIP_HTTPS_USER_HELPER_CHECK"] = "true"
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+import av  # noqa: E402
+import numpy as np  # noqa: E402
+import supervisely as sly  # noqa: E402
+
+JOB_SECONDS = 120.0
+
+
+class Worker:
+    """One module's functions and an ``Api`` object."""
+
+    def __init__(self, module: str, address: str, token: str) -> None:
+        self._functions = importlib.import_module(module)
+        self._api = sly.Api(address, token, retry_count=1)
+
+    def facts(self, _job: dict[str, Any]) -> dict[str, Any]:
+        """Say versions and signatures."""
+        names = (
+            "stream_video_frames_to_dir",
+            "async_stream_video_frames_to_dir",
+            "async_stream_video_frames",
+        )
+        return {
+            "av": av.__version__,
+            "ffmpeg": av.ffmpeg_version_info,
+            "sdk": sly.__version__,
+            "signatures": {name: self._parameters(getattr(self._functions, name)) for name in names},
+            "kinds": {
+                name: [
+                    inspect.iscoroutinefunction(getattr(self._functions, name)),
+                    inspect.isasyncgenfunction(getattr(self._functions, name)),
+                ]
+                for name in names
+            },
+        }
+
+    def _parameters(self, function: Any) -> list[list[str]]:
+        parameters = inspect.signature(function).parameters.values()
+        return [[p.name, p.kind.name, repr(p.default)] for p in parameters]
+
+    def to_dir(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Write frames as PNG files."""
+        function = self._functions.async_stream_video_frames_to_dir
+        call = function(self._api, job["video_id"], job["out"], job["start"], job["end"])
+        return {"paths": asyncio.run(asyncio.wait_for(call, JOB_SECONDS))}
+
+    def stream(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Stream frames to nowhere, waiting `pause` seconds at each; ends after `limit` frames."""
+
+        async def run() -> list[int]:
+            frames = self._functions.async_stream_video_frames(
+                self._api,
+                job["video_id"],
+                job["start"],
+                job["end"],
+                queue_maxsize=job.get("queue_maxsize", 32),
+            )
+            indices = []
+            async for index, _ in frames:
+                indices.append(index)
+                await asyncio.sleep(job.get("pause", 0.0))
+                if len(indices) == job.get("limit"):
+                    break
+            return indices
+
+        began = time.perf_counter()
+        indices = asyncio.run(asyncio.wait_for(run(), JOB_SECONDS))
+        return {"indices": indices, "seconds": time.perf_counter() - began}
+
+    def reference(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Decode a file from its beginning with a bare PyAV loop; keeps the frames named in a .npz."""
+        wanted, kept, corrupt, count = set(job["indices"]), {}, [], 0
+        with av.open(job["path"]) as container:
+            stream = next(s for s in container.streams.video if not s.disposition & 0x400)
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    continue
+                for frame in frames:
+                    if frame.is_corrupt:
+                        corrupt.append(count)
+                    if count in wanted:
+                        kept[str(count)] = frame.to_ndarray(format="rgb24")
+                    count += 1
+        np.savez(job["out"], **kept)  # type: ignore[arg-type]  # the frames' numbers are the names
+        return {"count": count, "corrupt": corrupt}
+
+
+def main(module: str, address: str, token: str) -> None:
+    """Do jobs until there are no more."""
+    worker = Worker(module, address, token)
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            answer = getattr(worker, job["do"])(job)
+        except Exception as exc:  # noqa: BLE001 - the answer
+            answer = {"error": type(exc).__name__, "text": str(exc)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
