@@ -22,7 +22,7 @@ os.dup2(2, 1)
 
 import av  # noqa: E402
 import numpy as np  # noqa: E402
-import supervisely as sly  # noqa: E402
+import supervisely as sly  # type: ignore[import-not-found,unused-ignore]  # noqa: E402
 
 JOB_SECONDS = 120.0
 
@@ -61,9 +61,27 @@ class Worker:
 
     def to_dir(self, job: dict[str, Any]) -> dict[str, Any]:
         """Write frames as PNG files."""
-        function = self._functions.async_stream_video_frames_to_dir
-        call = function(self._api, job["video_id"], job["out"], job["start"], job["end"])
-        return {"paths": asyncio.run(asyncio.wait_for(call, JOB_SECONDS))}
+        steps: list[int] = []
+        call = self._functions.async_stream_video_frames_to_dir(
+            self._api,
+            job["video_id"],
+            job["out"],
+            job["start"],
+            job["end"],
+            progress_cb=steps.append,
+            image_writer=_save_array if job.get("own_writer") else None,
+        )
+        return {"paths": asyncio.run(asyncio.wait_for(call, JOB_SECONDS)), "steps": steps}
+
+    def to_dir_blocking(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Write frames as PNG files with the blocking function, outside of a loop and inside of one."""
+        function = self._functions.stream_video_frames_to_dir
+        arguments = (self._api, job["video_id"], job["out"], job["start"], job["end"])
+
+        async def inside() -> Any:
+            return function(*arguments)
+
+        return {"paths": function(*arguments), "inside": asyncio.run(inside())}
 
     def stream(self, job: dict[str, Any]) -> dict[str, Any]:
         """Stream frames to nowhere, waiting `pause` seconds at each; ends after `limit` frames."""
@@ -91,12 +109,14 @@ class Worker:
     def reference(self, job: dict[str, Any]) -> dict[str, Any]:
         """Decode a file from its beginning with a bare PyAV loop; keeps the frames named in a .npz."""
         wanted, kept, corrupt, count = set(job["indices"]), {}, [], 0
+        damaged_at = None
         with av.open(job["path"]) as container:
             stream = next(s for s in container.streams.video if not s.disposition & 0x400)
             for packet in container.demux(stream):
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
+                    damaged_at = count if damaged_at is None else damaged_at
                     continue
                 for frame in frames:
                     if frame.is_corrupt:
@@ -104,8 +124,12 @@ class Worker:
                     if count in wanted:
                         kept[str(count)] = frame.to_ndarray(format="rgb24")
                     count += 1
-        np.savez(job["out"], **kept)  # type: ignore[arg-type]  # the frames' numbers are the names
-        return {"count": count, "corrupt": corrupt}
+        np.savez(job["out"], **kept)
+        return {"count": count, "corrupt": corrupt, "damaged_at": damaged_at}
+
+
+def _save_array(path: str, image: Any) -> None:
+    np.save(f"{path}.npy", image)
 
 
 def main(module: str, address: str, token: str) -> None:
