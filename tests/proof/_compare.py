@@ -87,7 +87,7 @@ class Answer:
 
     @classmethod
     def of(cls, said: dict[str, Any]) -> Answer:
-        error = f"{said['error']}: {said['text'][:60]}" if "error" in said else None
+        error = f"{said['error']}: {said['text'][:60].rstrip(': ')}" if "error" in said else None
         paths: list[str] = said.get("paths", [])
         return cls(error, paths, _images(paths))
 
