@@ -27,15 +27,11 @@ pytestmark = [
 ]
 
 NO_PTS = "its packets have no pts, so no frames are counted: an empty list, no error"
-BELOW_ZERO = (
-    "frames whose pts is below zero are not counted: none, or other frames under their numbers, no error"
-)
-SOME_PTS = (
-    "packets without a pts are not counted, and the seek lands after the others: an empty list, no error"
-)
+BELOW_ZERO = "frames whose pts is below zero are not counted: none, or others under their numbers, no error"
+SOME_PTS = "packets without a pts are not counted, and the seek lands after the others: nothing, no error"
 ONE_PTS = "all its packets have the same pts: one frame, no error"
 OTHER_PTS = (
-    "the pts of its packets are not those of its frames: frames missing or under other numbers, no error"
+    "the pts of its packets are not those of its frames: some missing or under other numbers, no error"
 )
 HIDDEN = "packets that show nothing are counted as frames: other frames under the numbers after, no error"
 LATE_SEEK = "the seek lands after the frame, and what lies before that is missing, no error"
@@ -213,22 +209,26 @@ def test_where_the_token_goes(bench: Bench) -> None:
 
 def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> str:
     right = {name: verdict for name, verdict in verdicts.items() if not verdict.sdk}
-    sideways = [name for name, verdict in verdicts.items() if verdict.turned]
+    sideways = ", ".join(f"`{name}`" for name, verdict in verdicts.items() if verdict.turned)
     ours = sum(not verdict.ours for verdict in verdicts.values())
+    farthest = max((verdict.difference for verdict in right.values()), default=0)
+    versions = ", ".join(
+        f"{name} with PyAV {said['av']} (FFmpeg {said['ffmpeg']})"
+        for name, said in (
+            (f"supervisely {facts['sdk']['sdk']}", facts["sdk"]),
+            ("asyncframes", facts["ours"]),
+        )
+    )
     lines = [
         "# Supervisely's functions and their drop-in, file by file",
         "",
-        f"Made by `nox -s supervisely`, {datetime.now(UTC):%Y-%m-%d}; how it is judged stands in "
-        "[docs/supervisely.md](../../docs/supervisely.md). "
-        f"supervisely {facts['sdk']['sdk']} with PyAV {facts['sdk']['av']} (FFmpeg {facts['sdk']['ffmpeg']}), "
-        f"asyncframes with PyAV {facts['ours']['av']} (FFmpeg {facts['ours']['ffmpeg']}).",
+        f"Made by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: {versions}. "
+        "How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
         f"* The SDK does on {len(right)}. On these both write the same paths, and their pixels differ by at "
-        f"most {max((verdict.difference for verdict in right.values()), default=0)} of 255 levels.",
-        f"* {len(sideways)} files ask for their pictures to be turned or mirrored. The SDK writes them as they "
-        "are stored, the drop-in upright; they are compared after turning: "
-        f"{', '.join(f'`{name}`' for name in sideways)}.",
+        f"most {farthest} of 255 levels.",
+        f"* The SDK writes pictures as they are stored, the drop-in upright; compared after turning: {sideways}.",
         "",
         "Where the SDK is wrong (`first-last` is the range asked for, frames count from 0):",
         "",
