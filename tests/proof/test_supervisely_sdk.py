@@ -212,23 +212,18 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
     sideways = ", ".join(f"`{name}`" for name, verdict in verdicts.items() if verdict.turned)
     ours = sum(not verdict.ours for verdict in verdicts.values())
     farthest = max((verdict.difference for verdict in right.values()), default=0)
-    versions = ", ".join(
-        f"{name} with PyAV {said['av']} (FFmpeg {said['ffmpeg']})"
-        for name, said in (
-            (f"supervisely {facts['sdk']['sdk']}", facts["sdk"]),
-            ("asyncframes", facts["ours"]),
-        )
-    )
+    versions = [f"PyAV {said['av']} (FFmpeg {said['ffmpeg']})" for said in (facts["sdk"], facts["ours"])]
     lines = [
         "# Supervisely's functions and their drop-in, file by file",
         "",
-        f"Made by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: {versions}. "
-        "How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
+        f"Made by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: supervisely {facts['sdk']['sdk']} "
+        f"with {versions[0]}, asyncframes with {versions[1]}. How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
         f"* The SDK does on {len(right)}. On these both write the same paths, and their pixels differ by at "
         f"most {farthest} of 255 levels.",
-        f"* The SDK writes pictures as they are stored, the drop-in upright; compared after turning: {sideways}.",
+        "* The SDK writes pictures as they are stored, the drop-in upright; compared after turning: "
+        f"{sideways}.",
         "",
         "Where the SDK is wrong (`first-last` is the range asked for, frames count from 0):",
         "",
