@@ -217,7 +217,8 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
         "# Supervisely's functions and their drop-in, file by file",
         "",
         f"Made by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: supervisely {facts['sdk']['sdk']} "
-        f"with {versions[0]}, asyncframes with {versions[1]}. How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
+        f"with {versions[0]}, asyncframes with {versions[1]}. "
+        "How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
         f"* The SDK does on {len(right)}. On these both write the same paths, and their pixels differ by at "
