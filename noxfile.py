@@ -24,7 +24,9 @@ def lint(session: nox.Session) -> None:
     session.install(".[dev]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("codespell", "asyncframes", "tests", "benchmarks", *map(str, Path().glob("*.*")))
+    session.run(
+        "codespell", "asyncframes", "tests", "benchmarks", "docs", "examples", *map(str, Path().glob("*.*"))
+    )
     session.run("numpydoc", "lint", *map(str, sorted(Path("asyncframes").rglob("*.py"))))
 
 
@@ -65,3 +67,31 @@ def exactness_peers(session: nox.Session) -> None:
     for peer in PEERS:
         session.install(*peer, success_codes=[0, 1])
     session.run("python", "benchmarks/exactness_peers.py", *session.posargs)
+
+
+SDK = "supervisely[video-av]==6.74.51"
+
+
+def _install_sdk(session: nox.Session) -> str:
+    """Install the SDK beside ours, for its Api object, and alone, with the PyAV that it asks for."""
+    session.install(".[test]", SDK.replace("[video-av]", ""))
+    alone = Path(session.virtualenv.location).with_name("supervisely-alone")
+    python = str(alone / "bin" / "python")
+    if not alone.exists():
+        session.run("python", "-m", "venv", str(alone))
+    session.run(python, "-m", "pip", "install", "--quiet", SDK, external=True)
+    return python
+
+
+@nox.session
+def supervisely(session: nox.Session) -> None:
+    """Hold the drop-in against the real SDK; downloads some hundred megabytes."""
+    environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session)}
+    session.run("pytest", "tests/proof", *session.posargs, env=environment)
+
+
+@nox.session(name="supervisely-bench")
+def supervisely_bench(session: nox.Session) -> None:
+    """Measure the drop-in against the real SDK; arguments go to the script."""
+    environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session), "PYTHONPATH": "."}
+    session.run("python", "benchmarks/supervisely_sdk.py", *session.posargs, env=environment)

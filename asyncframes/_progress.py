@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -20,13 +20,21 @@ class Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable at run time
 
 
 @contextmanager
-def packet_bars() -> Iterator[PacketProgress]:
-    """Show one bar for each thing that packets are read for, from its first packet on."""
+def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> Iterator[PacketProgress]:
+    """Show one bar for each thing that packets are read for, from its first packet on.
+
+    Parameters
+    ----------
+    labels
+        What stands before the bars of ``"index"`` and ``"decode"``.
+    leave
+        Whether the bars stay on the screen when they are full.
+    """
     bars: dict[str, Bar] = {}
 
     def advance(phase: Literal["index", "decode"], total: int | None) -> None:
         if phase not in bars:
-            bars[phase] = Bar(desc=_LABELS[phase], total=total, unit="pkt")
+            bars[phase] = Bar(desc=labels[phase], total=total, unit="pkt", leave=leave)
         bars[phase].update()
 
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["finished", "in_thread", "settled"]
+__all__ = ["finished", "in_own_thread", "in_thread", "settled"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +22,33 @@ def in_thread(
 ) -> asyncio.Future[T]:
     """Call a blocking function in the executor, the event loop's own if ``None``."""
     return asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))
+
+
+def in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """Call a blocking function that may hang, in a thread that nothing waits for.
+
+    Threads of an executor are joined on the loop's and the interpreter's way
+    out. Where a foreign call has no timeout, that would never end; this thread
+    is left to itself when its result is no longer awaited.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    call = partial(copy_context().run, function, *args, **kwargs)
+
+    def tell(settle: Callable[[], None]) -> None:
+        if not future.done():
+            settle()
+
+    def run() -> None:
+        try:
+            outcome = partial(future.set_result, call())
+        except BaseException as exc:  # noqa: BLE001 - the waiter raises it
+            outcome = partial(future.set_exception, exc)
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(tell, outcome)
+
+    threading.Thread(target=run, name="asyncframes call", daemon=True).start()
+    return future
 
 
 async def settled(job: asyncio.Future[T]) -> T:

@@ -5,6 +5,7 @@
     AsyncFramesError
     ├── SourceError                 the bytes could not be had
     │   ├── SourceNotFoundError     also FileNotFoundError
+    │   ├── SourceNotReadyError     also RuntimeError
     │   ├── SourceAccessError       also PermissionError
     │   ├── SourceTimeoutError      also TimeoutError
     │   ├── SourceUnavailableError  also ConnectionError
@@ -48,6 +49,7 @@ __all__ = [
     "SourceError",
     "SourceLimitError",
     "SourceNotFoundError",
+    "SourceNotReadyError",
     "SourceTimeoutError",
     "SourceUnavailableError",
     "UnsupportedMediaError",
@@ -84,6 +86,10 @@ class SourceError(AsyncFramesError):
 
 class SourceNotFoundError(SourceError, FileNotFoundError):
     """Nothing lies at this address."""
+
+
+class SourceNotReadyError(SourceError, RuntimeError):
+    """The server knows it and has no bytes of it yet; asking again later may help."""
 
 
 class SourceAccessError(SourceError, PermissionError):

@@ -25,6 +25,7 @@ class Request:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
     bytes_sent: int = 0
 
     @property
@@ -36,6 +37,12 @@ class Request:
         """Half-open; ``None`` without a closed `Range`."""
         first, dash, last = self.headers.get("range", "").removeprefix("bytes=").partition("-")
         return (int(first), int(last) + 1) if dash and last else None
+
+    @property
+    def open_range_start(self) -> int | None:
+        """Where a `Range` begins that has no end, as FFmpeg sends it."""
+        first, dash, last = self.headers.get("range", "").removeprefix("bytes=").partition("-")
+        return int(first) if dash and first and not last else None
 
 
 @dataclass
@@ -139,6 +146,10 @@ class RunningServer:
         """Send whoever asks for a path elsewhere."""
         return self.serve(path, b"", default=Reply(status=status, headers={"Location": location}, body=b""))
 
+    def served(self, request: Request) -> Served | None:
+        """Find what answers a request, ``None`` for 404."""
+        return self._files.get(request.path)
+
     def release(self) -> None:
         """Let everything that stalls go on, and nothing stall again."""
         self._loop.call_soon_threadsafe(self._released.set)
@@ -202,20 +213,21 @@ class RunningServer:
         headers = {
             name.strip().lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)
         }
-        request = Request(method, target, headers)
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        request = Request(method, target, headers, body)
         with self._news:
             self.requests.append(request)
             self._news.notify_all()
-        served = self._files.get(request.path)
+        served = self.served(request)
         if served is None:
             served = Served(b"", default=Reply(status=404, body=b"nothing here"))
         reply = served.script.popleft() if served.script else served.default
         await asyncio.sleep(reply.delay_seconds)
         if reply.reset_at == -1:
             return _reset(writer)
-        status, sent, body = _compose(request, served, reply)
+        status, sent, payload = _compose(request, served, reply)
         writer.write(_head(status, sent))
-        return await self._send_body(request, reply, body, writer)
+        return await self._send_body(request, reply, payload, writer)
 
     async def _send_body(
         self, request: Request, reply: Reply, body: bytes, writer: asyncio.StreamWriter
@@ -281,9 +293,9 @@ def _right_answer(
         return 412, sent, b""
     size = len(served.data)
     total = "*" if served.hides_size else size
-    if ignore_range or request.byte_range is None:
+    start, stop = request.byte_range or (request.open_range_start, size)
+    if ignore_range or start is None:
         return 200, sent, served.data
-    start, stop = request.byte_range
     if start >= size:
         return 416, sent | {"Content-Range": f"bytes */{total}"}, b""
     stop = min(stop, size)

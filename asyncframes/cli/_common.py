@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 import asyncframes as af
 from asyncframes._selection import make_selection
+from asyncframes.abc import StreamSource
+from asyncframes.cli import _supervisely
 from asyncframes.cli._progress import Progress
 from asyncframes.sources import HttpSource
 
@@ -21,7 +24,7 @@ async def opened_video(
     """Open the video that the source options name, with the bars for work on it."""
     with Progress(arguments) as progress:
         opener = af.open_video(
-            _source(arguments),
+            await asyncio.to_thread(_source, arguments),
             stream_index=arguments.stream,
             threads=arguments.threads,
             read_timeout_seconds=arguments.timeout,
@@ -33,10 +36,14 @@ async def opened_video(
             yield video, progress
 
 
-def _source(arguments: argparse.Namespace) -> str | HttpSource:
+def _source(arguments: argparse.Namespace) -> str | StreamSource:
+    """Make what the arguments name; may read settings from files."""
+    scheme = urlsplit(arguments.source).scheme.lower()
+    if scheme == _supervisely.SCHEME and not arguments.header:
+        return _supervisely.source_from_settings(arguments.source)
     if not arguments.header:
         return str(arguments.source)
-    if urlsplit(arguments.source).scheme.lower() not in {"http", "https"}:
+    if scheme not in {"http", "https"}:
         raise argparse.ArgumentError(None, "argument --header: goes with an http or https address")
     return HttpSource(arguments.source, headers=dict(arguments.header))
 

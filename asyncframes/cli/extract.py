@@ -14,6 +14,7 @@ EXAMPLES = """\
   asyncframes extract https://example.org/film.mp4 frames --fps 1 --ext jpg --quality 90
   asyncframes extract film.mp4 frames --keyframes --resize 320x --ext webp
   asyncframes extract film.mp4 frames --indices 0,250,-1 --template '{index}.{ext}'
+  asyncframes extract supervisely://12345 frames --end 9
   asyncframes extract film.mp4 frames --overwrite skip    (go on where a run was cut short)"""
 
 INTERRUPTED = "interrupted; the files written are whole, and --overwrite skip goes on from them"

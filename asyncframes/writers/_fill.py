@@ -14,7 +14,7 @@ from asyncframes._types import Image, ImageWriter
 from asyncframes.writers._encoders import Encoder
 from asyncframes.writers._files import FrameFile
 
-__all__ = ["fill_by_callback", "fill_by_encoder"]
+__all__ = ["call_writer", "fill_by_callback", "fill_by_encoder"]
 
 
 async def fill_by_encoder(
@@ -47,13 +47,24 @@ async def fill_by_callback(
     if await in_thread(executor, file.is_kept):
         return False
     try:
-        await _call(image_writer, str(file.temporary), image, executor)
+        await call_writer(image_writer, str(file.temporary), image, executor)
     except Exception as exc:
         # Its text may hold an address with credentials, so only the type is told; the cause is chained.
         raise file.write_error(f"image_writer raised {type(exc).__name__}") from exc
     if not await in_thread(executor, file.temporary.is_file):
         raise file.write_error("image_writer left no file at the path it was given")
     return True
+
+
+async def call_writer(image_writer: ImageWriter, path: str, image: Image, executor: Executor | None) -> None:
+    """Call the user's function: a coroutine function on the loop, any other in a thread."""
+    if inspect.iscoroutinefunction(image_writer):
+        await image_writer(path, image)
+        return
+    # A plain callable may still hand out an awaitable: a lambda, an object with an async __call__.
+    outcome = await settled(in_thread(executor, image_writer, path, image))
+    if inspect.isawaitable(outcome):
+        await outcome
 
 
 def _encode(file: FrameFile, image: Image, encoder: Encoder) -> bytes | None:
@@ -71,13 +82,3 @@ async def _save(path: Path, data: bytes, executor: Executor | None) -> None:
         await file.write(data)
     finally:
         await file.close()  # `async with` would close in the event loop's own executor
-
-
-async def _call(image_writer: ImageWriter, path: str, image: Image, executor: Executor | None) -> None:
-    if inspect.iscoroutinefunction(image_writer):
-        await image_writer(path, image)
-        return
-    # A plain callable may still hand out an awaitable: a lambda, an object with an async __call__.
-    outcome = await settled(in_thread(executor, image_writer, path, image))
-    if inspect.isawaitable(outcome):
-        await outcome

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes import errors
+from asyncframes import errors, supervisely
 
 BUILTIN_BASES = {
     errors.SourceNotFoundError: FileNotFoundError,
+    errors.SourceNotReadyError: RuntimeError,
     errors.SourceAccessError: PermissionError,
     errors.SourceTimeoutError: TimeoutError,
     errors.SourceUnavailableError: ConnectionError,
@@ -66,7 +67,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 def public_docstrings() -> Iterator[tuple[str, str]]:
     """Docstrings of what users can reach."""
-    for module in (af, af.abc, af.sources, af.writers, af.sync, errors):
+    for module in (af, af.abc, af.sources, af.writers, af.sync, supervisely, errors):
         for name in module.__all__:
             thing = getattr(module, name)
             if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):

@@ -40,6 +40,7 @@ FLOORS = {
     "asyncframes._streaming": 5,
     "asyncframes._many": 5,
     "asyncframes.sync": 6,
+    "asyncframes.supervisely": 6,
     "asyncframes.testing": 6,
     "asyncframes._sheet": 6,
     "asyncframes": 7,

@@ -12,7 +12,9 @@ import pytest
 
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource, FileObjectSource, HttpSource, LocalSource, MemorySource
+from asyncframes.supervisely import SuperviselyServer, SuperviselySource
 from asyncframes.testing import FaultySource, SourceContract
+from tests._platform import TOKEN, Platform
 from tests._servers import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +74,16 @@ class TestHttpWithoutRanges(TestHttp):
 
 class TestHttpWithoutLength(TestHttp):
     reply: ClassVar[Reply] = Reply(ignore_range=True, chunked=True)
+
+
+class TestSupervisely(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = (TOKEN,)
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with Platform() as platform:
+            platform.add_video(1, data)
+            yield SuperviselySource(SuperviselyServer(platform.address, TOKEN), 1)
 
 
 class Cached(SourceContract):

@@ -1,0 +1,267 @@
+"""The functions of ``supervisely.video.sampling`` that stream frames, with the same signatures.
+
+::
+
+    from asyncframes.supervisely import stream_video_frames_to_dir
+
+in place of the SDK's import is the only line to change. The SDK is not needed:
+a `SuperviselyServer` serves in place of its ``Api`` object. What differs, and
+why, is in ``docs/supervisely.md``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from typing import Any, TypeAlias
+
+from asyncframes._progress import packet_bars
+from asyncframes._session import PacketProgress
+from asyncframes._threads import in_thread, settled
+from asyncframes._types import Frame, Image
+from asyncframes._video import Video, open_video
+from asyncframes.abc import FrameWriter
+from asyncframes.sources._supervisely import SuperviselyApi, SuperviselySource
+from asyncframes.sources._supervisely_server import SuperviselyServer
+from asyncframes.sync import _blocking
+from asyncframes.writers import DirectoryWriter, write_frames
+from asyncframes.writers._fill import call_writer
+
+__all__ = [
+    "SuperviselyApi",
+    "SuperviselyServer",
+    "SuperviselySource",
+    "async_stream_video_frames",
+    "async_stream_video_frames_to_dir",
+    "stream_video_frames_to_dir",
+]
+
+AnyWriter: TypeAlias = Callable[[str, Image], Any]
+"""Stores an image at a path; what it returns counts only if it is awaitable."""
+
+
+async def async_stream_video_frames(
+    api: SuperviselyApi | SuperviselyServer,
+    video_id: int,
+    start: int | None = None,
+    end: int | None = None,
+    queue_maxsize: int = 32,
+    show_decoding_progress: bool = False,
+) -> AsyncGenerator[tuple[int, Image], None]:
+    """Stream frames of a video.
+
+    Damaged frames are left out, and a warning is logged for each.
+
+    Parameters
+    ----------
+    api
+        The SDK's ``Api`` object, or what `SuperviselySource` takes in its place.
+    video_id
+        Number of the video.
+    start, end
+        First and last frame, both inclusive, from 0. A negative `start` is 0, an
+        `end` past the last frame clamps.
+    queue_maxsize
+        How many frames are decoded ahead of the consumer.
+    show_decoding_progress
+        Show tqdm bars that count packets.
+
+    Yields
+    ------
+    tuple of (int, ndarray)
+        Frame index, and the image: ``uint8``, ``(height, width, 3)``, RGB.
+
+    Raises
+    ------
+    FrameIndexError
+        `start` lies past the last frame.
+    SourceError
+        The server or its storage does not give the bytes.
+    MediaError
+        They are no video that can be decoded.
+    ValueError
+        `end` lies before `start`.
+    """
+    first, last = _bounds(start, end)
+    async with (
+        _opened(api, video_id, show_decoding_progress=show_decoding_progress) as video,
+        aclosing(video.frames(first, last, queue_maxsize=queue_maxsize)) as frames,
+    ):
+        async for frame in frames:
+            yield frame.index, frame.image
+            del frame
+
+
+async def async_stream_video_frames_to_dir(
+    api: SuperviselyApi | SuperviselyServer,
+    video_id: int,
+    output_dir: str | os.PathLike[str],
+    start: int | None = None,
+    end: int | None = None,
+    ext: str = "png",
+    progress_cb: Callable[[int], Any] | None = None,
+    image_writer: AnyWriter | None = None,
+    max_write_workers: int = 4,
+    queue_maxsize: int = 32,
+    show_decoding_progress: bool = False,
+) -> list[str]:
+    """Write frames of a video as image files ``frame_<index:06d>.<ext>``.
+
+    Files that are already there are replaced; each appears whole or not at all.
+    Damaged frames are left out, and a warning is logged for each.
+
+    Parameters
+    ----------
+    api, video_id
+        As for `async_stream_video_frames`.
+    output_dir
+        Where the files go; made if it is not there.
+    start, end
+        As for `async_stream_video_frames`.
+    ext
+        Kind of image file: png, jpg, npy, or any that imageio writes.
+    progress_cb
+        Called with 1 after each file is on disk, on the event loop; plain or async.
+    image_writer
+        Called with each path and image in place of the encoders, in a thread, or
+        on the event loop if it is async; what it writes, and where, is its own
+        affair.
+    max_write_workers
+        How many frames are encoded and written at once.
+    queue_maxsize
+        How many frames are decoded ahead of the writers.
+    show_decoding_progress
+        Show tqdm bars that count packets.
+
+    Returns
+    -------
+    list of str
+        Absolute paths, in frame order.
+
+    Raises
+    ------
+    FrameWriteError
+        A frame could not be stored.
+    Exception
+        What `image_writer` or `progress_cb` raised, as it is.
+    AsyncFramesError
+        As `async_stream_video_frames` does.
+    ValueError
+        `end` lies before `start`, `ext` is none that can be written, or a
+        number is below 1.
+    """
+    first, last = _bounds(start, end)
+    async with _workers(max_write_workers) as executor:
+        files = DirectoryWriter(
+            output_dir, ext=ext, overwrite="replace", image_writer=image_writer, executor=executor
+        )
+        writer = files if image_writer is None else _CallersWriter(files, image_writer, executor)
+        async with _opened(api, video_id, show_decoding_progress=show_decoding_progress) as video:
+            await files.prepare()
+            frames = video.frames(first, last, queue_maxsize=queue_maxsize)
+            return await write_frames(
+                frames, writer, max_write_workers=max_write_workers, progress_cb=progress_cb
+            )
+
+
+_to_dir = _blocking(async_stream_video_frames_to_dir)
+
+
+def stream_video_frames_to_dir(
+    api: SuperviselyApi | SuperviselyServer,
+    video_id: int,
+    output_dir: str | os.PathLike[str],
+    start: int | None = None,
+    end: int | None = None,
+    ext: str = "png",
+    progress_cb: Callable[[int], Any] | None = None,
+    image_writer: AnyWriter | None = None,
+    max_write_workers: int = 4,
+    queue_maxsize: int = 32,
+    show_decoding_progress: bool = False,
+) -> list[str]:
+    """Do what `async_stream_video_frames_to_dir` does, blocking.
+
+    Works in a script, in any thread, and inside a running loop, which then
+    stands still meanwhile. `progress_cb` is called in another thread.
+
+    Parameters
+    ----------
+    api, video_id, output_dir, start, end, ext, progress_cb, image_writer, max_write_workers, \
+queue_maxsize, show_decoding_progress
+        As for `async_stream_video_frames_to_dir`.
+
+    Returns
+    -------
+    list of str
+        Absolute paths, in frame order.
+
+    Raises
+    ------
+    AsyncFramesError
+        As `async_stream_video_frames_to_dir` does, and whatever else that raises.
+    """
+    return _to_dir(
+        api,
+        video_id,
+        output_dir,
+        start=start,
+        end=end,
+        ext=ext,
+        progress_cb=progress_cb,
+        image_writer=image_writer,
+        max_write_workers=max_write_workers,
+        queue_maxsize=queue_maxsize,
+        show_decoding_progress=show_decoding_progress,
+    )
+
+
+class _CallersWriter(FrameWriter):
+    """Hands images to the caller's function, with the paths that the frames' own files would have."""
+
+    def __init__(self, files: DirectoryWriter, image_writer: AnyWriter, executor: Executor) -> None:
+        self._files = files
+        self._image_writer = image_writer
+        self._executor = executor
+
+    async def write(self, frame: Frame) -> str:
+        path = self._files.path_for(frame.index)
+        await call_writer(self._image_writer, path, frame.image, self._executor)
+        return path
+
+
+def _bounds(start: int | None, end: int | None) -> tuple[int, int | None]:
+    """Clamp a negative start, as the SDK does; refuse an empty range, which the SDK makes one frame."""
+    first = max(0, start or 0)
+    if end is not None and end < first:
+        raise ValueError(f"end={end} lies before start={first}; both are inclusive")
+    return first, end
+
+
+@asynccontextmanager
+async def _opened(
+    api: SuperviselyApi | SuperviselyServer, video_id: int, *, show_decoding_progress: bool
+) -> AsyncIterator[Video]:
+    source = SuperviselySource(api, video_id)
+    with _bars(video_id) if show_decoding_progress else nullcontext() as progress:
+        async with open_video(source, on_corrupt="skip", packet_progress=progress) as video:
+            yield video
+
+
+def _bars(video_id: int) -> AbstractContextManager[PacketProgress]:
+    labels = {"index": f"Demuxing video ID {video_id}", "decode": f"Decoding video ID {video_id}"}
+    return packet_bars(labels, leave=False)
+
+
+@asynccontextmanager
+async def _workers(number: int) -> AsyncIterator[Executor]:
+    """Run as many threads as frames may be written at once; the loop's own executor may have fewer."""
+    if number < 1:
+        raise ValueError(f"max_write_workers is at least 1, got {number}")
+    executor = ThreadPoolExecutor(number, thread_name_prefix="asyncframes write")
+    try:
+        yield executor
+    finally:
+        await settled(in_thread(None, executor.shutdown))
