@@ -17,11 +17,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, TypeAlias
 
+from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._session import PacketProgress
 from asyncframes._threads import in_thread, settled
 from asyncframes._types import Frame, Image
-from asyncframes._video import Video, open_video
+from asyncframes._video import Video
 from asyncframes.abc import FrameWriter
 from asyncframes.sources._supervisely import SuperviselyApi, SuperviselySource
 from asyncframes.sources._supervisely_server import SuperviselyServer
