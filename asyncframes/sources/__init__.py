@@ -6,6 +6,7 @@ from asyncframes.sources._fileobj import FileObjectSource
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
+from asyncframes.sources._object_store import ObjectStoreSource
 from asyncframes.sources._registry import SourceFactory, SourceLike, register_scheme, resolve_source
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "HttpSource",
     "LocalSource",
     "MemorySource",
+    "ObjectStoreSource",
     "ReadCursor",
     "SourceFactory",
     "SourceLike",

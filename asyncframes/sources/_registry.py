@@ -15,6 +15,7 @@ from asyncframes.sources._fileobj import FileObjectSource
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
+from asyncframes.sources._object_store import ObjectStoreSource
 
 SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | StreamSource
 """Everything that `resolve_source` takes."""
@@ -99,4 +100,7 @@ _factories: dict[str, SourceFactory] = {
     "file": _from_file_url,
     "http": HttpSource,
     "https": HttpSource,
+    "s3": ObjectStoreSource,
+    "gs": ObjectStoreSource,
+    "az": ObjectStoreSource,
 }

@@ -11,8 +11,16 @@ from typing import ClassVar
 import pytest
 
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource, FileObjectSource, HttpSource, LocalSource, MemorySource
+from asyncframes.sources import (
+    CachedSource,
+    FileObjectSource,
+    HttpSource,
+    LocalSource,
+    MemorySource,
+    ObjectStoreSource,
+)
 from asyncframes.testing import FaultySource, SourceContract
+from tests._s3 import ACCESS
 from tests._servers import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +82,16 @@ class TestHttpWithoutLength(TestHttp):
     reply: ClassVar[Reply] = Reply(ignore_range=True, chunked=True)
 
 
+class TestObjectStore(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = ("open-sesame",)
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/bucket/clip.mp4", data)
+            yield ObjectStoreSource("s3://bucket/clip.mp4", endpoint=server.url(""), **ACCESS)
+
+
 class Cached(SourceContract):
     """Puts a small cache over the source of the class it is mixed into."""
 
@@ -96,6 +114,10 @@ class TestCachedFileObject(Cached, TestFileObject):
 
 
 class TestCachedHttp(Cached, TestHttp):
+    pass
+
+
+class TestCachedObjectStore(Cached, TestObjectStore):
     pass
 
 

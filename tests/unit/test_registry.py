@@ -68,7 +68,7 @@ def test_a_source_is_passed_through() -> None:
 
 def test_an_unknown_scheme_names_the_known_ones() -> None:
     """The error helps and tells nothing of the address."""
-    with pytest.raises(ValueError, match=r"gopher://.*file, http, https") as caught:
+    with pytest.raises(ValueError, match=r"gopher://.*file, gs, http, https") as caught:
         resolve_source("gopher://user:hush@host/a.mp4?sig=hush")
     assert "hush" not in str(caught.value)
 
@@ -103,6 +103,6 @@ def test_a_scheme_can_come_from_an_installed_package(monkeypatch: pytest.MonkeyP
     """An entry point is loaded on first use and named among the known schemes before."""
     offered = EntryPoints([EntryPoint("tape", f"{__name__}:Tape", "asyncframes.sources")])
     monkeypatch.setattr(_registry, "entry_points", lambda group: offered.select(group=group))
-    with pytest.raises(ValueError, match="file, http, https, tape"):
+    with pytest.raises(ValueError, match="http, https, s3, tape"):
         resolve_source("gopher://host/")
     assert type(resolve_source("tape://reel/7")).__name__ == "Tape"
