@@ -3,6 +3,7 @@
 from asyncframes.sources._cached import CachedSource
 from asyncframes.sources._cursor import ReadCursor
 from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._fsspec import FsspecSource
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
@@ -12,6 +13,7 @@ from asyncframes.sources._registry import SourceFactory, SourceLike, register_sc
 __all__ = [
     "CachedSource",
     "FileObjectSource",
+    "FsspecSource",
     "HttpSource",
     "LocalSource",
     "MemorySource",

@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 from asyncframes.abc import StreamSource
 from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._fsspec import FsspecSource, is_fsspec_scheme
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
@@ -25,6 +26,7 @@ SourceFactory: TypeAlias = Callable[[str], StreamSource]
 
 _ENTRY_POINTS = "asyncframes.sources"
 # Two letters at least: "C:" begins a path. "://" is asked for since a file may be called "a:b.mp4".
+_CHAIN = re.compile(r"[a-z]{2,}::[^/]*://")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
 
 
@@ -58,6 +60,8 @@ def resolve_source(source: SourceLike) -> StreamSource:
             )
         case _ if hasattr(source, "read"):
             return FileObjectSource(source)
+        case _ if hasattr(source, "fs") and hasattr(source, "path"):  # what fsspec.open gives
+            return FsspecSource(source)
     raise TypeError(f"a {type(source).__name__} is not a URL, path, bytes, file object or StreamSource")
 
 
@@ -74,19 +78,24 @@ def register_scheme(scheme: str, factory: SourceFactory) -> None:
 
 def _from_text(text: str) -> StreamSource:
     match = _URL.match(text)
+    if match is None and _CHAIN.match(text):
+        return FsspecSource(text)
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)
 
 
 def _factory(scheme: str) -> SourceFactory:
-    if scheme not in _factories:
-        offered = entry_points(group=_ENTRY_POINTS)
-        if scheme not in offered.names:
-            known = ", ".join(sorted({*_factories, *offered.names}))
-            raise ValueError(f"no source is known for {scheme}:// (known: {known})")
+    if scheme in _factories:
+        return _factories[scheme]
+    offered = entry_points(group=_ENTRY_POINTS)
+    if scheme in offered.names:
         _factories[scheme] = offered[scheme].load()
-    return _factories[scheme]
+        return _factories[scheme]
+    if is_fsspec_scheme(scheme):
+        return FsspecSource
+    known = ", ".join(sorted({*_factories, *offered.names}))
+    raise ValueError(f"no source is known for {scheme}:// (known: {known}; more with fsspec installed)")
 
 
 def _from_file_url(url: str) -> StreamSource:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import fsspec
 import pytest
 
 from asyncframes.abc import StreamSource
 from asyncframes.sources import (
     CachedSource,
     FileObjectSource,
+    FsspecSource,
     HttpSource,
     LocalSource,
     MemorySource,
@@ -92,6 +94,25 @@ class TestObjectStore(SourceContract):
             yield ObjectStoreSource("s3://bucket/clip.mp4", endpoint=server.url(""), **ACCESS)
 
 
+class TestFsspec(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = ("signature", "hush")
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/clip.mp4", data)
+            yield FsspecSource(server.url("/clip.mp4?signature=hush"))
+
+
+class TestFsspecInThreads(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        filesystem = fsspec.filesystem("memory")
+        filesystem.pipe_file("/contract/a", data)
+        yield FsspecSource("memory://contract/a")
+        filesystem.rm("/contract", recursive=True)
+
+
 class Cached(SourceContract):
     """Puts a small cache over the source of the class it is mixed into."""
 
@@ -114,6 +135,10 @@ class TestCachedFileObject(Cached, TestFileObject):
 
 
 class TestCachedHttp(Cached, TestHttp):
+    pass
+
+
+class TestCachedFsspec(Cached, TestFsspec):
     pass
 
 
