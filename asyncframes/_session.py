@@ -10,12 +10,13 @@ from typing import Literal, TypeAlias, TypeVar, cast
 
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
-from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
+from asyncframes._media._files import BridgeFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._scan import scan, scan_by_decoding
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource
+from asyncframes.sources import CachedSource, ForwardSource
+from asyncframes.sources._forward import ForwardReader
 
 T = TypeVar("T")
 
@@ -62,8 +63,13 @@ class Session:
         """Open the bytes: directly where they are local, else through the event loop."""
         await self.worker.run(self._open_direct_file)
         if self._file is None:
-            loop = asyncio.get_running_loop()
-            self._file = BridgeFile(self._cached, loop, self._options.read_timeout_seconds)
+            self._file = self._bridge(asyncio.get_running_loop())
+
+    def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile:
+        timeout = self._options.read_timeout_seconds
+        if isinstance(self._source, ForwardSource) and not self._source.keeps:
+            return ForwardFile(ForwardReader(self._source), loop, timeout)
+        return BridgeFile(self._cached, loop, timeout)
 
     def _open_direct_file(self) -> None:
         local = self._source.local_file()

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._convert import describe
-from asyncframes._media._decoder import Decoder
+from asyncframes._media._decoder import Decoder, Picture
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pump import Pump, shared_executor
 from asyncframes._selection import Selection, make_selection, resolve
@@ -21,8 +21,8 @@ from asyncframes._session import PacketProgress, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._types import Frame, ImageFormat, OnCorrupt, VideoInfo
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError, CorruptMediaError
-from asyncframes.sources import CachedSource, SourceLike, resolve_source
+from asyncframes.errors import ClosedError, CorruptMediaError, MediaError
+from asyncframes.sources import CachedSource, ForwardSource, SourceLike, resolve_source
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
 # header only, that of other containers a pass over the file.
@@ -56,8 +56,8 @@ def open_video(
     Parameters
     ----------
     source
-        URL, path, bytes, seekable binary file, or `StreamSource`. The video
-        opens it and closes it.
+        URL, path, bytes, binary file, asynchronous iterable of bytes, or
+        `StreamSource`. The video opens it and closes it.
     stream_index
         Stream of the container to decode; the first video stream that is not
         cover art by default.
@@ -178,14 +178,23 @@ class Video:
 
     async def _open(self) -> None:
         await self._cached.open()
-        session = await self._new_session()
-        self._idle.append(session)
-        picture = await session.worker.run(session.decoder.peek)
+        try:
+            session, picture = await self._first_picture()
+        except MediaError:
+            if self._passing is None:
+                raise
+            await self._keep_all("it cannot be read forward only (an MP4 whose header comes last?)")
+            session, picture = await self._first_picture()
         decoder = session.decoder
         frame = None if picture is None else picture.frame
         self._info = await session.worker.run(
             describe, decoder.container, decoder.stream, frame, self._source.size
         )
+
+    async def _first_picture(self) -> tuple[Session, Picture | None]:
+        session = await self._new_session()
+        self._idle.append(session)
+        return session, await session.worker.run(session.decoder.peek)
 
     @property
     def info(self) -> VideoInfo:
@@ -369,6 +378,8 @@ class Video:
         table = self._table if self._goes_forward(selection) else await self._frame_table()
         session = await self._session()
         try:
+            if self._passing is not None:
+                await self._pass_on(self._passing, session)
             session.report_progress("decode")
             job = _job(session.decoder, options, selection, table)
             pump = Pump(session.worker, job, queue_maxsize)
@@ -388,8 +399,8 @@ class Video:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
-        if not selection.is_forward:
-            return False
+        if not selection.is_forward or self._passing is not None:
+            return selection.is_forward
         start = selection.forward_range[0]
         if self._table is not None:
             return start == 0
@@ -399,6 +410,7 @@ class Video:
         async with self._table_lock:
             self._refuse_if_closed()
             if self._table is None:
+                await self._keep_all("frames are to be found by index, which needs a frame table")
                 session = Session(self._source, self._cached, self._options)
                 try:
                     await session.open_file()
@@ -406,6 +418,27 @@ class Video:
                 finally:
                     await session.aclose()
             return self._table
+
+    # Bytes that come once
+
+    @property
+    def _passing(self) -> ForwardSource | None:
+        """The source, if its bytes come once and are not kept."""
+        source = self._source
+        return source if isinstance(source, ForwardSource) and not source.keeps else None
+
+    async def _keep_all(self, why: str) -> None:
+        """Keep the bytes from here on, and read them as those of any other source."""
+        if self._passing is not None:
+            self._passing.keep(why)
+            while self._idle:
+                await self._idle.pop().aclose()
+
+    async def _pass_on(self, source: ForwardSource, session: Session) -> None:
+        """Let the bytes go that one request has used up."""
+        if not session.decoder.at_start:
+            source.keep("frames are asked for a second time")
+        await source.let_go(session.file.tell())
 
     # Sessions
 

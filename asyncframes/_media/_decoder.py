@@ -28,6 +28,7 @@ from asyncframes._media._container import (
 )
 from asyncframes._media._files import MediaFile
 from asyncframes._table import NO_TIMESTAMP, FrameTable
+from asyncframes.errors import SourceError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
@@ -94,6 +95,7 @@ class Decoder:
         self._pts_of: dict[int, int | None] = {}
         self._ahead: deque[Picture | Damage] = deque()
         self._drained = False
+        self._last_dts: int | None = None
         self.number = 0
         """Number, in decode order, of the packet that is read next."""
         self.at_start = True
@@ -176,13 +178,18 @@ class Decoder:
 
     def _decode_packet(self, table: FrameTable | None) -> Iterator[Picture | Damage]:
         number = self.number
-        packet = self._read(table)
+        try:
+            packet = self._read(table)
+        except SourceError:
+            yield from self._drain_in_order()
+            raise
         if packet is None:
             if (missing := self._missing_bytes()) > 0:
                 yield Damage(number, None, f"the source ends {missing} bytes short of what its header lists")
             yield from self._drain()
             return
         pts = packet.pts
+        self._last_dts = packet.dts
         self._remember(number, pts)
         packet.pts = number
         yield from self._feed(packet, number, pts)
@@ -190,6 +197,19 @@ class Decoder:
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
         yield from self._feed(None, self.number, None)
+
+    def _drain_in_order(self) -> Iterator[Picture | Damage]:
+        """Drain what comes before everything that was not read: dts grow, and no pts lies before its dts."""
+        reached = self._last_dts
+        for output in self._drain():
+            if (
+                not isinstance(output, Picture)
+                or reached is None
+                or output.pts is None
+                or output.pts > reached
+            ):
+                return
+            yield output
 
     def _remember(self, number: int, pts: int | None) -> None:
         self._pts_of[number] = pts

@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
-
-if TYPE_CHECKING:
-    from asyncframes.sources._cached import CachedSource
 
 _POLL_SECONDS = 0.5
 
@@ -69,6 +66,10 @@ class MediaFile(ABC):
             offset += self.size
         self._position = max(offset, 0)
         return self._position
+
+    def seekable(self) -> bool:
+        """Tell whether FFmpeg may seek."""
+        return True
 
     def tell(self) -> int:
         """Return the position of the next read."""
@@ -125,11 +126,32 @@ class DirectFile(MediaFile):
         self._file.close()
 
 
+class Cursor(Protocol):
+    """What fetches for one reader; see `asyncframes.sources.ReadCursor`."""
+
+    def fetch(self, start: int, stop: int) -> Coroutine[Any, Any, bytes]: ...
+    def touch(self, position: int) -> None: ...
+    def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None: ...
+    def unlimit(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class Readable(Protocol):
+    """What a bridge reads from: a `CachedSource`, or a source that is read forward once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    def cached(self, start: int, stop: int) -> bytes: ...
+    def cursor(self) -> Cursor: ...
+
+
 class BridgeFile(MediaFile):
     """A file over an asynchronous source: crosses to the event loop only for bytes that are missing."""
 
     def __init__(
-        self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+        self, source: Readable, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
     ) -> None:
         super().__init__(source.size, source.name)
         self._source = source
@@ -144,6 +166,8 @@ class BridgeFile(MediaFile):
         if stop <= position:
             return b""
         data = self._source.cached(position, stop) or self._fetch(position, stop)
+        if not data and self.size is None:
+            self.size = self._source.size
         self._cursor.touch(position + len(data))
         return data
 
@@ -201,3 +225,10 @@ class BridgeFile(MediaFile):
         """Cancel what is in flight; on the loop, once no thread reads any more."""
         self._aborted = True
         await self._cursor.aclose()
+
+
+class ForwardFile(BridgeFile):
+    """A file over bytes that come once: FFmpeg may not seek in it."""
+
+    def seekable(self) -> bool:
+        return False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import asyncframes as af
@@ -32,7 +33,9 @@ async def opened_video(
             yield video, progress
 
 
-def _source(arguments: argparse.Namespace) -> str | HttpSource:
+def _source(arguments: argparse.Namespace) -> str | BinaryIO | HttpSource:
+    if arguments.source == "-" and not arguments.header:
+        return sys.stdin.buffer
     if not arguments.header:
         return str(arguments.source)
     if urlsplit(arguments.source).scheme.lower() not in {"http", "https"}:

@@ -27,7 +27,7 @@ def new_command(commands: Commands, name: str, *, help_text: str, examples: str)
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """Add SOURCE and how to open it."""
-    parser.add_argument("source", metavar="SOURCE", help="a path or a URL")
+    parser.add_argument("source", metavar="SOURCE", help="a path, a URL, or - for standard input")
     group = parser.add_argument_group("source")
     group.add_argument(
         "--header",

@@ -3,6 +3,7 @@
 from asyncframes.sources._cached import CachedSource
 from asyncframes.sources._cursor import ReadCursor
 from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._forward import ForwardSource
 from asyncframes.sources._fsspec import FsspecSource
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
@@ -13,6 +14,7 @@ from asyncframes.sources._registry import SourceFactory, SourceLike, register_sc
 __all__ = [
     "CachedSource",
     "FileObjectSource",
+    "ForwardSource",
     "FsspecSource",
     "HttpSource",
     "LocalSource",

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import AsyncIterable, Callable
 from importlib.metadata import entry_points
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from asyncframes.abc import StreamSource
-from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._fileobj import FileObjectSource, can_seek
+from asyncframes.sources._forward import ForwardSource
+from asyncframes.sources._forward_input import ByteStream
 from asyncframes.sources._fsspec import FsspecSource, is_fsspec_scheme
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
 from asyncframes.sources._object_store import ObjectStoreSource
 
-SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | StreamSource
+SourceLike: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ByteStream | StreamSource
+)
 """Everything that `resolve_source` takes."""
 
 SourceFactory: TypeAlias = Callable[[str], StreamSource]
@@ -36,7 +41,8 @@ def resolve_source(source: SourceLike) -> StreamSource:
     Parameters
     ----------
     source
-        A URL, a path, bytes, a seekable binary file object or a `StreamSource`.
+        A URL, a path, bytes, a binary file object, an asynchronous iterable of
+        bytes, an open fsspec file or a `StreamSource`.
 
     Raises
     ------
@@ -55,11 +61,9 @@ def resolve_source(source: SourceLike) -> StreamSource:
         case os.PathLike():
             return LocalSource(source)
         case AsyncIterable():
-            raise TypeError(
-                "an async iterable of bytes cannot be read by range yet; collect it and pass the bytes"
-            )
+            return ForwardSource(source)
         case _ if hasattr(source, "read"):
-            return FileObjectSource(source)
+            return _from_file(source)
         case _ if hasattr(source, "fs") and hasattr(source, "path"):  # what fsspec.open gives
             return FsspecSource(source)
     raise TypeError(f"a {type(source).__name__} is not a URL, path, bytes, file object or StreamSource")
@@ -83,6 +87,12 @@ def _from_text(text: str) -> StreamSource:
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)
+
+
+def _from_file(file: Any) -> StreamSource:
+    if inspect.iscoroutinefunction(file.read) or not can_seek(file):
+        return ForwardSource(file)
+    return FileObjectSource(file)
 
 
 def _factory(scheme: str) -> SourceFactory:

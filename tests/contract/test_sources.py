@@ -15,6 +15,7 @@ from asyncframes.abc import StreamSource
 from asyncframes.sources import (
     CachedSource,
     FileObjectSource,
+    ForwardSource,
     FsspecSource,
     HttpSource,
     LocalSource,
@@ -54,6 +55,16 @@ class TestFaulty(SourceContract):
     @asynccontextmanager
     async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
         yield FaultySource(MemorySource(data))
+
+
+class TestForward(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        async def upload() -> AsyncIterator[bytes]:
+            for start in range(0, len(data), 4_999):
+                yield data[start : start + 4_999]
+
+        yield ForwardSource(upload())
 
 
 class TestHttp(SourceContract):
@@ -131,6 +142,10 @@ class TestCachedLocal(Cached, TestLocal):
 
 
 class TestCachedFileObject(Cached, TestFileObject):
+    pass
+
+
+class TestCachedForward(Cached, TestForward):
     pass
 
 
