@@ -17,6 +17,7 @@ from asyncframes._table import FrameTable
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource, ForwardSource
 from asyncframes.sources._forward import ForwardReader
+from asyncframes.sources._passing import passing
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class Session:
 
     def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile:
         timeout = self._options.read_timeout_seconds
-        if isinstance(self._source, ForwardSource) and not self._source.keeps:
+        if isinstance(self._source, ForwardSource) and passing(self._source):
             return ForwardFile(ForwardReader(self._source), loop, timeout)
         return BridgeFile(self._cached, loop, timeout)
 
@@ -105,6 +106,15 @@ class Session:
     def is_reusable(self) -> bool:
         """Whether another request may go on with the decoder."""
         return self._file is not None and not self.worker.aborted and self._file.error is None
+
+    async def use_up(self) -> None:
+        """Let go of the bytes that the next request is about to use, where they come once."""
+        source = passing(self._source)
+        if source is None:
+            return
+        if not self.decoder.at_start:
+            source.keep("frames are asked for a second time")
+        await source.let_go(self.file.tell())
 
     async def scan(self, stream_index: int) -> FrameTable:
         """Build the frame table in the cheapest way that is exact for this container."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from fractions import Fraction
-from types import TracebackType
 
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._convert import describe
 from asyncframes._media._decoder import Decoder, Picture
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
+from asyncframes._opener import VideoOpener
 from asyncframes._pump import Pump, shared_executor
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import PacketProgress, ReadOptions, Session
@@ -22,7 +22,8 @@ from asyncframes._table import FrameTable, Int64Array
 from asyncframes._types import Frame, ImageFormat, OnCorrupt, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError, MediaError
-from asyncframes.sources import CachedSource, ForwardSource, SourceLike, resolve_source
+from asyncframes.sources import CachedSource, SourceLike, resolve_source
+from asyncframes.sources._passing import passing
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
 # header only, that of other containers a pass over the file.
@@ -116,35 +117,6 @@ def open_video(
     return VideoOpener(Video(resolved, cached, options, on_corrupt, reorder_bytes))
 
 
-class VideoOpener:
-    """What `open_video` returns: await it, or enter it with ``async with``."""
-
-    def __init__(self, video: Video) -> None:
-        self._video = video
-
-    def __await__(self) -> Generator[None, None, Video]:
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Video:
-        return await self._open()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._video.aclose()
-
-    async def _open(self) -> Video:
-        try:
-            await self._video._open()
-        except BaseException:
-            await self._video.aclose()
-            raise
-        return self._video
-
-
 class Video:
     """A video that is open for requests; made by `open_video`.
 
@@ -181,7 +153,7 @@ class Video:
         try:
             session, picture = await self._first_picture()
         except MediaError:
-            if self._passing is None:
+            if passing(self._source) is None:
                 raise
             await self._keep_all("it cannot be read forward only (an MP4 whose header comes last?)")
             session, picture = await self._first_picture()
@@ -378,8 +350,7 @@ class Video:
         table = self._table if self._goes_forward(selection) else await self._frame_table()
         session = await self._session()
         try:
-            if self._passing is not None:
-                await self._pass_on(self._passing, session)
+            await session.use_up()
             session.report_progress("decode")
             job = _job(session.decoder, options, selection, table)
             pump = Pump(session.worker, job, queue_maxsize)
@@ -399,7 +370,7 @@ class Video:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
-        if not selection.is_forward or self._passing is not None:
+        if not selection.is_forward or passing(self._source):
             return selection.is_forward
         start = selection.forward_range[0]
         if self._table is not None:
@@ -419,26 +390,12 @@ class Video:
                     await session.aclose()
             return self._table
 
-    # Bytes that come once
-
-    @property
-    def _passing(self) -> ForwardSource | None:
-        """The source, if its bytes come once and are not kept."""
-        source = self._source
-        return source if isinstance(source, ForwardSource) and not source.keeps else None
-
     async def _keep_all(self, why: str) -> None:
-        """Keep the bytes from here on, and read them as those of any other source."""
-        if self._passing is not None:
-            self._passing.keep(why)
+        """Keep bytes that come once, and read them as those of any other source."""
+        if (source := passing(self._source)) is not None:
+            source.keep(why)
             while self._idle:
                 await self._idle.pop().aclose()
-
-    async def _pass_on(self, source: ForwardSource, session: Session) -> None:
-        """Let the bytes go that one request has used up."""
-        if not session.decoder.at_start:
-            source.keep("frames are asked for a second time")
-        await source.let_go(session.file.tell())
 
     # Sessions
 

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
 from asyncframes import _streaming, _video
+from asyncframes._opener import VideoOpener
 from asyncframes._types import VideoInfo
 
 __all__ = ["Video", "open_video", "stream_frames", "stream_frames_to_dir"]
@@ -159,7 +160,7 @@ class Video:
         self.close()
 
 
-def _opening(function: Callable[P, _video.VideoOpener]) -> Callable[P, Video]:
+def _opening(function: Callable[P, VideoOpener]) -> Callable[P, Video]:
     @wraps(function)
     def open_blocking(*args: P.args, **kwargs: P.kwargs) -> Video:
         async def opened() -> _video.Video:

@@ -8,17 +8,17 @@ import os
 from collections.abc import Sequence
 
 from asyncframes._ranges import ByteRange, check_range
-from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceError
 from asyncframes.sources._forward_input import ByteStream, as_source_error, make_input
 from asyncframes.sources._names import public_name
+from asyncframes.sources._passing import PassingSource
 from asyncframes.sources._reads import check_end
 from asyncframes.sources._spool import Spool
 
 _log = logging.getLogger("asyncframes")
 
 
-class ForwardSource(StreamSource):
+class ForwardSource(PassingSource):
     """An upload, a pipe, the body of a response: bytes that come once.
 
     Frames come out while bytes come in: a range of them (`start`, `end` and
@@ -85,7 +85,6 @@ class ForwardSource(StreamSource):
 
     @property
     def keeps(self) -> bool:
-        """Whether every byte stays readable."""
         return self._keeps
 
     async def open(self) -> None:
@@ -125,13 +124,6 @@ class ForwardSource(StreamSource):
         return data[start - begin : stop - begin] if start >= begin else b""
 
     def keep(self, why: str) -> None:
-        """Keep everything from now on.
-
-        Raises
-        ------
-        SourceError
-            Some of it was let go.
-        """
         if self._spool is None:
             raise SourceError(
                 f"{why}, and the first bytes have passed: make requests before a range is read, "
@@ -143,7 +135,6 @@ class ForwardSource(StreamSource):
         self._keeps = True
 
     async def let_go(self, position: int) -> None:
-        """Forget the bytes before a position, unless they are kept."""
         if self._keeps or self._spool is None:
             return
         rest = await self._arrived_bytes(position, self._arrived)

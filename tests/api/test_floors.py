@@ -27,6 +27,7 @@ FLOORS = {
     "asyncframes._media": 3,
     "asyncframes._pump": 4,
     "asyncframes._session": 5,
+    "asyncframes._opener": 5,
     "asyncframes._video": 5,
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
