@@ -73,13 +73,13 @@ def moto_server() -> Iterator[S3Server]:
 
 
 @contextmanager
-def rclone_server(directory: Path) -> Iterator[S3Server]:
-    """Run ``rclone serve s3`` over a directory, whose directories are the buckets."""
+def rclone_server(directory: Path, *, keys: bool = True) -> Iterator[S3Server]:
+    """Run ``rclone serve s3`` over a directory, whose directories are the buckets; for all without keys."""
     beside = Path(sys.executable).with_name("rclone")
     program = str(beside) if beside.exists() else shutil.which("rclone")
     assert program is not None
-    keys = f"{ACCESS['access_key_id']},{ACCESS['secret_access_key']}"
-    command = [program, "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", keys, str(directory)]
+    auth = ["--auth-key", f"{ACCESS['access_key_id']},{ACCESS['secret_access_key']}"] if keys else []
+    command = [program, "serve", "s3", "--addr", "127.0.0.1:0", *auth, str(directory)]
     with _running(command, r"on \[(http://[\d.:]+)/?\]") as endpoint:
         yield S3Server(endpoint)
 

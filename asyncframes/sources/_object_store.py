@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from asyncframes._ranges import check_range
 from asyncframes.abc import StreamSource
@@ -15,16 +14,13 @@ from asyncframes.errors import (
     RangeNotSupportedError,
     SourceChangedError,
     SourceError,
-    SourceTimeoutError,
 )
 from asyncframes.sources._object_store_errors import as_source_error, is_unsatisfiable
-from asyncframes.sources._reads import check_end
+from asyncframes.sources._reads import check_end, within
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
-
-T = TypeVar("T")
 
 _HEAD_BYTES = 64 * 1024
 
@@ -127,7 +123,7 @@ class ObjectStoreSource(StreamSource):
         async with self._opening:
             self._open_store()
             if self._meta is None:
-                self._head = await self._within_deadline(self._first_bytes())
+                self._head = await within(self._range_timeout_seconds, self._first_bytes(), name=self.name)
 
     async def read_range(self, start: int, stop: int) -> bytes:
         check_range(start, stop)
@@ -135,7 +131,7 @@ class ObjectStoreSource(StreamSource):
         check_end(start, stop, size=self.size, name=self.name)
         if stop <= len(self._head) or start == stop:
             return self._head[start:stop]
-        return await self._within_deadline(self._get(start, stop))
+        return await within(self._range_timeout_seconds, self._get(start, stop), name=self.name)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -146,17 +142,6 @@ class ObjectStoreSource(StreamSource):
         if self._closed or self._store is None:
             raise ClosedError(f"{self!r} is closed")
         return self._store
-
-    async def _within_deadline(self, exchange: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(self._range_timeout_seconds):
-                return await exchange
-        except TimeoutError as exc:
-            if isinstance(exc, SourceTimeoutError):
-                raise
-            raise SourceTimeoutError(
-                f"not everything came within {self._range_timeout_seconds:g} s", source=self.name
-            ) from exc
 
     async def _first_bytes(self) -> bytes:
         """Learn the size from a range, as a reader may have no right to ask for it otherwise."""
