@@ -12,10 +12,11 @@ from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import BridgeFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._scan import scan, scan_by_decoding
+from asyncframes._media._url_file import UrlFile
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource, ForwardSource
+from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
 from asyncframes.sources._forward import ForwardReader
 from asyncframes.sources._passing import passing
 
@@ -54,7 +55,7 @@ class Session:
         self._source = source
         self._cached = cached
         self._options = options
-        self._file: DirectFile | BridgeFile | None = None
+        self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
         self.worker = Worker(options.executor, self._abort)
 
@@ -66,8 +67,10 @@ class Session:
         if self._file is None:
             self._file = self._bridge(asyncio.get_running_loop())
 
-    def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile:
+    def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile | UrlFile:
         timeout = self._options.read_timeout_seconds
+        if isinstance(self._source, FFmpegUrlSource):
+            return UrlFile(self._source, loop)
         if isinstance(self._source, ForwardSource) and passing(self._source):
             return ForwardFile(ForwardReader(self._source), loop, timeout)
         return BridgeFile(self._cached, loop, timeout)
@@ -144,7 +147,7 @@ class Session:
             if decoder is not None:
                 await self.worker.run(decoder.close)
         finally:
-            if isinstance(file, BridgeFile):
+            if isinstance(file, (BridgeFile, UrlFile)):
                 await file.aclose()
             elif file is not None:
                 await self.worker.run(file.close)

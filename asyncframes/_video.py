@@ -153,7 +153,7 @@ class Video:
         try:
             session, picture = await self._first_picture()
         except MediaError:
-            if passing(self._source) is None:
+            if not ((source := passing(self._source)) and source.can_keep):
                 raise
             await self._keep_all("it cannot be read forward only (an MP4 whose header comes last?)")
             session, picture = await self._first_picture()

@@ -14,9 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 
@@ -70,6 +72,18 @@ class MediaFile(ABC):
     def seekable(self) -> bool:
         """Tell whether FFmpeg may seek."""
         return True
+
+    def target(self) -> tuple[Any, dict[str, Any]]:
+        """Return what PyAV is to open, and its arguments for it."""
+        return self, {}
+
+    def translated(self, exc: Exception) -> AsyncFramesError | None:
+        """Return our error for one of FFmpeg's that is about the way to the bytes."""
+        return None
+
+    def may_wait(self) -> bool:
+        """Tell whether the next read may wait for a sender, so that frames had better not wait with it."""
+        return False
 
     def tell(self) -> int:
         """Return the position of the next read."""
@@ -126,6 +140,33 @@ class DirectFile(MediaFile):
         self._file.close()
 
 
+def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEventLoop, *, name: str) -> T:
+    """Wait in a thread for what the loop does.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer than that; it is cancelled then.
+    ClosedError
+        It was cancelled, or the loop is gone.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return future.result(_POLL_SECONDS)
+        except FutureCancelledError:
+            raise ClosedError(f"reading {name} was cancelled") from None
+        except TimeoutError as exc:
+            if future.done():
+                raise
+            waited += _POLL_SECONDS
+            if loop.is_closed():
+                raise ClosedError("the event loop was closed while frames were decoded") from None
+            if waited >= timeout_seconds:
+                future.cancel()
+                raise SourceTimeoutError(f"no byte came within {timeout_seconds:g} s", source=name) from exc
+
+
 class Cursor(Protocol):
     """What fetches for one reader; see `asyncframes.sources.ReadCursor`."""
 
@@ -179,29 +220,9 @@ class BridgeFile(MediaFile):
         if self._aborted:
             self._waiting.cancel()
         try:
-            return self._result_of(self._waiting)
-        except FutureCancelledError:
-            raise self._cancelled() from None
-        except TimeoutError as exc:
-            if isinstance(exc, SourceTimeoutError):
-                raise
-            self._waiting.cancel()
-            message = f"no byte from {position} came within {self._timeout_seconds:g} s"
-            raise SourceTimeoutError(message, source=self.source_name) from exc
+            return wait_for(self._waiting, self._timeout_seconds, self._loop, name=self.source_name)
         finally:
             self._waiting = None
-
-    def _result_of(self, future: Future[bytes]) -> bytes:
-        waited = 0.0
-        while True:
-            try:
-                return future.result(_POLL_SECONDS)
-            except TimeoutError:
-                waited += _POLL_SECONDS
-                if future.done() or waited >= self._timeout_seconds:
-                    raise
-                if self._loop.is_closed():
-                    raise ClosedError("the event loop was closed while frames were decoded") from None
 
     def _refuse_if_aborted(self) -> None:
         if self._aborted:
@@ -232,3 +253,6 @@ class ForwardFile(BridgeFile):
 
     def seekable(self) -> bool:
         return False
+
+    def may_wait(self) -> bool:
+        return self._source.size is None and not self._source.cached(self._position, self._position + 1)

@@ -73,6 +73,8 @@ class FrameJob(ABC):
                     batch.append(frame)
                 if len(batch) >= limit or time.monotonic() >= deadline:
                     return batch
+                if batch and self.decoder.file.may_wait():
+                    return batch
         except Exception as exc:
             if not batch:
                 raise

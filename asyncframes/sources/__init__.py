@@ -2,6 +2,7 @@
 
 from asyncframes.sources._cached import CachedSource
 from asyncframes.sources._cursor import ReadCursor
+from asyncframes.sources._ffmpeg_url import FFmpegUrlSource
 from asyncframes.sources._fileobj import FileObjectSource
 from asyncframes.sources._forward import ForwardSource
 from asyncframes.sources._fsspec import FsspecSource
@@ -13,6 +14,7 @@ from asyncframes.sources._registry import SourceFactory, SourceLike, register_sc
 
 __all__ = [
     "CachedSource",
+    "FFmpegUrlSource",
     "FileObjectSource",
     "ForwardSource",
     "FsspecSource",

@@ -123,6 +123,10 @@ class ForwardSource(PassingSource):
         begin, data = self._last
         return data[start - begin : stop - begin] if start >= begin else b""
 
+    @property
+    def can_keep(self) -> bool:
+        return self._spool is not None
+
     def keep(self, why: str) -> None:
         if self._spool is None:
             raise SourceError(

@@ -15,6 +15,11 @@ class PassingSource(StreamSource):
     def keeps(self) -> bool:
         """Whether every byte stays readable."""
 
+    @property
+    def can_keep(self) -> bool:
+        """Whether `keep` is of any use."""
+        return False
+
     @abstractmethod
     def keep(self, why: str) -> None:
         """Keep everything from now on.
