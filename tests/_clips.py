@@ -192,6 +192,27 @@ def clip_bytes(**options: Any) -> bytes:
     return _made[repr(clip)]
 
 
+def repeated(clip: bytes, times: int) -> bytes:
+    """Write the packets of a clip again and again into one MP4, header last."""
+    target = io.BytesIO()
+    with av.open(io.BytesIO(clip), "r") as reader, av.open(target, "w", format="mp4") as writer:
+        template = reader.streams.video[0]
+        stream = writer.add_stream_from_template(template)
+        length, time_base = template.duration or 0, template.time_base or Fraction(1)
+        packets = [packet for packet in reader.demux(template) if packet.size]
+        originals = [
+            (bytes(packet), packet.pts or 0, packet.dts or 0, packet.is_keyframe) for packet in packets
+        ]
+        for turn in range(times):
+            for data, pts, dts, is_keyframe in originals:
+                packet = av.Packet(data)
+                packet.stream, packet.time_base = stream, time_base
+                packet.pts, packet.dts = pts + turn * length, dts + turn * length
+                packet.is_keyframe = is_keyframe
+                writer.mux(packet)
+    return target.getvalue()
+
+
 def audio_bytes(*, seconds: float = 1.0, container: str = "mp4") -> bytes:
     """Encode a tone without any picture."""
     with tempfile.TemporaryDirectory() as scratch:

@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 _PIECE_BYTES = 16 * 1024
+_OTHER_BYTES = bytes(range(255, -1, -1))
 _REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "Range Not Satisfiable"}
 
 
@@ -62,6 +63,8 @@ class Reply:
         After so many bytes of the body, end the connection.
     reset_at
         After so many bytes of the body, reset the connection; -1 for before the head.
+    garbled
+        Send other bytes of the same length.
     trickle_seconds
         Between one byte of the body and the next.
     version
@@ -77,6 +80,7 @@ class Reply:
     stall_at: int | None = None
     truncate_at: int | None = None
     reset_at: int | None = None
+    garbled: bool = False
     trickle_seconds: float | None = None
     version: str = "HTTP/1.1"
 
@@ -271,6 +275,8 @@ def _compose(request: Request, served: Served, reply: Reply) -> tuple[int, dict[
         body = b"" if status >= 400 else body
     if reply.body is not None:
         body = reply.body
+    if reply.garbled:
+        body = body.translate(_OTHER_BYTES)
     if reply.chunked:
         sent["Transfer-Encoding"] = "chunked"
     else:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import socket
 from collections.abc import Iterator
-from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 import asyncframes as af
 from asyncframes import errors
 from asyncframes.sources import HttpSource
-from tests._clips import audio_bytes, clip_bytes, painted_index
+from tests._clips import audio_bytes, clip_bytes, painted_index, repeated
 from tests._servers import Reply, RunningServer
 
 SLACK = 512 * 1024
@@ -40,26 +37,6 @@ async def first_frame(source: Any, **options: Any) -> None:
 def large() -> bytes:
     """Two minutes of the shipped clip, packets repeated, header last: some 14 MB."""
     return repeated(BUNNY, times=23)
-
-
-def repeated(clip: bytes, times: int) -> bytes:
-    target = io.BytesIO()
-    with av.open(io.BytesIO(clip), "r") as reader, av.open(target, "w", format="mp4") as writer:
-        template = reader.streams.video[0]
-        stream = writer.add_stream_from_template(template)
-        length, time_base = template.duration or 0, template.time_base or Fraction(1)
-        packets = [packet for packet in reader.demux(template) if packet.size]
-        originals = [
-            (bytes(packet), packet.pts or 0, packet.dts or 0, packet.is_keyframe) for packet in packets
-        ]
-        for turn in range(times):
-            for data, pts, dts, is_keyframe in originals:
-                packet = av.Packet(data)
-                packet.stream, packet.time_base = stream, time_base
-                packet.pts, packet.dts = pts + turn * length, dts + turn * length
-                packet.is_keyframe = is_keyframe
-                writer.mux(packet)
-    return target.getvalue()
 
 
 @pytest.mark.anyio
