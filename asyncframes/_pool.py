@@ -55,5 +55,9 @@ class SessionPool:
     async def aclose(self) -> None:
         """Close the idle sessions; those that are given back later are closed then."""
         self._closed = True
+        await self.close_idle()
+
+    async def close_idle(self) -> None:
+        """Close the sessions that wait for a request."""
         while self._idle:
             await self._idle.pop().aclose()

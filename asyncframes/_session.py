@@ -11,16 +11,19 @@ from typing import Literal, TypeAlias, TypeVar, cast
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
-from asyncframes._media._files import BridgeFile, DirectFile, MediaFile
+from asyncframes._media._files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._scan import scan
 from asyncframes._media._segments import claimed_seconds
 from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
+from asyncframes._media._url_file import UrlFile
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes._types import VideoInfo
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource
+from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
+from asyncframes.sources._forward import ForwardReader
+from asyncframes.sources._passing import passing
 
 T = TypeVar("T")
 
@@ -76,7 +79,7 @@ class Session:
         self._source = source
         self._cached = cached
         self._options = options
-        self._file: DirectFile | BridgeFile | None = None
+        self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
         self.worker = Worker(options.executor, self._abort)
 
@@ -86,8 +89,15 @@ class Session:
         """Open the bytes: directly where they are local, else through the event loop."""
         await self.worker.run(self._open_direct_file)
         if self._file is None:
-            loop = asyncio.get_running_loop()
-            self._file = BridgeFile(self._cached, loop, self._options.read_timeout_seconds)
+            self._file = self._bridge(asyncio.get_running_loop())
+
+    def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile | UrlFile:
+        timeout = self._options.read_timeout_seconds
+        if isinstance(self._source, FFmpegUrlSource):
+            return UrlFile(self._source, loop)
+        if isinstance(self._source, ForwardSource) and passing(self._source):
+            return ForwardFile(ForwardReader(self._source), loop, timeout)
+        return CachedFile(self._cached, loop, timeout)
 
     def _open_direct_file(self) -> None:
         local = self._source.local_file()
@@ -153,6 +163,15 @@ class Session:
         """Whether another request may go on with the decoder."""
         return self._file is not None and not self.worker.aborted and self._file.error is None
 
+    async def use_up(self) -> None:
+        """Let go of the bytes that the next request is about to use, where they come once."""
+        source = passing(self._source)
+        if source is None:
+            return
+        if not self.decoder.at_start:
+            source.keep("frames are asked for a second time")
+        await source.let_go(self.file.tell())
+
     async def scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
         """Build the frame table in the cheapest way that is exact for this container."""
         return await self.worker.run(self._scan, stream_index, hints)
@@ -193,7 +212,7 @@ class Session:
             if decoder is not None:
                 await self.worker.run(decoder.close)
         finally:
-            if isinstance(file, BridgeFile):
+            if isinstance(file, (BridgeFile, UrlFile)):
                 await file.aclose()
             elif file is not None:
                 await self.worker.run(file.close)

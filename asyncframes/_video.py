@@ -31,8 +31,9 @@ from asyncframes._types import (
     VideoInfo,
 )
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError, CorruptMediaError
+from asyncframes.errors import ClosedError, CorruptMediaError, MediaError
 from asyncframes.sources import CachedSource
+from asyncframes.sources._passing import passing
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
 # header only, as an approximate seek does, that of other containers a pass over the file.
@@ -79,16 +80,25 @@ class Video:
 
     async def _open(self) -> None:
         await self._cached.open()
+        try:
+            look = await self._first_look_at()
+        except MediaError:
+            if not ((source := passing(self._source)) and source.can_keep):
+                raise
+            await self._keep_all("it cannot be read forward only (an MP4 whose header comes last?)")
+            look = await self._first_look_at()
+        self._look = replace(look, info=replace(look.info, seek_mode=self._seek_mode))
+        self._tables.accept(look)
+
+    async def _first_look_at(self) -> FirstLook:
         session = await self._sessions.take(self._threads)
         try:
             if self._seek_mode == "approximate":
                 # The container's own index is all there is to seek by.
                 await session.see_fragments()
-            look = await session.look()
+            return await session.look()
         finally:
             await self._sessions.give_back(session)
-        self._look = replace(look, info=replace(look.info, seek_mode=self._seek_mode))
-        self._tables.accept(look)
 
     @property
     def info(self) -> VideoInfo:
@@ -134,6 +144,8 @@ class Video:
             The video is closed.
         """
         self._refuse_if_closed()
+        if self._tables.table is None:
+            await self._keep_all("frames are to be found by index, which needs a frame table")
         return await self._tables.get(self._first_look)
 
     async def indices(
@@ -385,6 +397,7 @@ class Video:
         self._refuse_if_closed()
         session = await self._sessions.take(max(1, self._threads // lanes))
         try:
+            await session.use_up()
             if table is not None:
                 await session.see_fragments()
             session.report_progress("decode")
@@ -412,13 +425,19 @@ class Video:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
-        if not selection.is_forward:
-            return False
+        if not selection.is_forward or passing(self._source):
+            return selection.is_forward
         start = selection.forward_range[0]
         if self._tables.table is not None:
             return start == 0
         costs_header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
         return start <= (_FORWARD_START_MP4 if costs_header_only else _FORWARD_START)
+
+    async def _keep_all(self, why: str) -> None:
+        """Keep bytes that come once, and read them as those of any other source."""
+        if (source := passing(self._source)) is not None:
+            source.keep(why)
+            await self._sessions.close_idle()
 
     def _unopened_session(self) -> Session:
         self._refuse_if_closed()

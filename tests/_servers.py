@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 _PIECE_BYTES = 16 * 1024
+_OTHER_BYTES = bytes(range(255, -1, -1))
 _REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "Range Not Satisfiable"}
 
 
@@ -69,6 +70,12 @@ class Reply:
         After so many bytes of the body, end the connection.
     reset_at
         After so many bytes of the body, reset the connection; -1 for before the head.
+    garbled
+        Send other bytes of the same length.
+    trickle_seconds
+        Between one byte of the body and the next.
+    version
+        Of the protocol; the connection of an HTTP/1.0 reply is closed after it.
     """
 
     status: int | None = None
@@ -80,6 +87,9 @@ class Reply:
     stall_at: int | None = None
     truncate_at: int | None = None
     reset_at: int | None = None
+    garbled: bool = False
+    trickle_seconds: float | None = None
+    version: str = "HTTP/1.1"
 
 
 @dataclass
@@ -118,7 +128,8 @@ class RunningServer:
     port: int
     _loop: asyncio.AbstractEventLoop
 
-    def __init__(self) -> None:
+    def __init__(self, *, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.requests: list[Request] = []
         self._files: dict[str, Served] = {}
         self._ready = threading.Event()
@@ -130,8 +141,9 @@ class RunningServer:
         """Bytes of bodies, over all requests."""
         return sum(request.bytes_sent for request in self.requests)
 
-    def url(self, path: str, *, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+    def url(self, path: str, *, host: str | None = None) -> str:
+        own = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host or own}:{self.port}{path}"
 
     def serve(self, path: str, data: bytes, **facts: Any) -> Served:
         """Put a file at a path; returns it, to be changed at will."""
@@ -184,7 +196,7 @@ class RunningServer:
         self._stop = asyncio.Event()
         self._released = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connected, self._host, 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -226,8 +238,9 @@ class RunningServer:
         if reply.reset_at == -1:
             return _reset(writer)
         status, sent, payload = _compose(request, served, reply)
-        writer.write(_head(status, sent))
-        return await self._send_body(request, reply, payload, writer)
+        writer.write(_head(status, sent, version=reply.version))
+        goes_on = await self._send_body(request, reply, payload, writer)
+        return goes_on and reply.version != "HTTP/1.0"
 
     async def _send_body(
         self, request: Request, reply: Reply, body: bytes, writer: asyncio.StreamWriter
@@ -235,13 +248,16 @@ class RunningServer:
         if request.method == "HEAD":
             return True
         cuts = {cut for cut in (reply.stall_at, reply.truncate_at, reply.reset_at) if cut is not None}
+        piece_bytes = _PIECE_BYTES if reply.trickle_seconds is None else 1
         edges = sorted(
-            {*range(0, len(body), _PIECE_BYTES), len(body), *(cut for cut in cuts if cut < len(body))}
+            {*range(0, len(body), piece_bytes), len(body), *(cut for cut in cuts if cut < len(body))}
         )
         position = 0
         for edge in edges:
             piece, position = body[position:edge], edge
             await self._send_piece(request, reply, piece, writer)
+            if reply.trickle_seconds is not None:
+                await asyncio.sleep(reply.trickle_seconds)
             if edge == reply.stall_at:
                 await self._released.wait()
             if edge == reply.truncate_at:
@@ -271,6 +287,8 @@ def _compose(request: Request, served: Served, reply: Reply) -> tuple[int, dict[
         body = b"" if status >= 400 else body
     if reply.body is not None:
         body = reply.body
+    if reply.garbled:
+        body = body.translate(_OTHER_BYTES)
     if reply.chunked:
         sent["Transfer-Encoding"] = "chunked"
     else:
@@ -302,8 +320,8 @@ def _right_answer(
     return 206, sent | {"Content-Range": f"bytes {start}-{stop - 1}/{total}"}, served.data[start:stop]
 
 
-def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}"]
+def _head(status: int, headers: Mapping[str, str], *, version: str) -> bytes:
+    lines = [f"{version} {status} {_REASONS.get(status, 'Status')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

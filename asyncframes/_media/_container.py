@@ -55,6 +55,8 @@ def media_errors(file: MediaFile, action: str) -> Iterator[None]:
         yield
     except av.FFmpegError as exc:
         file.raise_error()
+        if (error := file.translated(exc)) is not None:
+            raise error from None  # FFmpeg's text holds the whole address
         raise CorruptMediaError(f"{action} failed: {exc.strerror}", source=file.source_name) from exc
     file.raise_error()
 
@@ -69,16 +71,23 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     CorruptMediaError
         A demuxer knows them and finds its header broken.
     """
-    allowed = {"format_whitelist": _SAFE_DEMUXERS, "protocol_whitelist": "none", **(options or {})}
+    target, how = file.target()
+    demuxers = ",".join(filter(None, [how.pop("more_demuxers", ""), _SAFE_DEMUXERS]))
+    allowed = {"format_whitelist": demuxers, "protocol_whitelist": "none", **(options or {})}
+    allowed |= how.pop("options", {})
     file.opened_blind = file.lacks_headers and begins_fragmented(file)
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
         allowed["fflags"] = "ignidx"
-    file.seek(0)
+        file.seek(0)
     try:
-        container = av.open(file, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE)
+        container: InputContainer = av.open(
+            target, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE, **how
+        )
     except (av.FFmpegError, ValueError) as exc:
         file.raise_error()
+        if (error := file.translated(exc)) is not None:
+            raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
     try:
         file.raise_error()
@@ -91,6 +100,8 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
 def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.size == 0:
         return "the source is empty (0 bytes)"
+    if file.target()[0] is not file:
+        return f"FFmpeg cannot make anything of it: {getattr(exc, 'strerror', exc)}"
     file.seek(0)
     head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):

@@ -29,6 +29,7 @@ from asyncframes._media._container import (
 from asyncframes._media._convert import Converter
 from asyncframes._media._files import MediaFile
 from asyncframes._table import NO_TIMESTAMP, FrameTable
+from asyncframes.errors import SourceError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
@@ -122,6 +123,7 @@ class Decoder:
         self._drained = False
         self._broken: str | None = None
         self._skips = False
+        self._last_dts: int | None = None
         self.number = 0
         """Number, in decode order, of the packet that is read next."""
         self.at_start = True
@@ -237,13 +239,18 @@ class Decoder:
 
     def _decode_packet(self, table: FrameTable | None) -> Iterator[Picture | Damage]:
         number = self.number
-        packet = self._read(table)
+        try:
+            packet = self._read(table)
+        except SourceError:
+            yield from self._drain_in_order()
+            raise
         if packet is None:
             if (reason := self._why_cut_short()) is not None:
                 yield Damage(number, None, reason)
             yield from self._drain()
             return
         pts = packet.pts
+        self._last_dts = packet.dts
         self._remember(number, pts)
         packet.pts = number
         if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
@@ -253,6 +260,19 @@ class Decoder:
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
         yield from self._feed(None, self.number, None)
+
+    def _drain_in_order(self) -> Iterator[Picture | Damage]:
+        """Drain what comes before everything that was not read: dts grow, and no pts lies before its dts."""
+        reached = self._last_dts
+        for output in self._drain():
+            if (
+                not isinstance(output, Picture)
+                or reached is None
+                or output.pts is None
+                or output.pts > reached
+            ):
+                return
+            yield output
 
     def _remember(self, number: int, pts: int | None) -> None:
         self._pts_of[number] = pts

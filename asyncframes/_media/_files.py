@@ -14,14 +14,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
 
+T = TypeVar("T")
+
+
 if TYPE_CHECKING:
     from asyncframes.sources._cached import CachedSource
-
-T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 
@@ -74,6 +75,22 @@ class MediaFile(ABC):
             offset += self.size
         self._position = max(offset, 0)
         return self._position
+
+    def seekable(self) -> bool:
+        """Tell whether FFmpeg may seek."""
+        return True
+
+    def target(self) -> tuple[Any, dict[str, Any]]:
+        """Return what PyAV is to open, and its arguments for it."""
+        return self, {}
+
+    def translated(self, exc: Exception) -> AsyncFramesError | None:
+        """Return our error for one of FFmpeg's that is about the way to the bytes."""
+        return None
+
+    def may_wait(self) -> bool:
+        """Tell whether the next read may wait for a sender, so that frames had better not wait with it."""
+        return False
 
     def tell(self) -> int:
         """Return the position of the next read."""
@@ -146,11 +163,59 @@ class DirectFile(MediaFile):
         self._file.close()
 
 
+def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEventLoop, *, name: str) -> T:
+    """Wait in a thread for what the loop does.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer than that; it is cancelled then.
+    ClosedError
+        It was cancelled, or the loop is gone.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return future.result(_POLL_SECONDS)
+        except FutureCancelledError:
+            raise ClosedError(f"reading {name} was cancelled") from None
+        except TimeoutError as exc:
+            if future.done():
+                raise
+            waited += _POLL_SECONDS
+            if loop.is_closed():
+                raise ClosedError("the event loop was closed while frames were decoded") from None
+            if waited >= timeout_seconds:
+                future.cancel()
+                raise SourceTimeoutError(f"no byte came within {timeout_seconds:g} s", source=name) from exc
+
+
+class Cursor(Protocol):
+    """What fetches for one reader; see `asyncframes.sources.ReadCursor`."""
+
+    def fetch(self, start: int, stop: int) -> Coroutine[Any, Any, bytes]: ...
+    def touch(self, position: int) -> None: ...
+    def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None: ...
+    def unlimit(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class Readable(Protocol):
+    """What a bridge reads from: a `CachedSource`, or a source that is read forward once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    def cached(self, start: int, stop: int) -> bytes: ...
+    def cursor(self) -> Cursor: ...
+
+
 class BridgeFile(MediaFile):
     """A file over an asynchronous source: crosses to the event loop only for bytes that are missing."""
 
     def __init__(
-        self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+        self, source: Readable, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
     ) -> None:
         super().__init__(source.size, source.name)
         self._source = source
@@ -164,28 +229,13 @@ class BridgeFile(MediaFile):
         stop = position + count if self.size is None else min(position + count, self.size)
         if stop <= position:
             return b""
-        # Headers that are kept lie far apart: to follow the reader over them would fetch what is between.
-        if kept := self._source.kept.run(position, stop):
-            return kept
-        data = self._source.cached(position, stop) or self._wait_for(
-            self._cursor.fetch(position, stop), position
-        )
+        data = self._source.cached(position, stop) or self._wait_for(self._cursor.fetch(position, stop))
+        if not data and self.size is None:
+            self.size = self._source.size
         self._cursor.touch(position + len(data))
         return data
 
-    @property
-    def lacks_headers(self) -> bool:
-        return not self._source.kept
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Read these bytes without what lies around them, several requests at a time."""
-        return self._wait_for(self._source.read_ranges(ranges), ranges[0][0])
-
-    def keep(self, headers: Sequence[tuple[int, bytes]]) -> None:
-        """Hold headers, each with the byte where it begins, for every reader of the source."""
-        self._source.kept.add(headers)
-
-    def _wait_for(self, call: Coroutine[Any, Any, T], position: int) -> T:
+    def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
         """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
         if self._aborted:
             call.close()
@@ -195,29 +245,9 @@ class BridgeFile(MediaFile):
         if self._aborted:
             waiting.cancel()
         try:
-            return self._result_of(waiting)
-        except FutureCancelledError:
-            raise self._cancelled() from None
-        except TimeoutError as exc:
-            if isinstance(exc, SourceTimeoutError):
-                raise
-            waiting.cancel()
-            message = f"no byte from {position} came within {self._timeout_seconds:g} s"
-            raise SourceTimeoutError(message, source=self.source_name) from exc
+            return wait_for(waiting, self._timeout_seconds, self._loop, name=self.source_name)
         finally:
             self._waiting = None
-
-    def _result_of(self, future: Future[T]) -> T:
-        waited = 0.0
-        while True:
-            try:
-                return future.result(_POLL_SECONDS)
-            except TimeoutError:
-                waited += _POLL_SECONDS
-                if future.done() or waited >= self._timeout_seconds:
-                    raise
-                if self._loop.is_closed():
-                    raise ClosedError("the event loop was closed while frames were decoded") from None
 
     def _cancelled(self) -> ClosedError:
         return ClosedError(f"reading {self.source_name} was cancelled")
@@ -237,3 +267,39 @@ class BridgeFile(MediaFile):
         """Cancel what is in flight; on the loop, once no thread reads any more."""
         self._aborted = True
         await self._cursor.aclose()
+
+
+class CachedFile(BridgeFile):
+    """A file over a cached source, which may keep headers besides."""
+
+    def __init__(
+        self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+    ) -> None:
+        super().__init__(source, loop, read_timeout_seconds)
+        self._cached = source
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        # Headers that are kept lie far apart: to follow the reader over them would fetch what is between.
+        return self._cached.kept.run(position, position + count) or super()._read_at(position, count)
+
+    @property
+    def lacks_headers(self) -> bool:
+        return not self._cached.kept
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read these bytes without what lies around them, several requests at a time."""
+        return self._wait_for(self._cached.read_ranges(ranges))
+
+    def keep(self, headers: Sequence[tuple[int, bytes]]) -> None:
+        """Hold headers, each with the byte where it begins, for every reader of the source."""
+        self._cached.kept.add(headers)
+
+
+class ForwardFile(BridgeFile):
+    """A file over bytes that come once: FFmpeg may not seek in it."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def may_wait(self) -> bool:
+        return self._source.size is None and not self._source.cached(self._position, self._position + 1)

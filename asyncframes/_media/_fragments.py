@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, parse_box
-from asyncframes._media._files import BridgeFile, MediaFile
+from asyncframes._media._files import CachedFile, MediaFile
 from asyncframes._media._segments import places_in_mfra, read_mfra, read_sidx
 from asyncframes._ranges import ByteRange
 from asyncframes.sources._kept import KeptRanges
@@ -59,7 +59,7 @@ def media_ranges(file: MediaFile) -> list[ByteRange] | None:
     places: list[int] = []
     box = None
     for box in boxes_of(file):
-        if isinstance(file, BridgeFile) and box.kind == b"moof":
+        if isinstance(file, CachedFile) and box.kind == b"moof":
             return media + _Walk(file, box.begin, places).run()
         if box.kind == b"mdat":
             media.append((box.body, min(box.end, file.size or box.end)))
@@ -71,7 +71,7 @@ def media_ranges(file: MediaFile) -> list[ByteRange] | None:
 class _Walk:
     """The way over all fragments of a file, from the first one on."""
 
-    def __init__(self, file: BridgeFile, begin: int, places: Iterable[int]) -> None:
+    def __init__(self, file: CachedFile, begin: int, places: Iterable[int]) -> None:
         self._file = file
         self._size = file.size or 0
         self._position = begin

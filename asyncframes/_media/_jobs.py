@@ -98,7 +98,7 @@ class FrameJob(ABC):
                     # A loop variable would keep the last frame of a step alive.
                     del frame
                 now = time.monotonic()
-                if batch and (now >= due or not limit):
+                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
                     deliver(batch)
                     batch, due = [], now + _BATCH_SECONDS
                 if not limit or now >= deadline or stopped():

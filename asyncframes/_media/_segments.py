@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from asyncframes._media._boxes import boxes_in, boxes_of
-from asyncframes._media._files import BridgeFile, MediaFile
+from asyncframes._media._files import CachedFile, MediaFile
 
 _MFRO_BYTES = 16
 _LONGEST_MFRA = 16 * 1024 * 1024
@@ -48,7 +48,7 @@ def read_sidx(data: bytes, begin: int) -> SegmentIndex:
     return SegmentIndex(places, position, Fraction(ticks, timescale or 1))
 
 
-def read_mfra(file: BridgeFile) -> tuple[int, bytes] | None:
+def read_mfra(file: CachedFile) -> tuple[int, bytes] | None:
     """Fetch the ``mfra`` at the end of a file, with the byte where it begins; ``None`` without one."""
     size = file.size or 0
     if size < _MFRO_BYTES:

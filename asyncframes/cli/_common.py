@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import asyncframes as af
@@ -36,8 +37,10 @@ async def opened_video(
             yield video, progress
 
 
-def _source(arguments: argparse.Namespace) -> str | StreamSource:
+def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
     """Make what the arguments name; may read settings from files."""
+    if arguments.source == "-" and not arguments.header:
+        return sys.stdin.buffer
     scheme = urlsplit(arguments.source).scheme.lower()
     if scheme == _supervisely.SCHEME and not arguments.header:
         return _supervisely.source_from_settings(arguments.source)

@@ -33,7 +33,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="a path, a URL, or supervisely://VIDEO_ID with SERVER_ADDRESS and API_TOKEN set",
+        help="a path, a URL, - for standard input, or supervisely://VIDEO_ID (SERVER_ADDRESS, API_TOKEN)",
     )
     group = parser.add_argument_group("source")
     group.add_argument(

@@ -40,7 +40,7 @@ class FileObjectSource(StreamSource):
     def __init__(self, file: BinaryIO, *, close: bool = False) -> None:
         if isinstance(file, io.TextIOBase):
             raise TypeError("the file object reads text; open it in binary mode, 'rb'")
-        if not _can_seek(file):
+        if not can_seek(file):
             raise ValueError(
                 "the file object cannot seek; read it and pass the bytes, or store it and pass the path"
             )
@@ -92,6 +92,7 @@ class FileObjectSource(StreamSource):
             raise ClosedError(f"{self!r} is closed")
 
 
-def _can_seek(file: BinaryIO) -> bool:
+def can_seek(file: BinaryIO) -> bool:
+    """Tell whether a file object can be read anywhere."""
     seekable = getattr(file, "seekable", None)
     return hasattr(file, "seek") if seekable is None else bool(seekable())

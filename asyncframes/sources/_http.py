@@ -18,8 +18,17 @@ from asyncframes.errors import (
     SourceLimitError,
 )
 from asyncframes.sources._http_client import HttpClient
-from asyncframes.sources._http_reply import Version, changed, check_place, content_range, retry_wait
-from asyncframes.sources._reads import check_end, exactly
+from asyncframes.sources._http_credentials import HeadersLike
+from asyncframes.sources._http_reply import (
+    Version,
+    changed,
+    check_place,
+    check_whole,
+    content_range,
+    retry_wait,
+)
+from asyncframes.sources._http_sessions import Sessions
+from asyncframes.sources._reads import check_end, exactly, within
 from asyncframes.sources._spool import Spool
 
 T = TypeVar("T")
@@ -42,17 +51,31 @@ class HttpSource(StreamSource):
     session
         Used for every request and never closed; by default one is made on
         opening and closed with the source.
-    headers, auth
+    headers, auth, cookies
         Sent to the origin of `url` and, after a redirect, to no other.
-        `auth` is a login and a password, or `aiohttp.BasicAuth`.
+        `headers` may be a function that gives them, plain or asynchronous: it
+        is called again when they are refused with 401, once a request, and for
+        each further attempt. `auth` is a login and a password, or
+        `aiohttp.BasicAuth`.
     read_timeout_seconds, connect_timeout_seconds
         Longest wait for more bytes, and for a connection.
+    range_timeout_seconds
+        Longest time that one range may take in all, retries included. What is
+        waited for while a file is spooled does not count.
     attempts
         How often to try before an error of the network or the server counts.
     max_spool_bytes
         Longest file to take from a server without ranges.
     spool_directory
         Where its temporary file lies; ``None`` for the system's place.
+    trust_env
+        Whether to go through the proxies that the environment names
+        (``HTTPS_PROXY``, ``NO_PROXY``, …); a given session decides for itself.
+    allow_private
+        ``False`` refuses to connect to private, loopback, link-local and
+        otherwise not public addresses, whatever name or redirect leads there:
+        for services that open the addresses of their users. Such a source goes
+        through no proxy.
     """
 
     def __init__(
@@ -60,19 +83,24 @@ class HttpSource(StreamSource):
         url: str,
         *,
         session: aiohttp.ClientSession | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: HeadersLike | None = None,
         auth: aiohttp.BasicAuth | tuple[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
         read_timeout_seconds: float = 30.0,
         connect_timeout_seconds: float = 10.0,
+        range_timeout_seconds: float = 120.0,
         attempts: int = 4,
         max_spool_bytes: int = 8 * 1024**3,
         spool_directory: str | os.PathLike[str] | None = None,
+        trust_env: bool = True,
+        allow_private: bool = True,
     ) -> None:
         self._client = HttpClient(
             url,
-            session=session,
+            sessions=Sessions(session, trust_env=trust_env, allow_private=allow_private),
             headers=headers,
             auth=auth,
+            cookies=cookies,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 # Waiting for a free connection of a busy session counts here.
@@ -81,6 +109,7 @@ class HttpSource(StreamSource):
                 sock_read=read_timeout_seconds,
             ),
         )
+        self._range_timeout_seconds = range_timeout_seconds
         self._attempts = attempts
         self._max_spool_bytes = max_spool_bytes
         self._spool_directory = spool_directory
@@ -115,7 +144,7 @@ class HttpSource(StreamSource):
             if self._version is not None:
                 return
             try:
-                await self._retrying(self._probe)
+                await within(self._range_timeout_seconds, self._retrying(self._probe), name=self.name)
             except BaseException:
                 await self._client.close_session()
                 raise
@@ -128,6 +157,9 @@ class HttpSource(StreamSource):
             return await self._read_spool(self._spool, start, stop)
         if stop <= len(self._head):
             return self._head[start:stop]
+        return await within(self._range_timeout_seconds, self._receive_all(start, stop), name=self.name)
+
+    async def _receive_all(self, start: int, stop: int) -> bytes:
         received = bytearray(self._head[start:])
         while len(received) < stop - start:
             if not await self._retrying(lambda: self._receive(received, start, stop)):
@@ -150,6 +182,8 @@ class HttpSource(StreamSource):
         ):
             with attempt:
                 self._check_open()
+                if attempt.num > 1:
+                    self._client.outdate_credentials()
                 return await exchange()
         raise AssertionError("stamina ends with a result or an error")
 
@@ -206,6 +240,7 @@ class HttpSource(StreamSource):
     async def _start_spool(self, response: aiohttp.ClientResponse) -> None:
         spool = Spool(name=self.name, max_bytes=self._max_spool_bytes, directory=self._spool_directory)
         try:
+            check_whole(response.headers, name=self.name)
             if (response.content_length or 0) > self._max_spool_bytes:
                 raise SourceLimitError(
                     f"the server cannot send ranges, and its {response.content_length} bytes are more than "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +21,10 @@ from asyncframes.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
+from asyncframes.sources._http_credentials import Credentials, HeadersLike
+from asyncframes.sources._http_guard import REFUSED
 from asyncframes.sources._http_reply import status_error
+from asyncframes.sources._http_sessions import Sessions
 from asyncframes.sources._names import public_url
 from asyncframes.sources._reads import short_read
 
@@ -39,12 +41,10 @@ class HttpClient:
     ----------
     url
         ``http`` or ``https``; user info in it becomes the `Authorization` header.
-    session
-        The caller's, never closed here; ``None`` to make one on first use.
-    headers
+    sessions
+        Closed with the client.
+    headers, auth, cookies
         The caller's, sent to the origin of `url` and nowhere else.
-    auth
-        Login and password, sent like `headers`.
     timeout
         Bounds of each wait.
     """
@@ -53,17 +53,17 @@ class HttpClient:
         self,
         url: str,
         *,
-        session: aiohttp.ClientSession | None,
-        headers: Mapping[str, str] | None,
+        sessions: Sessions,
+        headers: HeadersLike | None,
         auth: aiohttp.BasicAuth | tuple[str, str] | None,
+        cookies: Mapping[str, str] | None,
         timeout: aiohttp.ClientTimeout,
     ) -> None:
         parsed = parse_url(url)
         self.name = public_url(url)
         self._url = self._target = parsed.with_user(None)
-        self._credentials = _credentials(parsed, headers, auth)
-        self._given_session = session
-        self._own_session: aiohttp.ClientSession | None = None
+        self._credentials = Credentials(parsed, headers=headers, auth=auth, cookies=cookies)
+        self._sessions = sessions
         self._timeout = timeout
         self._closed = False
 
@@ -133,9 +133,11 @@ class HttpClient:
 
     async def close_session(self) -> None:
         """Close the session made here; the next request makes another."""
-        session, self._own_session = self._own_session, None
-        if session is not None:
-            await session.close()
+        await self._sessions.aclose()
+
+    def outdate_credentials(self) -> None:
+        """Ask for the headers anew before the next request, if they come from a function."""
+        self._credentials.outdate(None)
 
     async def _follow(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -150,40 +152,33 @@ class HttpClient:
         raise SourceAccessError(f"more than {_MAX_REDIRECTS} redirects", source=self.name)
 
     async def _send(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        at_home = _origin(url) == _origin(self._url)
-        sent = CIMultiDict(self._credentials if at_home else {})
-        sent.update(headers)
-        session = self._session(at_home=at_home)
+        if _origin(url) != _origin(self._url):
+            return await self._request(url, headers, at_home=False)
+        credentials = await self._credentials.headers(name=self.name)
+        response = await self._request(url, _joined(credentials, headers), at_home=True)
+        if response.status == 401 and self._credentials.outdate(credentials):
+            response.release()
+            credentials = await self._credentials.headers(name=self.name)
+            response = await self._request(url, _joined(credentials, headers), at_home=True)
+        return response
+
+    async def _request(
+        self, url: URL, headers: Mapping[str, str], *, at_home: bool
+    ) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise self._closed_error()
+        session, way = self._sessions.pick(url, at_home=at_home, name=self.name)
         with self.errors():
             return await session.get(
                 url,
-                headers=sent,
+                headers=headers,
                 allow_redirects=False,
                 auto_decompress=False,
                 raise_for_status=False,
                 read_bufsize=_READ_BUFFER_BYTES,
                 timeout=self._timeout,
+                **way,
             )
-
-    def _session(self, *, at_home: bool) -> aiohttp.ClientSession:
-        if self._closed:
-            raise self._closed_error()
-        given = self._given_session
-        if given is not None and given.closed:
-            raise ClosedError(f"the session given for {self.name} is closed")
-        if given is not None and at_home:
-            return given
-        if self._own_session is None:
-            # The caller's session may carry credentials of its own; another origin gets a bare
-            # one on the same connections.
-            self._own_session = (
-                aiohttp.ClientSession()
-                if given is None
-                else aiohttp.ClientSession(
-                    connector=given.connector, connector_owner=False, trust_env=given.trust_env
-                )
-            )
-        return self._own_session
 
     def _redirected(self, url: URL, location: str) -> URL:
         try:
@@ -237,6 +232,10 @@ def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
             return SourceAccessError("no trusted TLS connection to the server", source=name)
         case aiohttp.ClientConnectorDNSError():
             return SourceUnavailableError("the host name was not found", source=name)
+        case OSError() if REFUSED in str(exc):
+            return SourceAccessError(
+                "the address lies in a private network, and allow_private=False was asked for", source=name
+            )
         case OSError():
             reason = exc.strerror or type(exc).__name__
             return SourceUnavailableError(f"no connection to the server: {reason}", source=name)
@@ -244,19 +243,10 @@ def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
             return SourceUnavailableError(f"the exchange failed: {type(exc).__name__}", source=name)
 
 
-def _credentials(
-    url: URL, headers: Mapping[str, str] | None, auth: aiohttp.BasicAuth | tuple[str, str] | None
-) -> CIMultiDict[str]:
-    credentials = CIMultiDict(headers or {})
-    if auth is None and url.user is not None:
-        auth = url.user, url.password or ""
-    if auth is not None and "Authorization" in credentials:
-        raise ValueError("both an Authorization header and auth (or user info in the URL) are given")
-    if auth is not None:
-        text = f"{auth[0]}:{auth[1]}".encode(getattr(auth, "encoding", "utf-8"))
-        token = base64.b64encode(text).decode()
-        credentials["Authorization"] = f"Basic {token}"
-    return credentials
+def _joined(credentials: Mapping[str, str], headers: Mapping[str, str]) -> CIMultiDict[str]:
+    joined = CIMultiDict(credentials)
+    joined.update(headers)
+    return joined
 
 
 def _check_http(url: URL) -> None:

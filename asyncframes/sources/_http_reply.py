@@ -83,6 +83,23 @@ def check_place(content: ContentRange, start: int, stop: int, *, name: str) -> i
     return content.stop
 
 
+def check_whole(headers: Mapping[str, str], *, name: str) -> None:
+    """Refuse a 200 that says it brings a part; ``rclone serve s3`` answers so.
+
+    Raises
+    ------
+    RangeNotSupportedError
+        `Content-Range` names less than everything.
+    """
+    if "Content-Range" not in headers:
+        return
+    content = content_range(headers, name=name)
+    if (content.start, content.stop) != (0, content.size):
+        raise RangeNotSupportedError(
+            "the server sent a part of the file under the status of the whole", source=name
+        )
+
+
 def changed(name: str) -> SourceChangedError:
     """Say that a reply comes from another file than the first one."""
     return SourceChangedError("another file lies there than when it was opened", source=name)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from asyncframes.errors import ShortReadError
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from asyncframes.errors import ShortReadError, SourceTimeoutError
+
+T = TypeVar("T")
 
 
 def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:
@@ -39,3 +45,20 @@ def short_read(start: int, stop: int, *, received: int, name: str) -> ShortReadE
         stop=stop,
         received=received,
     )
+
+
+async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
+    """Wait for an exchange, but no longer than that.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            return await exchange
+    except TimeoutError as exc:
+        if not deadline.expired():
+            raise
+        raise SourceTimeoutError(f"not everything came within {seconds:g} s", source=name) from exc

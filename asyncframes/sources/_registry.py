@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import AsyncIterable, Callable
 from importlib.metadata import entry_points
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from asyncframes.abc import StreamSource
-from asyncframes.sources._fileobj import FileObjectSource
+from asyncframes.sources._fileobj import FileObjectSource, can_seek
+from asyncframes.sources._forward import ForwardSource
+from asyncframes.sources._forward_input import ByteStream
+from asyncframes.sources._fsspec import FsspecSource, is_fsspec_scheme
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
+from asyncframes.sources._object_store import ObjectStoreSource
 
-SourceLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | StreamSource
+SourceLike: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ByteStream | StreamSource
+)
 """Everything that `resolve_source` takes."""
 
 SourceFactory: TypeAlias = Callable[[str], StreamSource]
@@ -24,6 +31,7 @@ SourceFactory: TypeAlias = Callable[[str], StreamSource]
 
 _ENTRY_POINTS = "asyncframes.sources"
 # Two letters at least: "C:" begins a path. "://" is asked for since a file may be called "a:b.mp4".
+_CHAIN = re.compile(r"[a-z]{2,}::[^/]*://")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
 
 
@@ -33,7 +41,8 @@ def resolve_source(source: SourceLike) -> StreamSource:
     Parameters
     ----------
     source
-        A URL, a path, bytes, a seekable binary file object or a `StreamSource`.
+        A URL, a path, bytes, a binary file object, an asynchronous iterable of
+        bytes, an open fsspec file or a `StreamSource`.
 
     Raises
     ------
@@ -52,11 +61,11 @@ def resolve_source(source: SourceLike) -> StreamSource:
         case os.PathLike():
             return LocalSource(source)
         case AsyncIterable():
-            raise TypeError(
-                "an async iterable of bytes cannot be read by range yet; collect it and pass the bytes"
-            )
+            return ForwardSource(source)
         case _ if hasattr(source, "read"):
-            return FileObjectSource(source)
+            return _from_file(source)
+        case _ if hasattr(source, "fs") and hasattr(source, "path"):  # what fsspec.open gives
+            return FsspecSource(source)
     raise TypeError(f"a {type(source).__name__} is not a URL, path, bytes, file object or StreamSource")
 
 
@@ -73,19 +82,30 @@ def register_scheme(scheme: str, factory: SourceFactory) -> None:
 
 def _from_text(text: str) -> StreamSource:
     match = _URL.match(text)
+    if match is None and _CHAIN.match(text):
+        return FsspecSource(text)
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)
 
 
+def _from_file(file: Any) -> StreamSource:
+    if inspect.iscoroutinefunction(file.read) or not can_seek(file):
+        return ForwardSource(file)
+    return FileObjectSource(file)
+
+
 def _factory(scheme: str) -> SourceFactory:
-    if scheme not in _factories:
-        offered = entry_points(group=_ENTRY_POINTS)
-        if scheme not in offered.names:
-            known = ", ".join(sorted({*_factories, *offered.names}))
-            raise ValueError(f"no source is known for {scheme}:// (known: {known})")
+    if scheme in _factories:
+        return _factories[scheme]
+    offered = entry_points(group=_ENTRY_POINTS)
+    if scheme in offered.names:
         _factories[scheme] = offered[scheme].load()
-    return _factories[scheme]
+        return _factories[scheme]
+    if is_fsspec_scheme(scheme):
+        return FsspecSource
+    known = ", ".join(sorted({*_factories, *offered.names}))
+    raise ValueError(f"no source is known for {scheme}:// (known: {known}; more with fsspec installed)")
 
 
 def _from_file_url(url: str) -> StreamSource:
@@ -99,4 +119,7 @@ _factories: dict[str, SourceFactory] = {
     "file": _from_file_url,
     "http": HttpSource,
     "https": HttpSource,
+    "s3": ObjectStoreSource,
+    "gs": ObjectStoreSource,
+    "az": ObjectStoreSource,
 }

@@ -8,13 +8,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import fsspec
 import pytest
 
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource, FileObjectSource, HttpSource, LocalSource, MemorySource
+from asyncframes.sources import (
+    CachedSource,
+    FileObjectSource,
+    ForwardSource,
+    FsspecSource,
+    HttpSource,
+    LocalSource,
+    MemorySource,
+    ObjectStoreSource,
+)
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
 from asyncframes.testing import FaultySource, SourceContract
 from tests._platform import TOKEN, Platform
+from tests._s3 import ACCESS
 from tests._servers import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +57,16 @@ class TestFaulty(SourceContract):
     @asynccontextmanager
     async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
         yield FaultySource(MemorySource(data))
+
+
+class TestForward(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        async def upload() -> AsyncIterator[bytes]:
+            for start in range(0, len(data), 4_999):
+                yield data[start : start + 4_999]
+
+        yield ForwardSource(upload())
 
 
 class TestHttp(SourceContract):
@@ -86,6 +107,35 @@ class TestSupervisely(SourceContract):
             yield SuperviselySource(SuperviselyServer(platform.address, TOKEN), 1)
 
 
+class TestObjectStore(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = ("open-sesame",)
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/bucket/clip.mp4", data)
+            yield ObjectStoreSource("s3://bucket/clip.mp4", endpoint=server.url(""), **ACCESS)
+
+
+class TestFsspec(SourceContract):
+    secrets: ClassVar[tuple[str, ...]] = ("signature", "hush")
+
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with RunningServer() as server:
+            server.serve("/clip.mp4", data)
+            yield FsspecSource(server.url("/clip.mp4?signature=hush"))
+
+
+class TestFsspecInThreads(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        filesystem = fsspec.filesystem("memory")
+        filesystem.pipe_file("/contract/a", data)
+        yield FsspecSource("memory://contract/a")
+        filesystem.rm("/contract", recursive=True)
+
+
 class Cached(SourceContract):
     """Puts a small cache over the source of the class it is mixed into."""
 
@@ -107,7 +157,19 @@ class TestCachedFileObject(Cached, TestFileObject):
     pass
 
 
+class TestCachedForward(Cached, TestForward):
+    pass
+
+
 class TestCachedHttp(Cached, TestHttp):
+    pass
+
+
+class TestCachedFsspec(Cached, TestFsspec):
+    pass
+
+
+class TestCachedObjectStore(Cached, TestObjectStore):
     pass
 
 
