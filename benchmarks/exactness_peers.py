@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 import asyncframes as af
 from tests._corpus import CorpusFile, corpus_files
-from tests._exactness import shuffled_sample
+from tests._exactness import CONCEALED, shuffled_sample
 from tests._same_frame import FOREIGN, NEIGHBOURS, Grid, judge, reduced
 
 HERE = Path(__file__).parent
@@ -90,23 +90,20 @@ async def sequential_frames(file: CorpusFile, indices: set[int]) -> dict[int, Gr
         return {frame.index: reduced(frame.image) async for frame in video.frames() if frame.index in indices}
 
 
-def run(peer: str, file: CorpusFile, indices: list[int], frames: dict[int, Grid], timeout: float) -> Outcome:
-    """Have one library read one file in a new process, and judge what it gives."""
-    with tempfile.TemporaryDirectory() as scratch:
-        asked, target = Path(scratch, "asked.json"), Path(scratch, "given.npz")
-        asked.write_text(json.dumps({"indices": indices, "pts": file.truth["frames"]["pts"]}))
-        command = [sys.executable, str(HERE / "peers.py"), peer, str(file.path), str(asked), str(target)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            return Outcome(asked=len(indices), failure=f"no end within {timeout:g} s")
-        if done.returncode:
-            return Outcome(asked=len(indices), failure=f"crashed ({done.returncode})")
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        if not said["opened"]:
-            return Outcome(asked=len(indices), failure="not opened")
-        with np.load(target) as given:
-            verdict = judge({int(index): given[index] for index in given.files}, frames)
+def run(
+    peer: str, file: CorpusFile, indices: list[int], frames: dict[int, Grid], scratch: Path, timeout: float
+) -> Outcome:
+    """Have one library read one file, unless `scratch` has its answer, and judge what it gives."""
+    answer = scratch / f"{file.path.name}.{peer}.json"
+    images = answer.with_suffix(".npz")
+    if not answer.exists():
+        answer.write_text(json.dumps(ask(peer, file, indices, images, timeout)))
+    said = json.loads(answer.read_text())
+    if "failure" in said:
+        return Outcome(asked=len(indices), failure=said["failure"])
+    with np.load(images) as stored:
+        given = {int(index): stored[index] for index in stored.files}
+    verdict = judge(given, frames, concealed=file.path.name in CONCEALED)
     return Outcome(
         asked=len(indices),
         count=said["count"],
@@ -116,6 +113,21 @@ def run(peer: str, file: CorpusFile, indices: list[int], frames: dict[int, Grid]
         farthest=verdict.farthest,
         nearest_foreign=verdict.nearest_foreign,
     )
+
+
+def ask(peer: str, file: CorpusFile, indices: list[int], images: Path, timeout: float) -> dict[str, Any]:
+    """Have one library read one file in a new process."""
+    asked = images.with_suffix(".asked")
+    asked.write_text(json.dumps({"indices": indices, "pts": file.truth["frames"]["pts"]}))
+    command = [sys.executable, str(HERE / "peers.py"), peer, str(file.path), str(asked), str(images)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return {"failure": f"no end within {timeout:g} s"}
+    if done.returncode:
+        return {"failure": f"crashed ({done.returncode})"}
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said if said["opened"] else {"failure": "not opened", "error": said["error"]}
 
 
 def usable() -> tuple[dict[str, str], dict[str, str]]:
@@ -132,7 +144,7 @@ def usable() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def measure(
-    files: list[CorpusFile], peers: list[str], timeout: float
+    files: list[CorpusFile], peers: list[str], scratch: Path, timeout: float
 ) -> dict[str, list[tuple[CorpusFile, Outcome]]]:
     """Go through the files with every library."""
     outcomes: dict[str, list[tuple[CorpusFile, Outcome]]] = {peer: [] for peer in peers}
@@ -141,7 +153,7 @@ def measure(
         needed = {index + offset for index in indices for offset in (0, *NEIGHBOURS)}
         frames = asyncio.run(sequential_frames(file, needed))
         for peer in peers:
-            outcomes[peer].append((file, run(peer, file, indices, frames, timeout)))
+            outcomes[peer].append((file, run(peer, file, indices, frames, scratch, timeout)))
             outcome = outcomes[peer][-1][1]
             margins = f"within {outcome.farthest:.2f}, others from {outcome.nearest_foreign:.2f}"
             said = f"{file.path.name}: {peer}: {outcome.cell(file)}; {margins}"
@@ -195,8 +207,8 @@ def report(table: str, rows: str, files: int) -> str:
 
 A library is asked for every frame of files up to 64 frames, for 64 frames of longer ones, one at a time in
 shuffled order. An image is frame *i* if, of frames *i* - 2 to *i* + 2 of a sequential decode, it is nearest
-to that, and not farther from it than {FOREIGN:g} levels of 255 on average; neighbours that show the same
-picture count as one. Colours, orientation and size are not judged here.
+to that, and not farther from it than {FOREIGN:g} level of 255 on average; neighbours that show the same
+picture count as one. Colours, orientation and size are not judged here, nor how damage is concealed.
 
 "A wrong frame, silently" counts files of which at least one index gave another picture and no error; "errors"
 those that were not opened, or of which at least one index raised an error. Some files count under both.
@@ -216,6 +228,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="names of files of the corpus; all playable ones by default")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one library and file")
+    parser.add_argument("--scratch", type=Path, help="folder that keeps answers, for a run to go on from")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
     arguments = parser.parse_args()
     files = [
@@ -226,7 +239,9 @@ def main() -> None:
     if not files:
         sys.exit("the corpus of real files (../shared/corpus) is not beside this checkout")
     versions, absent = usable()
-    outcomes = measure(files, [peer for peer in arguments.peers if peer in versions], arguments.timeout)
+    peers = [peer for peer in arguments.peers if peer in versions]
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = measure(files, peers, arguments.scratch or Path(folder), arguments.timeout)
     table = summary(outcomes, versions, absent)
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(report(table, details(outcomes), len(files)))

@@ -15,6 +15,9 @@ from tests._pictures import picture_md5, sequential_pictures
 EVERY_FRAME_UP_TO = 64
 """Frames of a file up to which each is asked for; of longer files, as many as this."""
 
+CONCEALED = {"corrupted.mp4"}
+"""Damaged files, whose pictures differ with the version of FFmpeg that conceals the damage."""
+
 EXPLAINED = {
     "corrupted.mp4": "damaged: versions of FFmpeg conceal it differently, and its 50th packet is no frame",
     "comment_after_last_frame.gif": "its last packet is no frame, which only a decode shows",

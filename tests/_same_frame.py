@@ -24,8 +24,12 @@ NEIGHBOURS = (-2, -1, 1, 2)
 # Two frames less far apart than this, in levels of 255 on average, are one picture: rounding moves so much.
 INDISTINCT = 0.05
 
-# An image farther than this from the frame it should be is none of the video's frames.
+# An image farther than this from the frame that it should be is none of the video's frames…
 FOREIGN = 1.0
+
+# …unless so many of the images are nearest to just the frames asked for that their colours must be meant.
+_RECOGNISED = 0.95
+_ENOUGH_IMAGES = 8
 
 # Colours are fitted only where there is so much to fit that the map cannot hide a difference of frames.
 _ENOUGH_PIXELS = 2000
@@ -72,8 +76,16 @@ class Verdict:
     nearest_foreign: float = float("inf")
 
 
-def judge(given: dict[int, Grid], frames: dict[int, Grid]) -> Verdict:
-    """Compare images with the frames of a sequential decode, of which the neighbours must be there too."""
+def judge(given: dict[int, Grid], frames: dict[int, Grid], *, concealed: bool = False) -> Verdict:
+    """Compare images with the frames of a sequential decode, of which the neighbours must be there too.
+
+    Parameters
+    ----------
+    given, frames
+        Images by the index asked for, and frames by index.
+    concealed
+        Whether damage is concealed in the frames, which libraries do differently: the nearest counts.
+    """
     if not given:
         return Verdict({})
     turn = _best_turn(given, frames)
@@ -81,18 +93,31 @@ def judge(given: dict[int, Grid], frames: dict[int, Grid]) -> Verdict:
     wrong: dict[int, int | None] = {i: None for i, grid in turned.items() if grid.shape != frames[i].shape}
     fitting = {index: grid for index, grid in turned.items() if index not in wrong}
     matched = _with_colours_of(frames, fitting)
-    farthest, nearest_foreign = 0.0, float("inf")
-    for index, grid in matched.items():
-        found, far = nearest(grid, index, frames)
-        if far > FOREIGN:
-            wrong[index] = None
-            nearest_foreign = min(nearest_foreign, far)
-            continue
-        farthest = max(farthest, far)
-        if found != index:
-            wrong[index] = found
-    wrong = dict(sorted(wrong.items()))
-    return Verdict(wrong, upright=turn == 0, farthest=farthest, nearest_foreign=nearest_foreign)
+    found = {index: nearest(grid, index, frames) for index, grid in matched.items()}
+    limit = float("inf") if concealed or _are_recognised(found, frames) else FOREIGN
+    foreign = [far for _, far in found.values() if far > limit]
+    near = {index: place for index, (place, far) in found.items() if far <= limit}
+    wrong |= {index: near.get(index) for index in found if near.get(index) != index}
+    return Verdict(
+        dict(sorted(wrong.items())),
+        upright=turn == 0 or not near,
+        farthest=max((found[index][1] for index in near), default=0.0),
+        nearest_foreign=min(foreign, default=float("inf")),
+    )
+
+
+def _are_recognised(found: dict[int, tuple[int, float]], frames: dict[int, Grid]) -> bool:
+    """Whether the images that can be told from their neighbours are nearest to the frames asked for."""
+    telling = [
+        place == index
+        for index, (place, _) in found.items()
+        if any(
+            distance(frames[index], frames[index + offset]) > FOREIGN
+            for offset in NEIGHBOURS
+            if index + offset in frames
+        )
+    ]
+    return len(telling) >= _ENOUGH_IMAGES and sum(telling) >= _RECOGNISED * len(telling)
 
 
 def nearest(grid: Grid, index: int, frames: dict[int, Grid]) -> tuple[int, float]:
