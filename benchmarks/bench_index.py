@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ def make_long(target: Path, kind: Kind, seed: Path, minutes: float) -> None:
     options = {"movflags": kind.movflags} if kind.movflags else {}
     with av.open(target, "w", format=kind.container, container_options=options) as writer:
         for packet in looped(seed, minutes * 60, writer):
+            if kind.container == "avi":
+                # The muxer fills finer ticks than frames with empty chunks.
+                packet.stream.time_base = Fraction(1, RATE)
             writer.mux(packet)
 
 

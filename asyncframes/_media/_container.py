@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from asyncframes._media._fragments import begins_fragmented
+from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -75,11 +75,13 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     demuxers = ",".join(filter(None, [how.pop("more_demuxers", ""), _SAFE_DEMUXERS]))
     allowed = {"format_whitelist": demuxers, "protocol_whitelist": "none", **(options or {})}
     allowed |= how.pop("options", {})
-    file.opened_blind = file.lacks_headers and begins_fragmented(file)
+    beginning = beginning_of(file) if file.lacks_headers else Beginning()
+    file.opened_blind = beginning.is_fragmented
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
         allowed["fflags"] = "ignidx"
-        file.seek(0)
+    if beginning.header_stop is not None:
+        file.plan([(0, beginning.header_stop)])
     try:
         container: InputContainer = av.open(
             target, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE, **how
@@ -89,6 +91,8 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         if (error := file.translated(exc)) is not None:
             raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
+    if beginning.header_stop is not None:
+        file.plan_forward()
     try:
         file.raise_error()
     except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, parse_box
 from asyncframes._media._files import CachedFile, MediaFile
@@ -37,12 +38,34 @@ _SEVERAL_FRAGMENTS = 512 * 1024
 _HEAD_BYTES = 64 * 1024
 
 
-def begins_fragmented(file: MediaFile) -> bool:
-    """Whether a file turns out, in its first bytes, to be a fragmented MP4."""
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the first bytes of a file show of it.
+
+    Attributes
+    ----------
+    is_fragmented
+        Whether it is an MP4 whose first media is that of a fragment.
+    header_stop
+        Where the header of an MP4 ends that has it in front of all media,
+        ``None`` for any other file.
+    """
+
+    is_fragmented: bool = False
+    header_stop: int | None = None
+
+
+def beginning_of(file: MediaFile) -> Beginning:
+    """Look at the first boxes of a file, as far as its first bytes hold them."""
+    header_stop = None
     for box in boxes_of(file):
-        if box.kind in {b"moof", b"mdat"} or box.end + LONGEST_HEADER > _HEAD_BYTES:
-            return box.kind == b"moof"
-    return False
+        if box.kind == b"moof":
+            return Beginning(is_fragmented=True)
+        if box.kind == b"moov":
+            header_stop = box.end
+        if box.kind == b"mdat" or box.end + LONGEST_HEADER > _HEAD_BYTES:
+            break
+    return Beginning(header_stop=header_stop)
 
 
 def media_ranges(file: MediaFile) -> list[ByteRange] | None:

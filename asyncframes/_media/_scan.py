@@ -16,6 +16,7 @@ from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
+from asyncframes._ranges import ByteRange
 from asyncframes._table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
 from asyncframes.errors import CorruptMediaError, MediaError
@@ -104,6 +105,8 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
     media = media_ranges(file)
     if media is None:
         return None
+    if file.lacks_headers:
+        file.plan(_between(media, file.size or 0))
     try:
         sparse = SparseFile(file, media)
         return _scan_container(sparse, stream_index, on_packet, options=_WITHOUT_MEDIA, has_media=False)
@@ -113,6 +116,12 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         return None
     finally:
         file.plan_forward()
+
+
+def _between(media: list[ByteRange], size: int) -> list[ByteRange]:
+    starts = [0, *(stop for _, stop in media)]
+    stops = [*(start for start, _ in media), size]
+    return [(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
 
 def _scan_container(

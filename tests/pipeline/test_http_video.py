@@ -227,3 +227,19 @@ async def test_many_videos_over_one_session(server: RunningServer) -> None:
     async with aiohttp.ClientSession() as session:
         assert await asyncio.gather(*(last(session) for _ in range(8))) == [47] * 8
         assert not session.closed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [{"movflags": "faststart"}, {}], ids=["first", "last"])
+async def test_a_header_is_read_to_its_end_and_no_further(
+    server: RunningServer, options: dict[str, str]
+) -> None:
+    """Listing the frames of an MP4 costs its header, wherever it is, and not what lies beyond."""
+    data = repeated(clip_bytes(frames=48, width=320, height=240), 1000, options=options)
+    server.serve("/long.mp4", data)
+    header = data.index(b"mdat") if options else len(data) - data.rindex(b"moov")
+    assert 400_000 < header < len(data) / 10
+    async with af.open_video(server.url("/long.mp4")) as video:
+        assert await video.count() == 48 * 1000
+        assert video.bytes_read < header + 384 * 1024
+        assert video.range_requests <= 8
