@@ -164,7 +164,8 @@ class VideoInfo:
     container
         Name of FFmpeg's demuxer.
     sample_aspect_ratio
-        Shape of a pixel, width over height; reported, not applied.
+        Shape of a pixel as stored, width over height; not applied unless
+        ``square_pixels=True``.
     duration_seconds_from_header, frames_from_header
         Claims of the container, ``None`` where it makes none; `Video.count`
         gives the exact number.
