@@ -48,8 +48,9 @@ def open_video(
         URL, path, bytes, seekable binary file, or `StreamSource`. The video
         opens it and closes it.
     stream_index
-        Stream of the container to decode; the first video stream that is not
-        cover art by default.
+        Stream of the container to decode. By default the first video stream
+        that the container marks as its default, or the first if it marks none;
+        cover art is never decoded.
     on_corrupt
         ``"raise"`` raises `CorruptMediaError` at the first damage; ``"skip"``
         leaves damaged frames out and logs a warning; ``"keep"`` yields what the

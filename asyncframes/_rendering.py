@@ -39,15 +39,16 @@ class Rendering:
         pixel_shape
             Width of its pixels over their height.
         """
-        shape = pixel_shape if self.square_pixels else Fraction(1)
+        full_width, full_height = Fraction(width), Fraction(height)
+        if self.square_pixels and pixel_shape > 1:
+            full_width *= pixel_shape
+        elif self.square_pixels:
+            full_height /= pixel_shape
         new_width, new_height = self.resize or (None, None)
-        if new_width is None and new_height is None:
-            return _rounded(width * shape), height
         if new_width is None:
-            return _rounded(width * shape * Fraction(new_height or 1, height)), new_height or 1
-        if new_height is None:
-            return new_width, _rounded(height * new_width / (width * shape))
-        return new_width, new_height
+            scale = 1 if new_height is None else new_height / full_height
+            return _rounded(full_width * scale), new_height or _rounded(full_height)
+        return new_width, new_height or _rounded(full_height * new_width / full_width)
 
 
 def _rounded(length: Fraction) -> int:

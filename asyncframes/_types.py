@@ -46,7 +46,7 @@ class PictureOptions(TypedDict, total=False):
         ``(width, height)`` of the upright image, in the same pass as the
         conversion; one of them ``None`` keeps the aspect.
     square_pixels
-        Stretch the width by `VideoInfo.sample_aspect_ratio`, so that the image
+        Stretch pixels along their shorter side to squares, so that the image
         looks right on a screen; a full `resize` goes before it. Off by default.
     autorotate
         Turn and mirror images as the display matrix asks; on by default.
@@ -164,7 +164,8 @@ class VideoInfo:
     container
         Name of FFmpeg's demuxer.
     sample_aspect_ratio
-        Shape of a pixel, width over height; reported, not applied.
+        Shape of a pixel as stored, width over height; not applied unless
+        ``square_pixels=True``.
     duration_seconds_from_header, frames_from_header
         Claims of the container, ``None`` where it makes none; `Video.count`
         gives the exact number.

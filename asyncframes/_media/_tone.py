@@ -10,7 +10,15 @@ from asyncframes._media._filters import make_chain, pull
 from asyncframes.errors import UnsupportedMediaError
 
 _UNSPECIFIED = 2
-_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+
+SCALE = {
+    "out_primaries": "bt709",
+    "out_transfer": "bt709",
+    "out_range": "pc",
+    "intent": "perceptual",
+    "flags": "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
+}
+"""Options of the scale filter for HDR to BT.709."""
 
 
 class ToneMapper:
@@ -44,17 +52,9 @@ class ToneMapper:
 
 
 def _tone_mapping(picture: VideoFrame, size: tuple[int, int], target: str, matrix: str) -> Graph:
-    scale = {
-        "w": str(size[0]),
-        "h": str(size[1]),
-        "in_color_matrix": matrix,
-        "in_primaries": "bt2020" if picture.color_primaries == _UNSPECIFIED else "auto",
-        "out_primaries": "bt709",
-        "out_transfer": "bt709",
-        "out_range": "pc",
-        "intent": "perceptual",
-        "flags": _FLAGS,
-    }
+    scale = SCALE | {"w": str(size[0]), "h": str(size[1]), "in_color_matrix": matrix}
+    if picture.color_primaries == _UNSPECIFIED:
+        scale["in_primaries"] = "bt2020"
     try:
         return make_chain(picture, ("scale", scale), ("format", {"pix_fmts": target}))
     except (av.FFmpegError, ValueError) as exc:

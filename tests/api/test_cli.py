@@ -56,6 +56,39 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(
+    ("options", "size", "mode"),
+    [
+        ("--resize 48x32", (48, 32), "RGB"),
+        ("--resize 192x", (192, 288), "RGB"),
+        ("--resize x144 --image-format gray", (96, 144), "L"),
+        ("--resize 48x32 --no-autorotate", (48, 32), "RGB"),
+        ("--no-autorotate --deinterlace --tone-map --accurate-color", (96, 64), "RGB"),
+        ("--square-pixels --color-matrix bt601 --image-format rgba", (64, 192), "RGBA"),
+        ("--image-format gray16", (64, 96), "I;16"),
+    ],
+)
+def test_extract_makes_pictures_as_asked(
+    tmp_path: Path, options: str, size: tuple[int, int], mode: str
+) -> None:
+    """Options of pictures reach the frames of a clip that is stored lying, with pixels twice as wide."""
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(clip_bytes(frames=2, rotation=90, options={"x264-params": "sar=2/1"}))
+    assert main(["extract", str(clip), str(tmp_path / "out"), *options.split()]) == 0
+    with Image.open(tmp_path / "out" / "frame_000001.png") as image:
+        assert (image.size, image.mode) == (size, mode)
+
+
+@pytest.mark.parametrize("resize", ["0x4", "4", "x", "ax4", "-3x4"])
+def test_a_size_that_is_none_is_a_usage_error(
+    clip: str, tmp_path: Path, resize: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no size is refused before the video is opened, with an example of one."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["extract", clip, str(tmp_path), f"--resize={resize}"])
+    assert "640x360" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("options", "expected"),
     [
         ("--start 5 --end 9", [5, 6, 7, 8, 9]),

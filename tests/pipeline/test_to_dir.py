@@ -51,6 +51,19 @@ async def test_png_is_the_frame_bit_for_bit(clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("ext", ["png", "npy"])
+async def test_16_bits_are_kept_in_files(clip: Path, tmp_path: Path, ext: str) -> None:
+    """A file of 16 bits a channel holds the frame, resized as asked."""
+    (path,) = await af.stream_frames_to_dir(
+        clip, tmp_path / "out", 7, 7, ext=ext, image_format="gray16", resize=(48, None)
+    )
+    async with af.open_video(clip) as video:
+        image = (await video.frame(7, image_format="gray16", resize=(48, None))).image
+    assert image.shape == (32, 48)
+    assert np.array_equal(np.load(path) if ext == "npy" else iio.imread(path), image)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
@@ -187,6 +200,9 @@ async def test_nonsense_is_refused_before_anything_is_opened(tmp_path: Path) -> 
         {"template": "same.png"},
         {"start": 2, "end": 1},
         {"image_format": "bgr24"},
+        {"image_format": "rgb48", "ext": "jpg"},
+        {"image_format": "gray16", "ext": "webp"},
+        {"resize": (0, 1)},
     ):
         with pytest.raises(ValueError, match=r"."):
             await af.stream_frames_to_dir(nowhere, tmp_path / "out", **options)
