@@ -1,98 +1,118 @@
-"""A TCP proxy on loopback that is as slow as a real link."""
+"""A file behind a network link of a given round trip and bandwidth, on loopback, in a process of its own.
+
+::
+
+    python benchmarks/shaped_link.py film.mp4 --latency 0.05 --megabits 100
+
+It prints the URL, serves until its standard input closes, and then prints what went over the link.
+
+A relay stands before the server: half a round trip passes each way, one more before the first byte of a
+connection (its handshake), and all connections share the bandwidth of the way back. No slow start, no loss.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
-from collections import deque
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from counting_server import CountingServer
 
 _PIECE_BYTES = 16 * 1024
+# What is under way on one connection, as a window of TCP bounds it.
+_WINDOW_BYTES = 2 * 1024 * 1024
 
 
 class ShapedLink:
-    """Forwards connections to a port of loopback, with a delay and a rate.
+    """Relays connections to a port of this machine, late and slowly."""
 
-    Parameters
-    ----------
-    port
-        Where to.
-    round_trip_seconds
-        Half of it is added in each direction; opening a connection costs a whole one.
-    bits_per_second
-        Of all connections together, towards the client.
-    """
-
-    def __init__(self, port: int, *, round_trip_seconds: float, bits_per_second: float) -> None:
+    def __init__(self, port: int, *, round_trip_seconds: float, bytes_per_second: float) -> None:
         self._port = port
-        self._one_way = round_trip_seconds / 2
-        self._bytes_per_second = bits_per_second / 8
+        self._round_trip_seconds = round_trip_seconds
+        self._bytes_per_second = bytes_per_second
         self._free_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.connections = 0
+        self.bytes_back = 0
 
-    async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aexit__(self, *_exc: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def start(self) -> int:
+        """Listen; the port is returned."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            # The handshake is over by now, without any delay: the client's first bytes pay for it.
-            await asyncio.sleep(2 * self._one_way)
-            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._port)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    up = group.create_task(self._carry(reader, upstream_writer, is_shaped=False))
-                    down = group.create_task(self._carry(upstream_reader, writer, is_shaped=True))
-                    await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
-                    up.cancel()
-                    down.cancel()
-            finally:
-                upstream_writer.close()
-        self._tasks.discard(task)
-        writer.close()
+        self.connections += 1
+        opened_at = asyncio.get_running_loop().time() + self._round_trip_seconds
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        half = self._round_trip_seconds / 2
+        up = self._relay(reader, inner_writer, lambda _: max(opened_at, self._now()) + half)
+        down = self._relay(inner_reader, writer, lambda size: self._sent_at(size) + half)
+        tasks = [asyncio.create_task(up), asyncio.create_task(down)]
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        for end in (writer, inner_writer):
+            end.close()
 
-    async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_shaped: bool
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _sent_at(self, size: int) -> float:
+        self.bytes_back += size
+        self._free_at = max(self._free_at, self._now()) + size / self._bytes_per_second
+        return self._free_at
+
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, due: Callable[[int], float]
     ) -> None:
-        """Move bytes; each piece arrives one way's delay after the link was free to take it."""
-        loop = asyncio.get_running_loop()
-        under_way: deque[tuple[float, bytes]] = deque()
-        arrival = asyncio.Event()
+        """Deliver each piece when it is due."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_WINDOW_BYTES // _PIECE_BYTES)
 
         async def deliver() -> None:
             while True:
-                while not under_way:
-                    arrival.clear()
-                    await arrival.wait()
-                due, piece = under_way.popleft()
-                await asyncio.sleep(due - loop.time())
+                moment, piece = await under_way.get()
+                await asyncio.sleep(moment - self._now())
                 if not piece:
                     return
                 writer.write(piece)
                 await writer.drain()
 
-        delivering = asyncio.create_task(deliver())
-        try:
-            while True:
-                piece = await reader.read(_PIECE_BYTES)
-                sent_at = loop.time()
-                if is_shaped:
-                    self._free_at = max(self._free_at, sent_at) + len(piece) / self._bytes_per_second
-                    await asyncio.sleep(self._free_at - sent_at)
-                under_way.append((loop.time() + self._one_way, piece))
-                arrival.set()
-                if not piece:
-                    break
-            await delivering
-        except ConnectionError:
-            pass
-        finally:
-            delivering.cancel()
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(deliver())
+                while piece := await reader.read(_PIECE_BYTES):
+                    await under_way.put((due(len(piece)), piece))
+                await under_way.put((self._now() + self._round_trip_seconds, b""))
+
+
+async def serve(path: Path, round_trip_seconds: float, megabits: float) -> None:
+    """Serve until standard input ends."""
+    async with CountingServer(path) as url:
+        link = ShapedLink(
+            urlsplit(url).port or 0,
+            round_trip_seconds=round_trip_seconds,
+            bytes_per_second=megabits * 1e6 / 8,
+        )
+        port = await link.start()
+        print(f"http://127.0.0.1:{port}/clip.mp4", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        print(json.dumps({"connections": link.connections, "bytes": link.bytes_back}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--latency", type=float, default=0.05, help="of a round trip, in seconds")
+    parser.add_argument("--megabits", type=float, default=100.0, help="a second")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.file, arguments.latency, arguments.megabits))
+
+
+if __name__ == "__main__":
+    main()

@@ -48,13 +48,16 @@ def link(port: int, shape: dict[str, float]) -> Iterator[str]:
     stop = asyncio.Event()
 
     async def run() -> None:
-        async with ShapedLink(
+        shaped = ShapedLink(
             port,
             round_trip_seconds=shape["round_trip_seconds"],
-            bits_per_second=shape["bits_per_second"],
-        ) as address[0]:
-            ready.set()
-            await stop.wait()
+            bytes_per_second=shape["bits_per_second"] / 8,
+        )
+        address[0] = f"http://127.0.0.1:{await shaped.start()}"
+        ready.set()
+        await stop.wait()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()

@@ -59,7 +59,7 @@ class CachedSource(StreamSource):
         *,
         cache_bytes: int = 64 * 1024**2,
         block_size: int = 64 * 1024,
-        max_in_flight: int = 4,
+        max_in_flight: int = 6,
         max_request_bytes: int = 1024**2,
         max_read_bytes: int = 64 * 1024**3,
         close_source: bool = True,
