@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from itertools import groupby
 
 from asyncframes._pump import Pump
+from asyncframes._selection import Selection
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._types import Frame
 
@@ -46,6 +47,11 @@ def deal(table: FrameTable, order: Int64Array, lanes: int) -> list[list[list[int
     if used < 2 or packets < _SCATTERED * len(indices) or distinct < len(stretches):
         return [stretches]
     return [stretches[lane::used] for lane in range(used)]
+
+
+def lane_selection(stretches: Sequence[Sequence[int]]) -> Selection:
+    """Return what one lane is to decode."""
+    return Selection(indices=tuple(index for stretch in stretches for index in stretch))
 
 
 async def merge(

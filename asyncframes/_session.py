@@ -21,6 +21,7 @@ from asyncframes._pump import Worker
 from asyncframes._table import FrameTable
 from asyncframes._types import VideoInfo
 from asyncframes.abc import StreamSource
+from asyncframes.errors import CorruptMediaError
 from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
 from asyncframes.sources._forward import ForwardReader
 from asyncframes.sources._passing import passing
@@ -117,6 +118,9 @@ class Session:
 
     def _look(self) -> FirstLook:
         decoder, picture = self.decoder, self.decoder.peek()
+        if picture is None and isinstance(self.file, ForwardFile):
+            message = "nothing of it decodes when it is read forward only"
+            raise CorruptMediaError(message, source=self.file.source_name)
         frame = None if picture is None else picture.frame
         info = describe(decoder.container, decoder.stream, frame, self._source.size)
         if self.file.opened_blind:

@@ -10,13 +10,14 @@ from fractions import Fraction
 from typing import Unpack
 
 from asyncframes._index_cache import IndexCache
-from asyncframes._lanes import deal, merge
+from asyncframes._lanes import deal, lane_selection, merge
 from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
 from asyncframes._pool import SessionPool
 from asyncframes._pump import Pump
 from asyncframes._rendering import make_rendering
+from asyncframes._route import goes_forward
 from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
@@ -34,11 +35,6 @@ from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, CorruptMediaError, MediaError
 from asyncframes.sources import CachedSource
 from asyncframes.sources._passing import passing
-
-# Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
-# header only, as an approximate seek does, that of other containers a pass over the file.
-_FORWARD_START_MP4 = 32
-_FORWARD_START = 300
 
 
 class Video:
@@ -372,7 +368,7 @@ class Video:
         async with AsyncExitStack() as stack:
             pumps = [
                 await stack.enter_async_context(
-                    self._pumped(_stretches(lane), options, queue_maxsize, lanes=len(dealt))
+                    self._pumped(lane_selection(lane), options, queue_maxsize, lanes=len(dealt))
                 )
                 for lane in dealt
             ]
@@ -425,13 +421,10 @@ class Video:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
-        if not selection.is_forward or passing(self._source):
-            return selection.is_forward
-        start = selection.forward_range[0]
-        if self._tables.table is not None:
-            return start == 0
-        costs_header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
-        return start <= (_FORWARD_START_MP4 if costs_header_only else _FORWARD_START)
+        if selection.is_forward and passing(self._source):
+            return True
+        header_only = self._seek_mode == "approximate" or self.info.container.startswith("mov")
+        return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
 
     async def _keep_all(self, why: str) -> None:
         """Keep bytes that come once, and read them as those of any other source."""
@@ -446,10 +439,6 @@ class Video:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise ClosedError(f"the video is closed [{self._source.name}]")
-
-
-def _stretches(lane: list[list[int]]) -> Selection:
-    return Selection(indices=tuple(index for stretch in lane for index in stretch))
 
 
 async def _only(frames: AsyncGenerator[Frame, None], what: str) -> Frame:

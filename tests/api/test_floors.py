@@ -25,6 +25,7 @@ FLOORS = {
     "asyncframes._timing": 1,
     "asyncframes._table": 1,
     "asyncframes._selection": 1,
+    "asyncframes._route": 1,
     "asyncframes._index_cache": 2,
     "asyncframes.sources": 2,
     "asyncframes.writers": 2,

@@ -51,7 +51,7 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
     assert open_files() <= files
     names = {thread.name.split("_")[0] for thread in threading.enumerate()}
-    assert names <= {"MainThread", "asyncframes", "asyncio", "Thread-1 (", "test-server"} | {
+    assert names <= {"MainThread", "asyncframes", "asyncio", "Thread-1 (", "test-server", "fsspecIO"} | {
         name for name in names if name.startswith(("pytest_timeout", "AnyIO"))
     }
 
