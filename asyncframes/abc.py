@@ -34,7 +34,10 @@ class StreamSource(ABC):
 
     @property
     def validator(self) -> str | None:
-        """Something that changes when the bytes do (an ETag, mtime with size), or ``None``."""
+        """Something that changes when the bytes do (an ETag, mtime with size), or ``None``.
+
+        Without one, nothing that was learnt of the bytes is remembered for another time.
+        """
         return None
 
     async def open(self) -> None:  # noqa: B027 - a source without a handle has nothing to open

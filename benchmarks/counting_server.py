@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from aiohttp import web
@@ -34,14 +35,11 @@ class CountingServer:
         headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
         reply = web.StreamResponse(status=206 if "Range" in request.headers else 200, headers=headers)
         reply.content_length = stop - start
-        await reply.prepare(request)
-        with self._path.open("rb") as file:
+        with self._path.open("rb") as file, contextlib.suppress(ConnectionError):
+            await reply.prepare(request)
             file.seek(start)
             while start < stop and (part := file.read(min(65536, stop - start))):
                 start += len(part)
-                try:
-                    await reply.write(part)
-                except ConnectionError:
-                    break
+                await reply.write(part)
                 self.bytes_sent += len(part)
         return reply
