@@ -20,9 +20,6 @@ T = TypeVar("T")
 # Bytes nobody asked for that are read along between two ranges: a request costs more.
 _GAP_WORTH_READING = 16 * 1024
 
-# Ranges read without their blocks are short: what they wait for is the way, so more of them are under way.
-_SMALL_PER_LARGE = 4
-
 
 class CachedSource(StreamSource):
     """A bounded cache of blocks over another source.
@@ -39,7 +36,9 @@ class CachedSource(StreamSource):
     block_size
         Bytes are fetched in multiples of it.
     max_in_flight
-        Most requests for blocks at a time; four times as many for `read_ranges`.
+        Most requests for blocks at a time.
+    max_small_in_flight
+        Most requests at a time for `read_ranges`: what these wait for is the way.
     max_request_bytes
         Longest request that adjacent missing blocks are merged into.
     max_read_bytes
@@ -60,6 +59,7 @@ class CachedSource(StreamSource):
         cache_bytes: int = 64 * 1024**2,
         block_size: int = 64 * 1024,
         max_in_flight: int = 6,
+        max_small_in_flight: int = 16,
         max_request_bytes: int = 1024**2,
         max_read_bytes: int = 64 * 1024**3,
         close_source: bool = True,
@@ -78,7 +78,7 @@ class CachedSource(StreamSource):
             max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
             max_read_bytes=max_read_bytes,
         )
-        self._max_small_in_flight = max_in_flight * _SMALL_PER_LARGE
+        self._max_small_in_flight = max_small_in_flight
         self._max_request_bytes = max_request_bytes
         self._close_source = close_source
         self.kept = KeptRanges()
