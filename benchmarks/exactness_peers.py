@@ -1,8 +1,8 @@
 """Ask every library at hand for frames of the corpus by index, and say which are the frames asked for.
 
 Frame i is the i-th of a sequential decode. Each library reads each file in a process of its own, and is
-asked for every frame of files up to 64 frames, for 64 frames of longer ones, one at a time in shuffled
-order. Nothing is installed by this script: a library that is not there is left out, and the table says so.
+asked for frames one at a time in shuffled order: all of a short file, some of a long one. Nothing is
+installed by this script: a library that is not there is left out, and the table says so.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ def usable() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def measure(
-    files: list[CorpusFile], peers: list[str], scratch: Path, timeout: float
+    files: list[CorpusFile], peers: list[str], most: int, scratch: Path, timeout: float
 ) -> dict[str, list[tuple[CorpusFile, Outcome]]]:
     """Go through the files with every library."""
     outcomes: dict[str, list[tuple[CorpusFile, Outcome]]] = {peer: [] for peer in peers}
     for file in files:
-        indices = shuffled_sample(file.frame_count, file.path.name)
+        indices = shuffled_sample(file.frame_count, file.path.name, most)
         needed = {index + offset for index in indices for offset in (0, *NEIGHBOURS)}
         frames = asyncio.run(sequential_frames(file, needed))
         for peer in peers:
@@ -196,7 +196,7 @@ def details(outcomes: dict[str, list[tuple[CorpusFile, Outcome]]]) -> str:
     return "\n".join(lines)
 
 
-def report(table: str, rows: str, files: int) -> str:
+def report(table: str, rows: str, files: int, most: int) -> str:
     """Put the tables together with what was done, when and where."""
     today = datetime.datetime.now(datetime.UTC).date()
     return f"""\
@@ -205,9 +205,9 @@ def report(table: str, rows: str, files: int) -> str:
 {files} playable files of the corpus; measured {today} with `{COMMAND}`, Python {platform.python_version()} on
 {platform.system()} {platform.machine()} with {os.cpu_count()} CPUs.
 
-A library is asked for every frame of files up to 64 frames, for 64 frames of longer ones, one at a time in
-shuffled order. An image is frame *i* if, of frames *i* - 2 to *i* + 2 of a sequential decode, it is nearest
-to that, and not farther from it than {FOREIGN:g} level of 255 on average; neighbours that show the same
+A library is asked for every frame of files up to {most} frames, for {most} frames of longer ones, one at a
+time in shuffled order. An image is frame *i* if, of frames *i* - 2 to *i* + 2 of a sequential decode, it is
+nearest to that, and not farther from it than {FOREIGN:g} level of 255 on average; neighbours that show the same
 picture count as one. Colours, orientation and size are not judged here, nor how damage is concealed.
 
 "A wrong frame, silently" counts files of which at least one index gave another picture and no error; "errors"
@@ -227,7 +227,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of files of the corpus; all playable ones by default")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one library and file")
+    parser.add_argument(
+        "--frames", type=int, default=32, help="how many frames of a file to ask for, at most"
+    )
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one library and file")
     parser.add_argument("--scratch", type=Path, help="folder that keeps answers, for a run to go on from")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
     arguments = parser.parse_args()
@@ -241,10 +244,12 @@ def main() -> None:
     versions, absent = usable()
     peers = [peer for peer in arguments.peers if peer in versions]
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = measure(files, peers, arguments.scratch or Path(folder), arguments.timeout)
+        outcomes = measure(
+            files, peers, arguments.frames, arguments.scratch or Path(folder), arguments.timeout
+        )
     table = summary(outcomes, versions, absent)
     arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(report(table, details(outcomes), len(files)))
+    arguments.out.write_text(report(table, details(outcomes), len(files), arguments.frames))
     print(table)
 
 

@@ -66,9 +66,9 @@ def fingerprint(frame: Frame) -> tuple[int, int | None, bool, tuple[int, ...], i
     return frame.index, frame.pts, frame.is_keyframe, frame.image.shape, zlib.crc32(frame.image.data)
 
 
-def shuffled_sample(length: int, seed: str) -> list[int]:
+def shuffled_sample(length: int, seed: str, most: int = EVERY_FRAME_UP_TO) -> list[int]:
     """Every index of a short file, and some of a long one, in an order that jumps about."""
-    return random.Random(seed).sample(range(length), min(length, EVERY_FRAME_UP_TO))
+    return random.Random(seed).sample(range(length), length)[:most]
 
 
 async def measure(file: CorpusFile) -> Exactness:
