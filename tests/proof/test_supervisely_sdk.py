@@ -71,6 +71,17 @@ WRONG_IN_THE_SDK = {
 }
 """Files with which the SDK does not give the frames asked for, and why."""
 
+CONVERTED_OTHERWISE = {
+    "bear-640x360-hevc-hdr10.mp4": "10 bits",
+    "bear-vp9-odd-dimensions.webm": "161x121",
+    "roadtrip-vp92-10bit.webm": "10 bits",
+    "rotated_hdr_video.mov": "10 bits",
+    "sample_edit_list_no_sync_frame_before_edit.mp4": "10 bits",
+    "sample_with_colr_mdcv_and_clli.mp4": "10 bits",
+    "test.prores.mov": "10 bits, 4:2:2",
+}
+"""Files whose chroma is interpolated and whose values are rounded here; the SDK takes FFmpeg's short cuts."""
+
 FRAMES = 48
 
 
@@ -105,7 +116,7 @@ def test_the_frames_are_the_same_where_the_sdk_is_right(
     verdict = verdicts[file.path.name] = bench.compare(file)
     assert not verdict.ours
     assert bool(verdict.sdk) == (file.path.name in WRONG_IN_THE_SDK), verdict.sdk
-    assert verdict.difference <= ROUNDING
+    assert (verdict.difference > ROUNDING) == (file.path.name in CONVERTED_OTHERWISE), verdict.difference
 
 
 def test_the_signatures_are_the_same(bench: Bench) -> None:
@@ -211,7 +222,12 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
     right = {name: verdict for name, verdict in verdicts.items() if not verdict.sdk}
     sideways = ", ".join(f"`{name}`" for name, verdict in verdicts.items() if verdict.turned)
     ours = sum(not verdict.ours for verdict in verdicts.values())
-    farthest = max((verdict.difference for verdict in right.values()), default=0)
+    alike = [v.difference for name, v in verdicts.items() if name not in CONVERTED_OTHERWISE]
+    otherwise = ", ".join(
+        f"`{name}` ({why}; {verdicts[name].average:.2f} on average in its worst picture)"
+        for name, why in CONVERTED_OTHERWISE.items()
+        if name in verdicts
+    )
     versions = [f"PyAV {said['av']} (FFmpeg {said['ffmpeg']})" for said in (facts["sdk"], facts["ours"])]
     lines = [
         "# Supervisely's functions and their drop-in, file by file",
@@ -221,8 +237,9 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
         "How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
-        f"* The SDK does on {len(right)}. On these both write the same paths, and their pixels differ by at "
-        f"most {farthest} of 255 levels.",
+        f"* The SDK does on {len(right)}, and both write the same paths for these.",
+        f"* Pixels of the drop-in differ from the plain decode's by at most {max(alike, default=0)} of 255 "
+        f"levels, except where chroma is interpolated and values are rounded: {otherwise}.",
         "* The SDK writes pictures as they are stored, the drop-in upright; compared after turning: "
         f"{sideways}.",
         "",
