@@ -15,7 +15,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
@@ -41,6 +41,9 @@ __all__ = [
 
 AnyWriter: TypeAlias = Callable[[str, Image], Any]
 """Stores an image at a path; what it returns counts only if it is awaitable."""
+
+# Of ITU-T H.273: RGB (which some encoders write for YUV), unspecified, reserved.
+_UNTAGGED = frozenset({0, 2, 3})
 
 
 async def async_stream_video_frames(
@@ -88,7 +91,7 @@ async def async_stream_video_frames(
     first, last = _bounds(start, end)
     async with (
         _opened(api, video_id, show_decoding_progress=show_decoding_progress) as video,
-        aclosing(video.frames(first, last, queue_maxsize=queue_maxsize)) as frames,
+        aclosing(_frames(video, first, last, queue_maxsize)) as frames,
     ):
         async for frame in frames:
             yield frame.index, frame.image
@@ -161,7 +164,7 @@ async def async_stream_video_frames_to_dir(
         writer = files if image_writer is None else _CallersWriter(files, image_writer, executor)
         async with _opened(api, video_id, show_decoding_progress=show_decoding_progress) as video:
             await files.prepare()
-            frames = video.frames(first, last, queue_maxsize=queue_maxsize)
+            frames = _frames(video, first, last, queue_maxsize)
             return await write_frames(
                 frames, writer, max_write_workers=max_write_workers, progress_cb=progress_cb
             )
@@ -239,6 +242,13 @@ def _bounds(start: int | None, end: int | None) -> tuple[int, int | None]:
     if end is not None and end < first:
         raise ValueError(f"end={end} lies before start={first}; both are inclusive")
     return first, end
+
+
+def _frames(video: Video, first: int, last: int | None, queue_maxsize: int) -> AsyncGenerator[Frame, None]:
+    """Ask for frames in the SDK's colours: where no matrix is named, FFmpeg takes BT.601 at every size."""
+    is_untagged = video.info.color_space in _UNTAGGED and video.info.color_matrix != "rgb"
+    matrix: Literal["bt601", "auto"] = "bt601" if is_untagged else "auto"
+    return video.frames(first, last, queue_maxsize=queue_maxsize, color_matrix=matrix)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
+import numpy as np
 import pytest
 
 import asyncframes as af
@@ -157,6 +158,21 @@ async def test_damaged_frames_are_left_out_with_a_warning(
     assert 0 < len(found) < FRAMES
     assert found == sorted(set(found))
     assert "is damaged" in caplog.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tag", [None, "bt709"])
+async def test_colours_are_the_sdks(platform: Platform, server: SuperviselyServer, tag: str | None) -> None:
+    """Without a tag the matrix is BT.601 at every size, as FFmpeg takes it; a tag is heeded."""
+    options = {"x264-params": f"colormatrix={tag}:colorprim={tag}"} if tag else {}
+    data = clip_bytes(frames=2, width=1280, height=64, options=options)
+    platform.add_video(6, data)
+    [(_, image)] = [found async for found in async_stream_video_frames(server, 6, 0, 0)]
+    async with af.open_video(data) as video:
+        expected = await video.frame(0, color_matrix="bt709" if tag else "bt601")
+        other = await video.frame(0, color_matrix="bt601" if tag else "bt709")
+    assert np.array_equal(image, expected.image)
+    assert not np.array_equal(image, other.image)
 
 
 # Files
