@@ -78,9 +78,9 @@ def _copy_packets(reader: InputContainer, writer: OutputContainer) -> None:
             writer.mux(packet)
 
 
-def damaged_clip(frame: int) -> bytes:
+def damaged_clip(frame: int, frames: int = FRAMES) -> bytes:
     """A clip in which the packet of a frame, and of no keyframe, is overwritten."""
-    clip = clip_bytes(frames=FRAMES, width=320, height=180, options={"qp": "4"}, b_frames=0)
+    clip = clip_bytes(frames=frames, width=320, height=180, options={"qp": "4"}, b_frames=0)
     with av.open(io.BytesIO(clip), "r") as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][frame]
         position, size = packet.pos, packet.size
