@@ -207,8 +207,8 @@ def report(table: str, rows: str, files: int, most: int) -> str:
 
 A library is asked for every frame of files up to {most} frames, for {most} frames of longer ones, one at a
 time in shuffled order. An image is frame *i* if, of frames *i* - 2 to *i* + 2 of a sequential decode, it is
-nearest to that, and not farther from it than {FOREIGN:g} level of 255 on average; neighbours that show the same
-picture count as one. Colours, orientation and size are not judged here, nor how damage is concealed.
+nearest to that, and not farther from it than {FOREIGN:g} level of 255 on average; neighbours that show the
+same picture count as one. Colours, orientation and size are not judged here, nor how damage is concealed.
 
 "A wrong frame, silently" counts files of which at least one index gave another picture and no error; "errors"
 those that were not opened, or of which at least one index raised an error. Some files count under both.

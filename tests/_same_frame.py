@@ -27,7 +27,7 @@ INDISTINCT = 0.05
 # An image farther than this from the frame that it should be is none of the video's frames…
 FOREIGN = 1.0
 
-# …unless so many of the images are nearest to just the frames asked for that their colours must be meant.
+# …unless all are that far, and so many nearest to just the frames asked for, that it must be the colours.
 _RECOGNISED = 0.95
 _ENOUGH_IMAGES = 8
 
@@ -107,7 +107,9 @@ def judge(given: dict[int, Grid], frames: dict[int, Grid], *, concealed: bool = 
 
 
 def _are_recognised(found: dict[int, tuple[int, float]], frames: dict[int, Grid]) -> bool:
-    """Whether the images that can be told from their neighbours are nearest to the frames asked for."""
+    """Whether all images look different, and those that can be told are nearest to the frames asked for."""
+    if any(far <= FOREIGN for _, far in found.values()):
+        return False
     telling = [
         place == index
         for index, (place, _) in found.items()

@@ -43,7 +43,8 @@ def test_python_blocks_run(block: str, server: RunningServer, tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert not done.stderr
+    # asyncio's debug mode names callbacks that took long, which is the machine's doing.
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
 
 
 def test_ci_runs_the_test_command() -> None:
