@@ -33,6 +33,9 @@ ROUNDING = 2
 CONVERSION = 2.0
 """Levels by which two conversions of a picture to RGB may differ on average."""
 
+ALIKE = 0.02
+"""Levels by which pictures that follow each other may differ on average and still show the same."""
+
 Image = NDArray[np.uint8]
 
 
@@ -282,7 +285,7 @@ def _is_nearest(index: int, image: Image, truth: dict[int, Image], *, turned: bo
         for other in range(index - 2, index + 3)
         if other in truth
     }
-    return distances[index] <= CONVERSION and distances[index] == min(distances.values())
+    return distances[index] <= min(CONVERSION, min(distances.values()) + ALIKE)
 
 
 def _nearest_turn(image: Image, picture: Image, *, turned: bool) -> Image:
