@@ -78,6 +78,13 @@ class Packets:
         kept = np.flatnonzero(~self.is_discard)
         return kept[np.argsort(self.pts[kept], kind="stable")]
 
+    def begin_with(self, first: Packets) -> bool:
+        """Whether these are the same packets as others, as far as those go."""
+        return all(
+            np.array_equal(getattr(self, column.name)[: len(first)], getattr(first, column.name))
+            for column in fields(self)
+        )
+
     def find(self, *, position: int, size: int, dts: int) -> int | None:
         """Return the number of the one packet that looks like this, or ``None``."""
         matches = self.size == size

@@ -16,6 +16,7 @@ from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
+from asyncframes._media._samples import packets_by_index
 from asyncframes._ranges import ByteRange
 from asyncframes._table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
@@ -25,6 +26,9 @@ MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavfo
 """Who lists packets: another version of either may list them differently."""
 
 _HEAD_BYTES = 64 * 1024
+
+# Packets that are demuxed before FFmpeg's index is believed for the others.
+_COMPARED_PACKETS = 16
 
 # The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
@@ -66,6 +70,9 @@ class PacketList:
                 packet.is_discard or self._is_hidden(packet),
             )
         )
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def finish(self) -> Packets:
         """Return the packets as arrays."""
@@ -145,6 +152,10 @@ def _scan_container(
                         packets.add(packet)
                         if on_packet is not None:
                             on_packet(packet)
+                    if not has_media and len(packets) == _COMPARED_PACKETS:
+                        listed = packets_by_index(file, stream, packets.finish())
+                        if listed is not None:
+                            return Scanned(listed, time_base_of(stream), average_rate(stream))
         except CorruptMediaError:
             if not has_media:
                 raise

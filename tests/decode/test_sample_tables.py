@@ -1,0 +1,116 @@
+"""Packets of an MP4 listed from its sample tables, against those that the demuxer gives."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asyncframes._media._boxes import SparseFile
+from asyncframes._media._container import open_container, select_stream
+from asyncframes._media._files import DirectFile
+from asyncframes._media._fragments import media_ranges
+from asyncframes._media._samples import packets_by_index
+from asyncframes._media._scan import PacketList, scan
+from asyncframes._table import Packets
+from tests._clips import clip_bytes
+from tests._corpus import CorpusFile, parameters
+from tests._remux import copied
+
+CLIPS: dict[str, dict[str, Any]] = {
+    "B-frames": {},
+    "open GOP": {"open_gop": True},
+    "no B-frames": {"b_frames": 0},
+    "intra only": {"gop": 1, "b_frames": 0},
+    "negative offsets": {"muxer_options": {"movflags": "+negative_cts_offsets"}},
+    "no edit list": {"muxer_options": {"use_editlist": "0"}},
+    "with audio": {"audio": True},
+    "uneven times": {"pts": [7 + index + index * index // 9 for index in range(48)]},
+    "MOV": {"container": "mov"},
+}
+
+
+def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
+    """List the packets of a file by demuxing its header, by its tables, and by `scan`."""
+    file = DirectFile(io.BytesIO(data), len(data), "clip")
+    media = media_ranges(file)
+    assert media is not None
+    sparse = SparseFile(file, media)
+    with open_container(sparse, options={"fflags": "noparse+nofillin"}) as container:
+        stream = select_stream(container, None, "clip")
+        packets, first = PacketList(None), PacketList(None)
+        for number, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            packets.add(packet)
+            if number < 4:
+                first.add(packet)
+        by_index = packets_by_index(sparse, stream, first.finish())
+        stream_index = stream.index
+    scanned = scan(file, stream_index, None, without_media=True)
+    assert scanned is not None
+    return packets.finish(), by_index, scanned.packets
+
+
+def assert_equal(found: Packets, expected: Packets) -> None:
+    for column in fields(Packets):
+        np.testing.assert_array_equal(
+            getattr(found, column.name), getattr(expected, column.name), column.name
+        )
+
+
+@pytest.mark.parametrize("options", CLIPS.values(), ids=CLIPS)
+def test_tables_list_what_the_demuxer_gives(options: dict[str, Any]) -> None:
+    """Every field of every packet is the same, whatever times, references and edit lists."""
+    expected, by_index, scanned = demuxed(clip_bytes(frames=48, **options))
+    assert by_index is not None
+    assert_equal(by_index, expected)
+    assert_equal(scanned, expected)
+
+
+@pytest.mark.parametrize("seconds", ["0.3", "0.5", "0.9"])
+def test_edits_that_leave_samples_out_never_shift_the_others(
+    ffmpeg: str, tmp_path: Path, seconds: str
+) -> None:
+    """Where a copy begins inside a GOP its edit list hides samples; what is listed is what is demuxed."""
+    data = copied(ffmpeg, clip_bytes(frames=48), tmp_path / "cut.mp4", "-ss", seconds)
+    expected, by_index, scanned = demuxed(data)
+    assert_equal(scanned, expected)
+    if by_index is not None:
+        assert_equal(by_index, expected)
+
+
+@pytest.mark.parametrize("lost", [1, 1000])
+def test_a_file_that_is_cut_off_is_listed_by_demuxing(lost: int) -> None:
+    """The index lists samples that are not there any more."""
+    data = clip_bytes(frames=48, faststart=True)[:-lost]
+    expected, by_index, scanned = demuxed(data)
+    assert by_index is None
+    assert_equal(scanned, expected)
+
+
+@pytest.mark.parametrize("box", [b"stts", b"ctts"])
+@pytest.mark.parametrize("change", [-1, 1, 1 << 30])
+def test_tables_that_count_other_samples_are_not_used(box: bytes, change: int) -> None:
+    """A first run that is longer or shorter than it was leaves the demuxer's word."""
+    data = bytearray(clip_bytes(frames=48))
+    place = data.rindex(box) + 12
+    count = int.from_bytes(data[place : place + 4], "big")
+    data[place : place + 4] = (count + change).to_bytes(4, "big")
+    expected, by_index, scanned = demuxed(bytes(data))
+    assert by_index is None
+    assert_equal(scanned, expected)
+
+
+@pytest.mark.parametrize("file", parameters(mp4=True))
+def test_the_corpus_is_listed_as_it_is_demuxed(file: CorpusFile) -> None:
+    """On every MP4 and MOV of the corpus, quick or not, the packets are the demuxer's."""
+    data = file.path.read_bytes()
+    if b"moof" in data:
+        pytest.skip("fragments have no sample tables")
+    expected, by_index, scanned = demuxed(data)
+    assert_equal(scanned, expected)
+    if by_index is not None:
+        assert_equal(by_index, expected)
