@@ -12,7 +12,7 @@ from asyncframes._index_cache import IndexCache
 from asyncframes._media._container import ContainerOptions
 from asyncframes._session import PacketProgress, ReadOptions
 from asyncframes._table import FrameTable
-from asyncframes._threads import shared_executor
+from asyncframes._threads import shared_executor, threads_of_each
 from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
@@ -126,7 +126,7 @@ def open_video(
         executor=executor or shared_executor(),
         read_timeout_seconds=read_timeout_seconds,
         container=ContainerOptions(
-            stream_index=stream_index, threads=threads or min(4, os.cpu_count() or 1), max_pixels=max_pixels
+            stream_index=stream_index, threads=threads or threads_of_each(1), max_pixels=max_pixels
         ),
         packet_progress=packet_progress,
     )

@@ -81,7 +81,7 @@ def stream_frames(
         start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
     )
     make_rendering(image_format, picture)
-    opened = _opened(source, on_corrupt=on_corrupt, threads=threads)
+    opened = opened_video(source, on_corrupt=on_corrupt, threads=threads)
     return _stream(opened, selection, image_format, queue_maxsize, picture)
 
 
@@ -206,7 +206,7 @@ async def stream_frames_to_dir(
     asked = selection.arguments()
     async with AsyncExitStack() as stack:
         progress = stack.enter_context(packet_bars()) if show_decoding_progress else None
-        opened = _opened(
+        opened = opened_video(
             source, on_corrupt=on_corrupt, threads=threads, executor=executor, packet_progress=progress
         )
         video = await stack.enter_async_context(opened)
@@ -248,7 +248,7 @@ async def _plan(
 
 
 @asynccontextmanager
-async def _opened(
+async def opened_video(
     source: SourceLike | Video,
     *,
     on_corrupt: OnCorrupt,
@@ -256,6 +256,7 @@ async def _opened(
     executor: Executor | None = None,
     packet_progress: PacketProgress | None = None,
 ) -> AsyncIterator[Video]:
+    """Open a source while the context is open; a `Video` is left as it is."""
     if isinstance(source, Video):
         yield source
         return

@@ -12,10 +12,13 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["finished", "in_own_thread", "in_thread", "settled", "shared_executor"]
+__all__ = ["finished", "in_own_thread", "in_thread", "settled", "shared_executor", "threads_of_each"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Further threads of one decoder cost memory and bring little.
+_MOST_THREADS = 4
 
 
 @cache
@@ -25,6 +28,11 @@ def shared_executor() -> Executor:
     Decoders wait in it for bytes, so nothing that bringing bytes depends on may run there.
     """
     return ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="asyncframes")
+
+
+def threads_of_each(at_once: int) -> int:
+    """Choose the threads of each decoder where so many decode at once."""
+    return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // at_once))
 
 
 def in_thread(

@@ -37,6 +37,7 @@ FLOORS = {
     "asyncframes._tables": 5,
     "asyncframes._video": 5,
     "asyncframes._opening": 5,
+    "asyncframes._expected": 5,
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
     "asyncframes._many": 5,
