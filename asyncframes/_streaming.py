@@ -28,7 +28,7 @@ from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
 
-_EXTENSIONS_16_BIT = {"png", "npy"}
+_EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 
 
 def stream_frames(
@@ -145,7 +145,7 @@ async def stream_frames_to_dir(
     start, end, step, indices, times, time_range, fps, keyframes
         As for `Video.frames`; a frame named twice is written once.
     ext
-        Kind of image file: png, jpg, npy, or any that imageio writes.
+        Kind of image file: png, jpg, npy, raw (the array's bytes), or any that imageio writes.
     template
         File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``.
     quality, compression_level
@@ -167,7 +167,7 @@ async def stream_frames_to_dir(
         How many frames are decoded ahead of the writers.
     image_format
         Any but ``"bgr24"``, which is for an `image_writer`; ``"rgb48"`` and
-        ``"gray16"`` go into png and npy files.
+        ``"gray16"`` go into png, npy and raw files.
     on_corrupt, threads, executor
         As for `open_video`; a `Video` keeps its own.
     **picture
@@ -231,7 +231,7 @@ def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
             'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
-        raise ValueError(f'image_format="{image_format}" goes into png and npy files, not {ext}')
+        raise ValueError(f'image_format="{image_format}" goes into png, npy and raw files, not {ext}')
 
 
 async def _plan(

@@ -41,6 +41,7 @@ FLOORS = {
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
     "asyncframes._many": 5,
+    "asyncframes._to_writer": 5,
     "asyncframes.sync": 6,
     "asyncframes.supervisely": 6,
     "asyncframes.testing": 6,
