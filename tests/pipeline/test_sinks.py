@@ -109,13 +109,16 @@ async def test_the_header_of_an_array_is_numpys_own(tmp_path: Path, count: int) 
 
 
 @pytest.mark.parametrize(
-    "odd", [frame(2, 6, 9, 3), frame(2, 6, 8), frame(2, dtype=np.uint16)], ids=["size", "gray", "16 bits"]
+    ("shape", "dtype"),
+    [((6, 9, 3), np.uint8), ((6, 8), np.uint8), ((6, 8, 3), np.uint16)],
+    ids=["size", "gray", "16 bits"],
 )
-async def test_an_array_has_frames_of_one_kind(tmp_path: Path, odd: Frame) -> None:
+async def test_an_array_has_frames_of_one_kind(tmp_path: Path, shape: tuple[int, ...], dtype: Any) -> None:
     """A frame of another shape or depth is a named error, and leaves no array."""
+    frames = [frame(0), frame(1), frame(2, *shape, dtype=dtype), frame(3)]
     with pytest.raises(FrameWriteError, match=r"frame 2 not stored at .*: it is .* array is of 6x8x3 uint8"):
         async with NpyWriter(tmp_path / "frames.npy") as writer:
-            await af.write_frames(coming([frame(0), frame(1), odd, frame(3)]), writer)
+            await af.write_frames(coming(frames), writer)
     assert files(tmp_path) == []
 
 
