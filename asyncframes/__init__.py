@@ -7,6 +7,7 @@ from asyncframes._many import Extraction, extract_many
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
 from asyncframes._table import FrameTable
+from asyncframes._to_writer import stream_frames_to_writer
 from asyncframes._types import (
     Frame,
     Image,
@@ -20,6 +21,7 @@ from asyncframes._types import (
 )
 from asyncframes._version import __version__
 from asyncframes._video import Video
+from asyncframes.writers import write_frames
 
 __all__ = [
     "Extraction",
@@ -42,6 +44,8 @@ __all__ = [
     "sources",
     "stream_frames",
     "stream_frames_to_dir",
+    "stream_frames_to_writer",
     "sync",
+    "write_frames",
     "writers",
 ]

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from asyncframes._streaming import stream_frames_to_dir
-from asyncframes._threads import finished
+from asyncframes._expected import expected_frames
+from asyncframes._progress import Bar, ManyBars
+from asyncframes._streaming import opened_video, stream_frames_to_dir
+from asyncframes._threads import finished, threads_of_each
+from asyncframes._types import ProgressCallback
+from asyncframes._video import Video
 from asyncframes.sources import SourceLike
+from asyncframes.writers import DirectoryWriter
+
+_ALL: dict[str, Any] = {"start": None, "end": None, "step": 1}
+_SELECTION = (*_ALL, "indices", "times", "time_range", "fps", "keyframes")
+_OPENING: dict[str, Any] = {"on_corrupt": "raise", "threads": None, "executor": None}
+_NAMING = ("ext", "template", "image_writer")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +48,7 @@ async def extract_many(
     videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
     *,
     concurrency: int = 4,
+    show_progress: bool = False,
     **options: Any,
 ) -> AsyncGenerator[Extraction, None]:
     """Write frames of many videos, some at a time.
@@ -52,8 +64,13 @@ async def extract_many(
     concurrency
         How many videos are worked on at once. They share one bounded thread
         pool, so more of them help where sources are slow, not where the CPU is.
+    show_progress
+        Show tqdm bars on stderr: how many videos are done, where `videos` has
+        a length of how many, and for each that is worked on its frames.
     **options
-        As for `stream_frames_to_dir`.
+        As for `stream_frames_to_dir`, except that by default the CPUs are
+        shared out: `threads` is their number over that of the videos at once,
+        1 to 4.
 
     Yields
     ------
@@ -67,39 +84,98 @@ async def extract_many(
     """
     if concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: expected 1 or more")
-    waiting = iter(videos)
-    running: set[asyncio.Task[Extraction]] = set()
+    run = _Run(videos, concurrency, options, show_progress=show_progress)
     try:
-        _start(running, waiting, concurrency, options)
-        while running:
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            running -= done
-            _start(running, waiting, concurrency, options)
-            for task in done:
-                yield task.result()
+        while run.fill():
+            for extraction in await run.some():
+                yield extraction
     finally:
-        for task in running:
+        await run.aclose()
+
+
+class _Run:
+    """One call of `extract_many`."""
+
+    def __init__(
+        self,
+        videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
+        concurrency: int,
+        options: dict[str, Any],
+        *,
+        show_progress: bool,
+    ) -> None:
+        total = len(videos) if isinstance(videos, Sized) else None
+        self._options = _for_each(options)
+        if self._options.get("threads") is None:
+            self._options["threads"] = threads_of_each(min(concurrency, total or concurrency))
+        self._waiting = iter(videos)
+        self._concurrency = concurrency
+        self._running: set[asyncio.Task[Extraction]] = set()
+        self._bars = ManyBars(total) if show_progress else None
+
+    def fill(self) -> bool:
+        """Fill the free places; whether anything runs then."""
+        while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
+            self._running.add(asyncio.create_task(self._extract(*video), name="asyncframes extract"))
+        return bool(self._running)
+
+    async def some(self) -> list[Extraction]:
+        """Wait until a video has ended; return all that have, and start others in their places."""
+        done, self._running = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        self.fill()
+        return [task.result() for task in done]
+
+    async def _extract(self, source: SourceLike, output_dir: str | os.PathLike[str]) -> Extraction:
+        directory = os.fspath(output_dir)
+        try:
+            extraction = Extraction(source, directory, await self._write(source, directory))
+        except Exception as exc:  # noqa: BLE001 - it is the result of this video, and must not end the others
+            extraction = Extraction(source, directory, [], exc)
+        if self._bars is not None:
+            self._bars.advance()
+        return extraction
+
+    async def _write(self, source: SourceLike, directory: str) -> list[str]:
+        if self._bars is None:
+            return await stream_frames_to_dir(source, directory, **self._options)
+        opening = {name: self._options.get(name, default) for name, default in _OPENING.items()}
+        with self._bars.of(Path(directory).name) as bar:
+            async with opened_video(source, **opening) as video:
+                bar.reset(await _missing(video, directory, self._options))
+                options = self._options | {"progress_cb": _counting(bar, self._options.get("progress_cb"))}
+                return await stream_frames_to_dir(video, directory, **options)
+
+    async def aclose(self) -> None:
+        """Stop what still runs."""
+        for task in self._running:
             task.cancel()
-        for task in running:
+        for task in self._running:
             await finished(task)
+        if self._bars is not None:
+            self._bars.close()
 
 
-def _start(
-    running: set[asyncio.Task[Extraction]],
-    waiting: Iterator[tuple[SourceLike, str | os.PathLike[str]]],
-    concurrency: int,
-    options: dict[str, Any],
-) -> None:
-    """Fill the free places."""
-    while len(running) < concurrency and (video := next(waiting, None)) is not None:
-        running.add(asyncio.create_task(_extract(*video, options), name="asyncframes extract"))
+def _for_each(options: dict[str, Any]) -> dict[str, Any]:
+    """Make lists of what names frames, so that iterators serve every video."""
+    listed = {name: list(options[name]) for name in ("indices", "times") if options.get(name) is not None}
+    return options | listed
 
 
-async def _extract(
-    source: SourceLike, output_dir: str | os.PathLike[str], options: dict[str, Any]
-) -> Extraction:
-    directory = os.fspath(output_dir)
-    try:
-        return Extraction(source, directory, await stream_frames_to_dir(source, directory, **options))
-    except Exception as exc:  # noqa: BLE001 - it is the result of this video, and must not end the others
-        return Extraction(source, directory, [], exc)
+async def _missing(video: Video, directory: str, options: dict[str, Any]) -> int | None:
+    """Say how many files are to be written, ``None`` where the header does not tell."""
+    selection = _ALL | {name: options[name] for name in _SELECTION if name in options}
+    if options.get("overwrite") != "skip":
+        return await expected_frames(video, selection, exact=False)
+    writer = DirectoryWriter(directory, **{name: options[name] for name in _NAMING if name in options})
+    chosen = set((await video.indices(**selection)).tolist())
+    return len(chosen - await writer.existing(chosen))
+
+
+def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:
+    """Move a bar before the user's own callback is called."""
+
+    def count(step: int) -> Awaitable[None] | None:
+        bar.update(step)
+        return None if progress_cb is None else progress_cb(step)
+
+    return count

@@ -10,9 +10,9 @@ from typing import get_args
 
 from asyncframes._index_cache import IndexCache
 from asyncframes._media._container import ContainerOptions
-from asyncframes._pump import shared_executor
 from asyncframes._session import PacketProgress, ReadOptions
 from asyncframes._table import FrameTable
+from asyncframes._threads import shared_executor, threads_of_each
 from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
@@ -57,6 +57,7 @@ def open_video(
         decoder made of them, marked `Frame.is_corrupt`.
     threads
         Threads of each decoder; by default as many as there are CPUs, at most 4.
+        1 suits many videos at once: the decoder then has no thread of its own.
     cache_bytes
         Bound on the bytes of the source kept in memory.
     reorder_bytes
@@ -103,6 +104,17 @@ def open_video(
     ValueError
         An option makes no sense, no source type knows the address, or
         `frame_table` is of another stream.
+
+    Notes
+    -----
+    Many videos may be open at once. Each holds, for each request that ran side
+    by side, about 1.3 MiB of FFmpeg's and the pictures that its codec refers to
+    (1.5 bytes a pixel for 8-bit 4:2:0; from 4 to 17 of them for H.264, by what
+    its encoder chose); a request whose consumer is slow holds up to
+    ``(queue_maxsize + 1) * frame_bytes`` more, and no thread. A local file takes
+    one descriptor. Of other sources up to `cache_bytes` are kept of what was
+    read. With ``threads=1`` all of them run in the threads of `executor`; with
+    more, each decoder has so many of its own besides.
     """
     if on_corrupt not in get_args(OnCorrupt):
         raise ValueError(f"on_corrupt={on_corrupt!r}: expected one of {', '.join(get_args(OnCorrupt))}")
@@ -114,7 +126,7 @@ def open_video(
         executor=executor or shared_executor(),
         read_timeout_seconds=read_timeout_seconds,
         container=ContainerOptions(
-            stream_index=stream_index, threads=threads or min(4, os.cpu_count() or 1), max_pixels=max_pixels
+            stream_index=stream_index, threads=threads or threads_of_each(1), max_pixels=max_pixels
         ),
         packet_progress=packet_progress,
     )

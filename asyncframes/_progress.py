@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -42,3 +43,26 @@ def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> I
     finally:
         for bar in bars.values():
             bar.close()
+
+
+class ManyBars:
+    """A bar for how many of many videos are done, and one below it for each that is being worked on."""
+
+    def __init__(self, total: int | None) -> None:
+        self._whole = _bar("all", total, "video", leave=True)
+
+    def advance(self) -> None:
+        """Count a video as done."""
+        self._whole.update()
+
+    def of(self, name: str) -> Bar:
+        """Open the bar of one video, with no total as yet."""
+        return _bar(name, None, "frame", leave=False)
+
+    def close(self) -> None:
+        """Leave the bar of the whole on the screen as it is."""
+        self._whole.close()
+
+
+def _bar(label: str, total: int | None, unit: str, **options: Any) -> Bar:
+    return Bar(desc=label, total=total, unit=f" {unit}s", dynamic_ncols=True, file=sys.stderr, **options)

@@ -7,11 +7,9 @@ the task does, so a video whose consumer is slow holds no thread.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cache
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._threads import finished, in_thread
@@ -20,12 +18,6 @@ from asyncframes.errors import ClosedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@cache
-def shared_executor() -> Executor:
-    """Return the process-wide executor, made on first use."""
-    return ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="asyncframes")
 
 
 class Worker:
@@ -88,7 +80,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._stopped = False
         self._ended = False
-        self._task = asyncio.create_task(self._run(), name="asyncframes decode")
+        self._task: asyncio.Task[None] | None = asyncio.create_task(self._run(), name="asyncframes decode")
 
     async def _run(self) -> None:
         end: _Failure | None = None
@@ -140,8 +132,11 @@ class Pump:
     async def aclose(self) -> None:
         """Stop at once; on return no thread works for the job any more."""
         self._stopped = True
-        self._task.cancel()
-        await finished(self._task)
+        if (task := self._task) is not None:
+            task.cancel()
+            await finished(task)
+            # A cancelled task holds a traceback that leads back here: decoders would wait for the collector.
+            self._task = None
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))

@@ -28,7 +28,7 @@ from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
 
-_EXTENSIONS_16_BIT = {"png", "npy"}
+_EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 
 
 def stream_frames(
@@ -81,7 +81,7 @@ def stream_frames(
         start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
     )
     make_rendering(image_format, picture)
-    opened = _opened(source, on_corrupt=on_corrupt, threads=threads)
+    opened = opened_video(source, on_corrupt=on_corrupt, threads=threads)
     return _stream(opened, selection, image_format, queue_maxsize, picture)
 
 
@@ -145,7 +145,7 @@ async def stream_frames_to_dir(
     start, end, step, indices, times, time_range, fps, keyframes
         As for `Video.frames`; a frame named twice is written once.
     ext
-        Kind of image file: png, jpg, npy, or any that imageio writes.
+        Kind of image file: png, jpg, npy, raw (the array's bytes), or any that imageio writes.
     template
         File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``.
     quality, compression_level
@@ -167,7 +167,7 @@ async def stream_frames_to_dir(
         How many frames are decoded ahead of the writers.
     image_format
         Any but ``"bgr24"``, which is for an `image_writer`; ``"rgb48"`` and
-        ``"gray16"`` go into png and npy files.
+        ``"gray16"`` go into png, npy and raw files.
     on_corrupt, threads, executor
         As for `open_video`; a `Video` keeps its own.
     **picture
@@ -206,7 +206,7 @@ async def stream_frames_to_dir(
     asked = selection.arguments()
     async with AsyncExitStack() as stack:
         progress = stack.enter_context(packet_bars()) if show_decoding_progress else None
-        opened = _opened(
+        opened = opened_video(
             source, on_corrupt=on_corrupt, threads=threads, executor=executor, packet_progress=progress
         )
         video = await stack.enter_async_context(opened)
@@ -231,7 +231,7 @@ def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
             'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
-        raise ValueError(f'image_format="{image_format}" goes into png and npy files, not {ext}')
+        raise ValueError(f'image_format="{image_format}" goes into png, npy and raw files, not {ext}')
 
 
 async def _plan(
@@ -248,7 +248,7 @@ async def _plan(
 
 
 @asynccontextmanager
-async def _opened(
+async def opened_video(
     source: SourceLike | Video,
     *,
     on_corrupt: OnCorrupt,
@@ -256,6 +256,7 @@ async def _opened(
     executor: Executor | None = None,
     packet_progress: PacketProgress | None = None,
 ) -> AsyncIterator[Video]:
+    """Open a source while the context is open; a `Video` is left as it is."""
     if isinstance(source, Video):
         yield source
         return

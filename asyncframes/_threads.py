@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
+from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["finished", "in_own_thread", "in_thread", "settled"]
+__all__ = ["finished", "in_own_thread", "in_thread", "settled", "shared_executor", "threads_of_each"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Further threads of one decoder cost memory and bring little.
+_MOST_THREADS = 4
+
+
+@cache
+def shared_executor() -> Executor:
+    """Return the process-wide executor, made on first use.
+
+    Decoders wait in it for bytes, so nothing that bringing bytes depends on may run there.
+    """
+    return ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="asyncframes")
+
+
+def threads_of_each(at_once: int) -> int:
+    """Choose the threads of each decoder where so many decode at once."""
+    return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // at_once))
 
 
 def in_thread(

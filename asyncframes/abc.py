@@ -99,9 +99,12 @@ class StreamSource(ABC):
 class FrameWriter(ABC):
     """Where frames go.
 
-    `asyncframes.writers.write_frames` feeds a writer from any async iterable
-    of frames with several `write` calls in flight, so `write` must allow
-    concurrent calls.
+    `asyncframes.write_frames` feeds a writer from any async iterable of frames
+    with several `write` calls in flight, so `write` must allow concurrent
+    calls; they begin in the order of the frames.
+
+    As an asynchronous context manager a writer is closed in the end, by `abort`
+    where the block raises.
     """
 
     @abstractmethod
@@ -126,3 +129,18 @@ class FrameWriter(ABC):
 
     async def aclose(self) -> None:  # noqa: B027 - a writer without a handle has nothing to close
         """Finish what is open; calling it again does nothing."""
+
+    async def abort(self) -> None:
+        """Drop what is unfinished, where `aclose` would finish it."""
+        await self.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await (self.aclose() if exc_type is None else self.abort())

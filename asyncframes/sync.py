@@ -17,10 +17,17 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
-from asyncframes import _many, _opening, _streaming, _video
+from asyncframes import _many, _opening, _streaming, _to_writer, _video
 from asyncframes._types import VideoInfo
 
-__all__ = ["Video", "extract_many", "open_video", "stream_frames", "stream_frames_to_dir"]
+__all__ = [
+    "Video",
+    "extract_many",
+    "open_video",
+    "stream_frames",
+    "stream_frames_to_dir",
+    "stream_frames_to_writer",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -201,3 +208,4 @@ open_video = _opener(_opening.open_video)
 stream_frames = _iterating(_streaming.stream_frames)
 extract_many = _iterating(_many.extract_many)
 stream_frames_to_dir = _blocking(_streaming.stream_frames_to_dir)
+stream_frames_to_writer = _blocking(_to_writer.stream_frames_to_writer)

@@ -268,12 +268,15 @@ class TableJob(FrameJob):
         order = resolve(self._selection, self.table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
         passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
-        for index in order.tolist():
-            yield from passage.fetch(index)
-            self._delivered += 1
-            if (frame := wanted.take(index)) is not None:
-                # A frame that is asked for again is a copy: each belongs to whoever gets it.
-                yield replace(frame, image=frame.image.copy()) if index in wanted else frame
+        try:
+            for index in order.tolist():
+                yield from passage.fetch(index)
+                self._delivered += 1
+                if (frame := wanted.take(index)) is not None:
+                    # A frame that is asked for again is a copy: each belongs to whoever gets it.
+                    yield replace(frame, image=frame.image.copy()) if index in wanted else frame
+        finally:
+            passage.close()
 
     def meet(self, damage: Damage) -> None:
         """Report a packet that became no picture; what frames there are has to be settled first."""
@@ -307,6 +310,10 @@ class _Passage:
         self._last_packet = -1
         self._shown = -1
         self._image_bytes = 0
+
+    def close(self) -> None:
+        """Let go of the pictures, which refer back to here."""
+        self._outputs = iter(())
 
     def fetch(self, index: int) -> Iterator[None]:
         """Decode until a frame is held, or given up as damaged."""

@@ -1,4 +1,4 @@
-"""What the commands do alike: open the video, foresee how many frames there are, say what was read."""
+"""What the commands do alike: open the video, say what was read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import asyncframes as af
-from asyncframes._selection import make_selection
 from asyncframes.abc import StreamSource
 from asyncframes.cli import _supervisely
 from asyncframes.cli._progress import Progress
@@ -49,41 +48,6 @@ def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
     if scheme not in {"http", "https"}:
         raise argparse.ArgumentError(None, "argument --header: goes with an http or https address")
     return HttpSource(arguments.source, headers=dict(arguments.header))
-
-
-async def expected_frames(video: af.Video, selection: dict[str, Any], *, exact: bool) -> int | None:
-    """Say how many frames a selection gives, without reading for it more than decoding will.
-
-    Parameters
-    ----------
-    video
-        An open video.
-    selection
-        Arguments of `Video.indices`.
-    exact
-        Whether the frame table will be needed in any case.
-
-    Returns
-    -------
-    int or None
-        For a range near the start that can do without the table, what the
-        header claims, ``None`` if nothing; else the exact number.
-    """
-    checked = make_selection(**selection)
-    if exact or not checked.is_forward:
-        return len(set((await video.indices(**selection)).tolist()))
-    start, end, step = checked.forward_range
-    stops = [_frames_from_header(video.info), None if end is None else end + 1]
-    known = [stop for stop in stops if stop is not None]
-    return len(range(start, min(known), step)) if known else None
-
-
-def _frames_from_header(info: af.VideoInfo) -> int | None:
-    if info.frames_from_header is not None:
-        return info.frames_from_header
-    if info.duration_seconds_from_header is None or info.average_rate is None:
-        return None
-    return round(info.duration_seconds_from_header * info.average_rate)
 
 
 def report(done: str, video: af.Video) -> None:

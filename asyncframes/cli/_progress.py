@@ -34,10 +34,10 @@ class Progress:
         self._scan.update()
 
     @contextmanager
-    def frames(self, total: int | None, *, unit: str = "frames") -> Iterator[Callable[[int], None]]:
+    def frames(self, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show how many frames are done; yields what to call with each number of new ones."""
         self._end_scan()
-        with self._bar(unit, total, label=None) as bar:
+        with self._bar("frames", total, label=None) as bar:
 
             def advance(frames: int) -> None:
                 bar.update(frames)

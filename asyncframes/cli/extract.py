@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 import asyncframes as af
+from asyncframes._expected import expected_frames
 from asyncframes.cli import _common, _options, _pictures
 
 EXAMPLES = """\
@@ -98,7 +99,7 @@ async def run(arguments: argparse.Namespace) -> None:
     """Write the frames asked for and say where they are."""
     selection = selection_of(arguments)
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
-        expected = await _common.expected_frames(video, selection, exact=arguments.overwrite == "skip")
+        expected = await expected_frames(video, selection, exact=arguments.overwrite == "skip")
         with progress.frames(expected) as advance:
             paths = await af.stream_frames_to_dir(
                 video,

@@ -49,10 +49,11 @@ async def run(arguments: argparse.Namespace) -> None:
     sources = await asyncio.to_thread(_read_list, arguments.list)
     videos = list(zip(sources, _directories(sources, Path(arguments.directory)), strict=True))
     files = failed = 0
-    with Progress(arguments) as progress, progress.frames(len(videos), unit="videos") as advance:
+    with Progress(arguments) as progress:
         results = af.extract_many(
             videos,
             concurrency=arguments.at_once,
+            show_progress=progress.is_shown,
             threads=arguments.threads,
             on_corrupt=arguments.on_corrupt,
             **extract.selection_of(arguments),
@@ -61,7 +62,6 @@ async def run(arguments: argparse.Namespace) -> None:
         )
         async with aclosing(results):
             async for result in results:
-                advance(1)
                 files += len(result.paths)
                 failed += result.error is not None
                 if result.error is not None:

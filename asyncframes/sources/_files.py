@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from asyncframes._threads import finished, in_thread
@@ -19,6 +21,8 @@ from asyncframes.errors import (
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+_READS_ANYWHERE = hasattr(os, "pread")
 
 
 class Seekable(Protocol):
@@ -74,16 +78,65 @@ class PositionalFile:
             self._file.close()
 
 
+class SharedFile:
+    """One descriptor of a file that readers share; the last one to leave closes it.
+
+    Parameters
+    ----------
+    raw
+        Its own position is not kept.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self._lock = threading.Lock()
+        self._readers = 1
+
+    def facts(self) -> os.stat_result:
+        """Ask the system about the file, as it is now."""
+        return os.fstat(self._raw.fileno())
+
+    def reader(self) -> UnnamedFile:
+        """Make one more reader, which its user closes.
+
+        Raises
+        ------
+        ValueError
+            All have left.
+        """
+        with self._lock:
+            if not self._readers:
+                raise ValueError("the file is closed")
+            self._readers += 1
+        return UnnamedFile(self)
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Read once, from any thread; shorter where the file ends or the system likes."""
+        if _READS_ANYWHERE:
+            return os.pread(self._raw.fileno(), count, position)
+        with self._lock:
+            self._raw.seek(position)
+            return self._raw.read(count)
+
+    def close(self) -> None:
+        """Leave."""
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                self._raw.close()
+
+
 class UnnamedFile(io.RawIOBase):
-    """A blocking read-only file that does not tell its name.
+    """A blocking read-only view of a file, with a position of its own, that does not tell its name.
 
     FFmpeg lets a file object's ``name`` take part in probing: a ``.m3u8`` at
     its end makes a playlist of any bytes.
     """
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: SharedFile) -> None:
         super().__init__()
         self._file = file
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -92,25 +145,35 @@ class UnnamedFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size)
+        if size < 0:
+            return self.readall()
+        data = self._file.read_at(self._position, size)
+        self._position += len(data)
+        return data
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        return self._file.readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.facts().st_size}
+        self._position = base[whence] + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._position
 
     def close(self) -> None:
-        self._file.close()
+        if not self.closed:
+            self._file.close()
         super().close()
 
 
-async def open_in_thread(open_file: Callable[[], C]) -> C:
+async def open_in_thread(open_file: Callable[[], C], executor: Executor | None = None) -> C:
     """Open a file off the loop; when cancelled meanwhile, wait for it and close it again."""
-    opening = in_thread(None, open_file)
+    opening = in_thread(executor, open_file)
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

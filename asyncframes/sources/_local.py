@@ -6,21 +6,22 @@ import asyncio
 import errno
 import os
 import stat
+from contextlib import closing
 from dataclasses import dataclass
 from io import FileIO
 from typing import BinaryIO, cast
 
 from asyncframes._ranges import check_range
+from asyncframes._threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceChangedError
-from asyncframes.sources._files import PositionalFile, UnnamedFile, as_library_error, open_in_thread
+from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
 from asyncframes.sources._reads import exactly
 
 
 @dataclass(frozen=True, slots=True)
 class _Handle:
-    raw: FileIO
-    file: PositionalFile
+    file: SharedFile
     size: int
     validator: str
 
@@ -65,7 +66,7 @@ class LocalSource(StreamSource):
             if self._closed:
                 raise ClosedError(f"{self!r} is closed")
             if self._handle is None:
-                self._handle = await open_in_thread(self._open_file)
+                self._handle = await open_in_thread(self._open_file, shared_executor())
 
     async def read_range(self, start: int, stop: int) -> bytes:
         check_range(start, stop)
@@ -74,25 +75,32 @@ class LocalSource(StreamSource):
         return await asyncio.to_thread(self._read, self._handle, start, stop)
 
     def local_file(self) -> BinaryIO | None:
-        """Open the file once more, unnamed and unbuffered; touches the disk.
+        """Return a view of the file, unnamed, unbuffered and over the same descriptor; touches the disk.
 
         Raises
         ------
         SourceChangedError
-            Another file lies at the path now, or this one was written to.
+            The file was written to.
         """
-        handle = self._open_file()
-        if self._handle is not None and handle.validator != self._handle.validator:
-            handle.close()
+        if self._handle is None:
+            with closing(self._open_file()) as handle:
+                return cast("BinaryIO", handle.file.reader())
+        try:
+            view = self._handle.file.reader()
+            validator = _validator(self._handle.file.facts())
+        except (OSError, ValueError) as exc:
+            raise as_library_error(exc, name=self.name) from exc
+        if validator != self._handle.validator:
+            view.close()
             raise self._changed()
-        return cast("BinaryIO", UnnamedFile(handle.raw))
+        return cast("BinaryIO", view)
 
     async def aclose(self) -> None:
         async with self._opening:
             self._closed = True
             handle, self._handle = self._handle, None
             if handle is not None:
-                await asyncio.to_thread(handle.close)
+                await in_thread(shared_executor(), handle.close)
 
     def _open_file(self) -> _Handle:
         try:
@@ -100,12 +108,14 @@ class LocalSource(StreamSource):
             facts = os.fstat(raw.fileno())
         except OSError as exc:
             raise as_library_error(exc, name=self.name) from exc
-        return _Handle(raw, PositionalFile(raw), facts.st_size, _validator(facts))
+        return _Handle(SharedFile(raw), facts.st_size, _validator(facts))
 
     def _read(self, handle: _Handle, start: int, stop: int) -> bytes:
         try:
-            data = handle.file.read_at(start, stop)
-            validator = _validator(os.fstat(handle.raw.fileno()))
+            with handle.file.reader() as view:
+                view.seek(start)
+                data = b"".join(iter(lambda: view.read(stop - view.tell()), b""))
+                validator = _validator(handle.file.facts())
         except (OSError, ValueError) as exc:
             raise as_library_error(exc, name=self.name) from exc
         exactly(data, start, stop, name=self.name)

@@ -1,11 +1,22 @@
-"""Where frames go: image files in a directory, or anything that implements `FrameWriter`."""
+"""Where frames go: files in a directory, tar shards, one array, or whatever implements `FrameWriter`."""
 
 from __future__ import annotations
 
 from asyncframes.writers._directory import DirectoryWriter
 from asyncframes.writers._encoders import Encoder, encoder_for
 from asyncframes.writers._jpeg import encode_jpeg
+from asyncframes.writers._npy import NpyWriter
 from asyncframes.writers._pipeline import write_frames
 from asyncframes.writers._png import encode_png
+from asyncframes.writers._tar import TarWriter
 
-__all__ = ["DirectoryWriter", "Encoder", "encode_jpeg", "encode_png", "encoder_for", "write_frames"]
+__all__ = [
+    "DirectoryWriter",
+    "Encoder",
+    "NpyWriter",
+    "TarWriter",
+    "encode_jpeg",
+    "encode_png",
+    "encoder_for",
+    "write_frames",
+]

@@ -13,7 +13,7 @@ from asyncframes._types import Image
 from asyncframes.writers._jpeg import encode_jpeg
 from asyncframes.writers._png import encode_png
 
-__all__ = ["Encoder", "encode_npy", "encoder_for"]
+__all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for"]
 
 Encoder: TypeAlias = Callable[[Image], bytes]
 """Makes a whole file of an image; thread-safe."""
@@ -29,7 +29,7 @@ def encoder_for(ext: str, *, quality: int | None = None, compression_level: int 
     ----------
     ext
         With or without its dot, in any case: ``"png"``, ``".JPG"``, ``"webp"``,
-        ``"npy"``, or any other still-image format that imageio writes.
+        ``"npy"``, ``"raw"``, or any other still-image format that imageio writes.
     quality
         For jpeg (1 to 100, default 95), webp and avif (0 to 100, Pillow's default).
     compression_level
@@ -64,6 +64,14 @@ def encode_npy(image: Image) -> bytes:
     return file.getvalue()
 
 
+def encode_raw(image: Image) -> bytes:
+    """Give the bytes of the array in C order, without a header; those of 16 bits in the machine's order."""
+    return image.tobytes()
+
+
+ARRAY_ENCODERS: dict[str, Encoder] = {".npy": encode_npy, ".raw": encode_raw}
+
+
 def _choose(extension: str, quality: int | None, compression_level: int | None) -> Encoder:
     if extension == ".png":
         return (
@@ -73,8 +81,8 @@ def _choose(extension: str, quality: int | None, compression_level: int | None) 
         )
     if extension in JPEG_EXTENSIONS:
         return encode_jpeg if quality is None else partial(encode_jpeg, quality=quality)
-    if extension == ".npy":
-        return encode_npy
+    if extension in ARRAY_ENCODERS:
+        return ARRAY_ENCODERS[extension]
     # imageio and Pillow take 0.2 s to import, which png and jpeg need not pay.
     from asyncframes.writers._imageio import encode_with_imageio
 

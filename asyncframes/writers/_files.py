@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 from asyncframes._types import Overwrite
@@ -45,7 +46,7 @@ class FrameFile:
     overwrite: Overwrite
 
     @classmethod
-    def at(cls, path: Path, *, index: int, overwrite: Overwrite) -> FrameFile:
+    def at(cls, path: Path, *, index: int, overwrite: Overwrite) -> Self:
         """Choose a temporary name that nobody else has."""
         temporary = path.with_name(f".asyncframes-{uuid4().hex}{path.suffix}")
         return cls(index=index, path=path, temporary=temporary, overwrite=overwrite)

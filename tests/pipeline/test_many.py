@@ -11,6 +11,7 @@ import imageio.v3 as iio
 import pytest
 
 import asyncframes as af
+from asyncframes._threads import threads_of_each
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import MemorySource
 from tests._clips import clip_bytes, painted_index
@@ -82,3 +83,66 @@ async def test_nonsense_is_refused(tmp_path: Path) -> None:
     """A bound of nothing is a ValueError."""
     with pytest.raises(ValueError, match="concurrency=0"):
         await anext(af.extract_many([(b"", tmp_path)], concurrency=0))
+
+
+@pytest.mark.anyio
+async def test_a_run_that_was_cut_short_is_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With overwrite="skip" what is there stays untouched, and only what is missing is made."""
+    clip = clip_bytes(frames=24)
+    videos = [(clip, tmp_path / str(number)) for number in range(6)]
+    made = 0
+
+    def count(step: int) -> None:
+        nonlocal made
+        made += step
+
+    async with aclosing(af.extract_many(videos, concurrency=2, progress_cb=count)) as results:
+        await anext(results)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    assert 24 <= len(before) < 6 * 24
+    made = 0
+    resumed = af.extract_many(
+        videos,
+        concurrency=2,
+        progress_cb=count,
+        overwrite="skip",
+        show_progress=True,
+        indices=iter(range(24)),
+    )
+    results_of_it = [result async for result in resumed]
+    assert made == 6 * 24 - len(before)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for result in results_of_it:
+        assert result.error is None
+        assert [painted_index(iio.imread(path)) for path in result.paths] == list(range(24))
+    assert "6/6" in capsys.readouterr().err
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("length", ["list", "iterator"])
+async def test_bars_tell_of_the_whole_and_of_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], length: str
+) -> None:
+    """There is a bar of the videos, one of frames for each, and failures count as done."""
+    videos = [(clip_bytes(frames=12), tmp_path / "good"), (b"no video", tmp_path / "bad")]
+    given = videos if length == "list" else iter(videos)
+    results = [result async for result in af.extract_many(given, show_progress=True)]
+    shown = capsys.readouterr().err
+    assert sorted(result.error is None for result in results) == [False, True]
+    assert ("2/2" if length == "list" else "2 videos") in shown
+    assert "good: " in shown
+    assert "bad: " in shown
+    assert "/12 " in shown
+    [_ async for _ in af.extract_many(videos, overwrite="replace")]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("cpus", "at_once", "threads"), [(2, 1, 2), (2, 4, 1), (16, 4, 4), (64, 1, 4)])
+def test_decoders_share_the_cpus_out(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, at_once: int, threads: int
+) -> None:
+    """Many decoders at once have no more threads than there are CPUs, but each has one."""
+    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    assert threads_of_each(at_once) == threads

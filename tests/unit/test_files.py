@@ -108,12 +108,30 @@ async def test_a_file_that_is_written_to_is_changed(clip: Path) -> None:
 
 
 async def test_a_file_that_is_replaced_is_read_on(clip: Path) -> None:
-    """The file that was opened stays readable; a second file is not opened in its place."""
+    """The file that was opened stays readable, for further readers too, and the new one is not."""
     async with LocalSource(clip) as source:
         await asyncio.to_thread(replace, clip, b"y" * 100)
         assert await source.read_range(0, 10) == bytes(range(10))
-        with pytest.raises(SourceChangedError):
-            source.local_file()
+        with source.local_file() as file:  # type: ignore[union-attr]  # a local source has one
+            assert file.read(10) == bytes(range(10))
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+async def test_a_reader_outlives_its_source(clip: Path) -> None:
+    """Readers share one descriptor, each with its own position, and the last one to leave closes it."""
+    before = descriptors()
+    async with LocalSource(clip) as source:
+        files = [source.local_file() for _ in range(20)]
+        assert descriptors() == before + 1
+    for file in files:
+        assert file is not None
+        assert file.read(5) == bytes(range(5))
+        file.close()
+        file.close()
+    assert descriptors() == before
 
 
 async def test_a_cancelled_opening_leaves_no_file_open(clip: Path) -> None:

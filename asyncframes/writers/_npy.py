@@ -1,0 +1,112 @@
+"""All frames as one array in one ``.npy`` file."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from asyncframes._types import Frame, Image
+from asyncframes.writers._files import prepare_directory
+from asyncframes.writers._ordered import OrderedWriter, SinkFile, check_overwrite
+
+__all__ = ["NpyWriter"]
+
+
+class NpyWriter(OrderedWriter[Image]):
+    """Stores frames behind each other as one array of shape ``(frames, height, width, channels)``.
+
+    Frames are streamed to a hidden temporary file in the same directory, and
+    its header gets their number in the end; a rename by `aclose` then puts it
+    in place. Memory does not grow with their number, and
+    ``numpy.load(path, mmap_mode="r")`` reads them likewise. Where no frame came
+    there is no file.
+
+    Parameters
+    ----------
+    path
+        Where the array shall be; directories are made.
+    overwrite
+        Where it is there already: ``"error"`` raises `FrameExistsError` at the
+        first frame, ``"replace"`` replaces it in the end.
+    executor
+        Where blocking calls are made; the event loop's default if ``None``.
+
+    Raises
+    ------
+    ValueError
+        `overwrite` is something else.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: Literal["error", "replace"] = "error",
+        executor: Executor | None = None,
+    ) -> None:
+        super().__init__(executor)
+        check_overwrite(overwrite)
+        self._path = Path(path).absolute()
+        self._overwrite = overwrite
+        self._file: SinkFile | None = None
+        self._bytes: BinaryIO | None = None
+        self._like: Image | None = None
+        self._count = 0
+
+    def _path_of(self) -> Path:
+        return self._path
+
+    def _prepare(self, frame: Frame) -> Image:
+        return np.ascontiguousarray(frame.image)
+
+    def _store(self, frame: Frame, prepared: Image) -> str:
+        if self._bytes is None or self._like is None:
+            self._begin(frame.index, prepared)
+        elif (prepared.shape, prepared.dtype) != (self._like.shape, self._like.dtype):
+            what = f"{_kind(prepared)}, and the array is of {_kind(self._like)}"
+            raise self._write_error(frame, f"it is {what}")
+        assert self._bytes is not None  # noqa: S101 - narrows for the type checker
+        self._bytes.write(prepared.data)
+        self._count += 1
+        return f"{self._path}[{self._count - 1}]"
+
+    def _begin(self, index: int, image: Image) -> None:
+        prepare_directory(self._path.parent)
+        file = SinkFile.at(self._path, index=index, overwrite=self._overwrite)
+        file.is_kept()
+        self._file, self._bytes = file, file.temporary.open("xb")
+        self._like = np.empty_like(image)
+        self._write_header()
+
+    def _write_header(self) -> None:
+        """Write the header where it belongs; NumPy pads it so that it stays as long with any number."""
+        assert self._bytes is not None  # noqa: S101 - narrows for the type checker
+        assert self._like is not None  # noqa: S101 - narrows for the type checker
+        self._bytes.seek(0)
+        facts = {
+            "descr": np.lib.format.dtype_to_descr(self._like.dtype),
+            "fortran_order": False,
+            "shape": (self._count, *self._like.shape),
+        }
+        np.lib.format.write_array_header_1_0(self._bytes, facts)
+
+    def _finish(self) -> None:
+        if self._file is None or self._bytes is None:
+            return
+        self._write_header()
+        self._bytes.close()
+        self._file.publish()
+
+    def _drop(self) -> None:
+        if self._bytes is not None:
+            self._bytes.close()
+        if self._file is not None:
+            self._file.discard()
+
+
+def _kind(image: Image) -> str:
+    return f"{'x'.join(map(str, image.shape))} {image.dtype}"

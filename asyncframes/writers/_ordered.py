@@ -1,0 +1,147 @@
+"""What writers share that put many frames into one file: order, and no file before it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from asyncframes._threads import in_thread, settled
+from asyncframes._types import Frame
+from asyncframes.abc import FrameWriter
+from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
+from asyncframes.writers._files import FrameFile, reason_of
+
+__all__ = ["OrderedWriter", "SinkFile", "check_overwrite"]
+
+T = TypeVar("T")
+
+
+class SinkFile(FrameFile):
+    """A file of many frames, on its way to its place; `index` is that of the first of them."""
+
+    __slots__ = ()
+
+    def _exists_error(self) -> FrameExistsError:
+        message = f"frame {self.index}: {self.path} is already there; overwrite='replace' allows that"
+        return FrameExistsError(message, index=self.index, path=str(self.path))
+
+
+class OrderedWriter(FrameWriter, Generic[T]):
+    """Prepares frames side by side, and stores them one at a time in the order in which they came.
+
+    After a frame that was not stored there is no going on: what is unfinished
+    is dropped.
+    """
+
+    def __init__(self, executor: Executor | None) -> None:
+        self._executor = executor
+        self._last: asyncio.Event | None = None
+        self._storing = asyncio.Lock()
+        self._failed = False
+        self._closed = False
+
+    @abstractmethod
+    def _prepare(self, frame: Frame) -> T:
+        """Make of a frame what is stored; in a thread, several at a time."""
+
+    @abstractmethod
+    def _store(self, frame: Frame, prepared: T) -> str:
+        """Put it behind the one before, and say where it is; in a thread, one at a time."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Give what is unfinished its final name; in a thread."""
+
+    @abstractmethod
+    def _drop(self) -> None:
+        """Remove what is unfinished, if there is anything; in a thread."""
+
+    @abstractmethod
+    def _path_of(self) -> Path:
+        """Tell where the next frame goes."""
+
+    async def write(self, frame: Frame) -> str:
+        """Store one frame behind those whose `write` began before; see `FrameWriter.write`."""
+        # Before the first await, for calls begin in the order of their frames.
+        before, self._last = self._last, asyncio.Event()
+        mine = self._last
+        try:
+            return await self._in_turn(frame, before)
+        except BaseException:
+            self._failed = True
+            raise
+        finally:
+            mine.set()
+
+    async def _in_turn(self, frame: Frame, before: asyncio.Event | None) -> str:
+        self._refuse_if_ended(frame)
+        prepared = await in_thread(self._executor, self._prepared, frame)
+        if before is not None:
+            await before.wait()
+        async with self._storing:
+            self._refuse_if_ended(frame)
+            try:
+                return await settled(in_thread(self._executor, self._store, frame, prepared))
+            except OSError as exc:
+                if isinstance(exc, FrameWriteError):
+                    raise
+                raise self._write_error(frame, reason_of(exc)) from exc
+
+    def _prepared(self, frame: Frame) -> T:
+        try:
+            return self._prepare(frame)
+        except FrameWriteError:
+            raise
+        except Exception as exc:
+            raise self._write_error(frame, str(exc) or type(exc).__name__) from exc
+
+    def _refuse_if_ended(self, frame: Frame) -> None:
+        if self._closed:
+            raise ClosedError(f"frame {frame.index} came after the writer of {self._path_of()} was closed")
+        if self._failed:
+            raise self._write_error(frame, "one before it was not stored")
+
+    def _write_error(self, frame: Frame, reason: str) -> FrameWriteError:
+        path = self._path_of()
+        message = f"frame {frame.index} not stored at {path}: {reason}"
+        return FrameWriteError(message, index=frame.index, path=str(path))
+
+    async def aclose(self) -> None:
+        """Wait for the frames that are being written, and give the file its name; again does nothing.
+
+        Where a frame was not stored this is `abort`.
+
+        Raises
+        ------
+        FrameWriteError
+            The file cannot be finished; it is dropped.
+        """
+        if self._last is not None:
+            await self._last.wait()
+        async with self._storing:
+            if self._closed:
+                return
+            self._closed = True
+            path = self._path_of()
+            try:
+                await settled(in_thread(self._executor, self._drop if self._failed else self._finish))
+            except BaseException as exc:
+                await settled(in_thread(self._executor, self._drop))
+                if isinstance(exc, OSError) and not isinstance(exc, FrameWriteError):
+                    message = f"{path} not finished: {reason_of(exc)}"
+                    raise FrameWriteError(message, path=str(path)) from exc
+                raise
+
+    async def abort(self) -> None:
+        """Drop what is unfinished; no frame is taken any more."""
+        self._failed = True
+        await self.aclose()
+
+
+def check_overwrite(overwrite: Literal["error", "replace"]) -> None:
+    """Refuse what makes no sense for a file of many frames."""
+    if overwrite not in {"error", "replace"}:
+        raise ValueError(f"overwrite is 'error' or 'replace' for a file of many frames, got {overwrite!r}")
