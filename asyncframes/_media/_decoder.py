@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import av
@@ -314,6 +314,18 @@ class Decoder:
         """Begin again at the first packet, with nothing left of what was decoded."""
         self.close()
         self._open()
+
+    def use_one_thread(self) -> bool:
+        """Decode without threads from now on, beginning again; whether that is new.
+
+        Several threads lose whole pictures where one that is damaged is among the last
+        that a codec is drained of.
+        """
+        if self._options.threads == 1:
+            return False
+        self._options = replace(self._options, threads=1)
+        self.reopen()
+        return True
 
     def seek(self, packet: int, table: FrameTable) -> None:
         """Make `packet` the next one to be decoded, with nothing left of what was decoded before.

@@ -324,7 +324,9 @@ class _Passage:
             self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
             if not self._advance():
-                raise self._unsafe_start(f"frame {index} did not come out of it")
+                if not self._decoder.use_one_thread():
+                    raise self._unsafe_start(f"frame {index} did not come out of it")
+                self._begin(self._start)
             yield
 
     def _leads_to(self, index: int) -> bool:

@@ -1,0 +1,49 @@
+"""Frames by index around a packet that does not decode."""
+
+from __future__ import annotations
+
+import io
+
+import av
+import numpy as np
+import pytest
+
+import asyncframes as af
+from tests._clips import clip_bytes
+
+GOP = 12
+
+
+def damaged(packet: int) -> bytes:
+    """Return a clip of three closed GOPs, the payload of one packet overwritten."""
+    data = bytearray(clip_bytes(frames=3 * GOP, gop=GOP))
+    with av.open(io.BytesIO(data)) as container:
+        packets = [found for found in container.demux(container.streams.video[0]) if found.size]
+    place, size = packets[packet].pos, packets[packet].size
+    assert place is not None
+    data[place : place + size] = bytes(size)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("packet", [13, 16, 17, 22, 31])
+def test_every_frame_near_damage_is_that_of_a_sequential_decode(packet: int, threads: int) -> None:
+    """Each request for one frame ends near the damage with pictures still inside the codec."""
+    clip = damaged(packet)
+    with af.sync.open_video(clip, on_corrupt="keep", threads=threads) as video:
+        expected = [frame.image for frame in video.frames()]
+    with af.sync.open_video(clip, on_corrupt="keep", threads=threads) as video:
+        for index, image in enumerate(expected):
+            assert np.array_equal(video.frame(index).image, image), index
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_keyframe_that_does_not_decode_is_no_place_to_start_at(threads: int) -> None:
+    """Once it is known, what follows is decoded from the keyframe before it."""
+    clip = damaged(GOP)
+    with af.sync.open_video(clip, on_corrupt="keep", threads=threads) as video:
+        expected = [frame.image for frame in video.frames()]
+    with af.sync.open_video(clip, on_corrupt="keep", threads=threads) as video:
+        video.frame(GOP + 3)
+        for index in reversed(range(len(expected))):
+            assert np.array_equal(video.frame(index).image, expected[index]), index
