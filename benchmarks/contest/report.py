@@ -1,0 +1,123 @@
+"""Results as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contest.contestants import CONTESTANTS
+from contest.figures import OURS, spread, with_spread
+from contest.goals import Entries, goals
+from contest.store import Entry
+
+INTRODUCTION = """\
+# Frames: what they cost
+
+Written by `{command}`; each section says when it was measured. [frames.json](frames.json) has every figure.
+
+Contestants run in processes of their own, all in turn in each round; the first round only warms up and is
+not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed; opening
+the file is. Before a workload is timed, frames are compared with those of asyncframes: averaged down, and
+their colours fitted, as libraries do not agree on the matrix of an untagged video. "Other frames" are nearer
+to a neighbour of the frame asked for than to that.
+"""
+
+
+def report(entries: Entries, order: list[str], command: str, plots: list[str]) -> str:
+    """Put everything together."""
+    shown = {key: entries[key] for key in order if key in entries}
+    parts = [INTRODUCTION.format(command=command), _circumstances(shown), "## Goals\n", _goals(shown)]
+    parts += [f"![{name}]({name})" for name in plots]
+    parts += [_section(entry) for entry in shown.values()]
+    parts += ["## How each is asked\n", _settings()]
+    return "\n".join(part + "\n" for part in parts)
+
+
+def _circumstances(entries: Entries) -> str:
+    """Say on what machine, and with which versions; once for all that have them in common."""
+    groups: dict[str, list[str]] = {}
+    for key, entry in entries.items():
+        groups.setdefault(_facts(entry), []).append(key)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "\n\n".join(f"Of {', '.join(keys)}:\n\n{facts}" for facts, keys in groups.items())
+
+
+def _facts(entry: Entry) -> str:
+    lines = [f"* {fact}: {said}" for fact, said in entry["machine"].items()]
+    lines += [f"* {CONTESTANTS[name].name}: {version}" for name, version in entry["versions"].items()]
+    return "\n".join(lines)
+
+
+def _goals(entries: Entries) -> str:
+    lines = ["| workload | goal | measured | |", "|---|---|---|---|"]
+    for goal in goals():
+        try:
+            outcome = goal.judge(entries)
+            measured, met = outcome.measured, "met" if outcome.met else "**not met**"
+        except (LookupError, ValueError):
+            measured, met = "not measured", ""
+        lines.append(f"| {goal.subject} | {goal.goal} | {measured} | {met} |")
+    return "\n".join(lines)
+
+
+def _section(entry: Entry) -> str:
+    parts = [f"## {entry['title']}", _when(entry), _table(entry)]
+    if entry["absent"]:
+        left_out = "; ".join(f"{_name(name)}: {_escaped(why)}" for name, why in entry["absent"].items())
+        parts.append(f"Left out: {left_out}.")
+    return "\n\n".join(parts)
+
+
+def _when(entry: Entry) -> str:
+    videos = "; ".join(
+        f"`{clip['path']}`: {clip['frames']} frames of {clip['width']}x{clip['height']}, "
+        f"{clip['size'] / 1e6:.1f} MB"
+        for clip in entry["clips"]
+    )
+    return f"{entry['date']}, {entry['rounds']} rounds, load {entry['load']} before. {videos}."
+
+
+def _table(entry: Entry) -> str:
+    rows: dict[str, Any] = entry["rows"]
+    columns = {
+        figure: heading_unit
+        for figure, heading_unit in entry["columns"].items()
+        if any(figure in row for row in rows.values())
+    }
+    contest = bool(entry["checks"])
+    checks = entry["checks"]
+    has_psnr = any(check["psnr"] is not None for check in checks.values())
+    headings = [heading for heading, _ in columns.values()]
+    headings += ["times asyncframes'"] * contest + ["PSNR of luma, dB"] * has_psnr + ["frames"] * contest
+    lines = [f"| | {' | '.join(headings)} |", f"|---|{'--:|' * (len(headings) - contest)}{'---|' * contest}"]
+    for name, row in rows.items():
+        cells = [
+            with_spread(spread(entry, name, figure), unit) if figure in row else ""
+            for figure, (_, unit) in columns.items()
+        ]
+        if contest:
+            cells.append(_ratio(entry, name))
+        if has_psnr:
+            cells.append(f"{checks[name]['psnr']:.1f}")
+        if contest:
+            cells.append(checks[name]["differs"] or "the same")
+        lines.append(f"| {_name(name)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(entry: Entry, name: str) -> str:
+    if OURS not in entry["rows"]:
+        return ""
+    return f"{spread(entry, name).median / spread(entry, OURS).median:.2f}"
+
+
+def _settings() -> str:
+    return "\n".join(f"* {contestant.name}: {contestant.settings}." for contestant in CONTESTANTS.values())
+
+
+def _name(key: str) -> str:
+    return CONTESTANTS[key].name if key in CONTESTANTS else key
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
