@@ -14,7 +14,7 @@ from contest.job import Job
 
 ENCODING = {
     "png": ["-compression_level", "1", "-pred", "up"],
-    "jpg": ["-q:v", "2", "-pix_fmt", "yuvj420p"],
+    "jpg": ["-q:v", "1", "-qmin", "1", "-pix_fmt", "yuvj420p"],
 }
 
 
@@ -24,7 +24,7 @@ class FfmpegProgram(Contestant):
     name = "ffmpeg program"
     settings = (
         "`ffmpeg -ss … -i path -frames:v … -f rawvideo -pix_fmt rgb24 -`, a process for each scattered "
-        "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 2`, which is its best by default"
+        "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 1 -qmin 1`, the best it has"
     )
     lacks: ClassVar[dict[str, str]] = {}
 

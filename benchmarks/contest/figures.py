@@ -45,7 +45,8 @@ def written(value: float, unit: str) -> str:
     scaled = value * {"ms": 1e3, "MB": 1e-6}.get(unit, 1.0)
     if unit == "":
         return f"{scaled:g}"
-    return f"{scaled:.0f}" if scaled >= 100 else f"{scaled:.1f}" if scaled >= 10 else f"{scaled:.2f}"
+    digits = 0 if scaled >= 100 else 1 if scaled >= 10 else 2 if scaled >= 0.1 or not scaled else 3
+    return f"{scaled:.{digits}f}"
 
 
 def with_spread(found: Spread, unit: str) -> str:

@@ -16,6 +16,9 @@ SDK = "supervisely"
 NEAR_END_SECONDS = 0.25
 NEAR_END_BYTES = 3e6
 FULL_SPEED = 1.05
+
+# The promise says "about".
+ABOUT = 1.05
 INDEX_SECONDS = 1.0
 
 # The first bytes of a file, in which its header is looked for, and what blocks have beyond it.
@@ -60,13 +63,13 @@ def goals() -> list[Goal]:
         Goal("event_loop", "worst under 20 ms", lambda entries: _delay(entries, "worst", 0.020)),
         Goal("many", f"those that are read take at most {FULL_SPEED:g} times as long", _full_speed),
         Goal("many", "threads within the executor's bound + 4", _threads),
-        Goal("many", "memory within the frames promised and the codec's own", _many_memory),
+        Goal("many", "memory within 5 % of the frames promised and the codec's own", _many_memory),
         Goal(
             "memory",
-            "`stream_frames`: within the same",
+            "`stream_frames`: memory within the same",
             lambda e: _memory(e, 0),
         ),
-        Goal("memory", "`stream_frames_to_dir`: within the same", lambda entries: _memory(entries, 1)),
+        Goal("memory", "`stream_frames_to_dir`: memory within the same", lambda entries: _memory(entries, 1)),
         Goal("index", "of the longest under 1 s", _index_seconds),
         Goal("index", "reads only the header", _index_bytes),
     ]
@@ -151,7 +154,7 @@ def _within(entry: Entry, row: str, codec: str) -> Outcome:
         spread(entry, codec, "growth").median,
     )
     said = f"{with_spread(growth, 'MB')}; {written(promised, 'MB')} + {written(own, 'MB')} MB allowed"
-    return Outcome(said, growth.median <= promised + own)
+    return Outcome(said, growth.median <= (promised + own) * ABOUT)
 
 
 def _index_seconds(entries: Entries) -> Outcome:

@@ -25,11 +25,11 @@ to a neighbour of the frame asked for than to that.
 def report(entries: Entries, order: list[str], command: str, plots: list[str]) -> str:
     """Put everything together."""
     shown = {key: entries[key] for key in order if key in entries}
-    parts = [INTRODUCTION.format(command=command), _circumstances(shown), "## Goals\n", _goals(shown)]
+    parts = [INTRODUCTION.format(command=command), _circumstances(shown), "## Goals", _goals(shown)]
     parts += [f"![{name}]({name})" for name in plots]
-    parts += [_section(entry) for entry in shown.values()]
-    parts += ["## How each is asked\n", _settings()]
-    return "\n".join(part + "\n" for part in parts)
+    parts += [_section(key, entry) for key, entry in shown.items()]
+    parts += ["## How each is asked", _settings()]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _circumstances(entries: Entries) -> str:
@@ -56,12 +56,12 @@ def _goals(entries: Entries) -> str:
             measured, met = outcome.measured, "met" if outcome.met else "**not met**"
         except (LookupError, ValueError):
             measured, met = "not measured", ""
-        lines.append(f"| {goal.subject} | {goal.goal} | {measured} | {met} |")
+        lines.append(f"| `{goal.subject}` | {goal.goal} | {measured} | {met} |")
     return "\n".join(lines)
 
 
-def _section(entry: Entry) -> str:
-    parts = [f"## {entry['title']}", _when(entry), _table(entry)]
+def _section(key: str, entry: Entry) -> str:
+    parts = [f"## `{key}`: {entry['title']}", _when(entry), _table(entry)]
     if entry["absent"]:
         left_out = "; ".join(f"{_name(name)}: {_escaped(why)}" for name, why in entry["absent"].items())
         parts.append(f"Left out: {left_out}.")

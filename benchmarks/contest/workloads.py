@@ -115,7 +115,7 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
             ext="png",
         ),
         "jpeg": Workload(
-            title=f"{sizes.written} frames of 1920x1080 to JPEG files, quality 95",
+            title=f"{sizes.written} frames of 1920x1080 to JPEG files of the same quality",
             media="hd",
             method="to_files",
             indices=lambda _: list(range(sizes.written)),

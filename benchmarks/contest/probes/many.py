@@ -13,16 +13,17 @@ import av
 import asyncframes as af
 from asyncframes import Frame
 from contest.job import Job
-from contest.probes.base import Found, Probe, Variant, process_facts
+from contest.probes.base import Found, Probe, Variant, process_facts, warm_up
 from contest.workloads import Sizes
 
 QUEUE_MAXSIZE = 4
+QUEUE_MAXSIZE_READ = 32
 SETTLED_SECONDS = 0.5
 
 
 async def read(video: af.Video, frames: int) -> None:
     """Read frames from the first on."""
-    async with contextlib.aclosing(video.frames(0, frames - 1)) as stream:
+    async with contextlib.aclosing(video.frames(0, frames - 1, queue_maxsize=QUEUE_MAXSIZE_READ)) as stream:
         async for _ in stream:
             pass
 
@@ -45,6 +46,9 @@ async def settle() -> None:
 async def run(job: Job, *, stalled: int) -> Found:
     """Time the running videos while others are open."""
     running = int(job.options["running"])
+    # What NumPy started on import is not ours; the main thread is.
+    native_threads = process_facts()["threads"] - 1
+    await warm_up()
     before = process_facts()
     async with contextlib.AsyncExitStack() as stack:
         videos = [
@@ -59,8 +63,7 @@ async def run(job: Job, *, stalled: int) -> Found:
         after = process_facts()
         for stream in left:
             await stream.aclose()
-    # What NumPy started on import is not ours; the main thread is.
-    threads = after["threads"] - (before["threads"] - 1)
+    threads = after["threads"] - native_threads
     return {"seconds": seconds, "threads": threads, "growth": after["peak"] - before["rss"]}
 
 
@@ -72,14 +75,17 @@ def alone(job: Job) -> Found:
 def among(job: Job) -> Found:
     """Run the same among all the others."""
     _allow_files(int(job.options["open"]) * 2)
-    stalled = int(job.options["open"] - job.options["running"])
+    running = int(job.options["running"])
+    stalled = int(job.options["open"]) - running
     found = asyncio.run(run(job, stalled=stalled))
-    return found | {"promised": stalled * (QUEUE_MAXSIZE + 1) * job.clip.frame_bytes}
+    frames = stalled * (QUEUE_MAXSIZE + 1) + running * (QUEUE_MAXSIZE_READ + 1)
+    return found | {"promised": frames * job.clip.frame_bytes}
 
 
 def containers(job: Job) -> Found:
     """Open the same number with PyAV, decode as far and hold no frame: what is taken is the codec's own."""
     _allow_files(int(job.options["open"]) * 2)
+    asyncio.run(warm_up())
     before = process_facts()
     opened = []
     for _ in range(int(job.options["open"])):

@@ -8,7 +8,7 @@ import tempfile
 import asyncframes as af
 from contest.bare_pyav import BarePyav
 from contest.job import Job
-from contest.probes.base import Found, Probe, Variant, process_facts
+from contest.probes.base import Found, Probe, Variant, process_facts, warm_up
 from contest.workloads import Sizes
 
 QUEUE_MAXSIZE = 32
@@ -34,6 +34,7 @@ def streaming(job: Job) -> Found:
             taken += 1
             await asyncio.sleep(PAUSE_SECONDS if taken < SLOW_FRAMES else 0)
 
+    asyncio.run(warm_up())
     before = process_facts()
     asyncio.run(run())
     return grown(before, (QUEUE_MAXSIZE + 1) * job.clip.frame_bytes)
@@ -52,6 +53,7 @@ def writing(job: Job) -> Found:
             max_write_workers=WRITE_WORKERS,
         )
 
+    asyncio.run(warm_up())
     before = process_facts()
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(run(directory))
@@ -60,6 +62,7 @@ def writing(job: Job) -> Found:
 
 def bare(job: Job) -> Found:
     """Hold no frame in the same loop over PyAV: what is taken is the codec's own."""
+    asyncio.run(warm_up())
     contestant = BarePyav()
     before = process_facts()
     contestant.sequence(job, lambda _: None)
