@@ -113,6 +113,6 @@ def run_probe(probe: Probe, clips: dict[str, Clip], rounds: int, say: Say) -> Me
 
 def _probed(variant: Variant, clip: Clip, probe: Probe) -> Found:
     with served(Path(clip.path)) as (server, url):
-        job = Job(clip.path, clip, url=url, indices=list(range(clip.frames)), options=probe.options)
+        job = Job(clip.path, clip, url=url, options=probe.options)
         found: Found = work(sys.executable, "probe", variant.name, job.to_json())
         return found | {"bytes": server.bytes_sent, "requests": server.requests}
