@@ -80,7 +80,7 @@ class Run:
             load=busy,
             machine=facts.machine(),
             versions=self._versions,
-            command=shlex.join(["python", "benchmarks/bench_frames.py", *sys.argv[1:]]),
+            command=_command(),
             executor_threads=_executor_threads(),
         )
 
@@ -100,16 +100,22 @@ class Run:
         print(text, file=sys.stderr, flush=True)
 
 
+def _command() -> str:
+    """Return the command line, without the places of files."""
+    arguments = [Path(argument).name if "/" in argument else argument for argument in sys.argv[1:]]
+    return shlex.join(["python", "benchmarks/bench_frames.py", *arguments])
+
+
 def _executor_threads() -> int:
     executor = shared_executor()
     assert isinstance(executor, ThreadPoolExecutor)
     return executor._max_workers
 
 
-def publish(entries: dict[str, store.Entry], order: list[str], folder: Path, command: str) -> str:
+def publish(entries: dict[str, store.Entry], order: list[str], folder: Path) -> str:
     """Write results, tables and plots."""
     store.write(folder / "frames.json", entries)
-    text = report(entries, order, command, draw(entries, order, folder))
+    text = report(entries, order, draw(entries, order, folder))
     (folder / "frames.md").write_text(text)
     return text
 
@@ -151,7 +157,7 @@ def main() -> None:
         text = ""
         for key in run.wanted():
             entries[key] = measured[key] = run.measure(key)
-            text = publish(entries, run.order, out, "nox -s bench")
+            text = publish(entries, run.order, out)
         print(text)
     if arguments.json:
         arguments.json.write_text(json.dumps(measured, indent=1))

@@ -73,7 +73,8 @@ def _bars(contests: list[Entry]) -> Any:
 
 def _lines(lengths: list[Entry]) -> Any:
     """Draw cost against length, both logarithmic."""
-    figure, panel = _pyplot().subplots(figsize=(8, 5), layout="constrained")
+    figure, panel = _pyplot().subplots(figsize=(9, 5), layout="constrained")
+    ticks = [_minutes(entry) for entry in lengths]
     for name, contestant in CONTESTANTS.items():
         points = [(_minutes(entry), spread(entry, name)) for entry in lengths if name in entry["rows"]]
         if not points:
@@ -86,7 +87,9 @@ def _lines(lengths: list[Entry]) -> Any:
         )
     panel.set(xscale="log", yscale="log", xlabel="length, minutes", ylabel="seconds, median and range")
     panel.set_title("The number of frames and the last one, of 320x180", fontsize=9, loc="left")
-    panel.legend(fontsize=8)
+    panel.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     panel.grid(alpha=0.3)
     return figure
 

@@ -12,7 +12,8 @@ from contest.store import Entry
 INTRODUCTION = """\
 # Frames: what they cost
 
-Written by `{command}`; each section says when it was measured. [frames.json](frames.json) has every figure.
+Written by `benchmarks/bench_frames.py`, which `nox -s bench` runs. Each section says when and how it was
+measured; [frames.json](frames.json) has every figure.
 
 Contestants run in processes of their own, all in turn in each round; the first round only warms up and is
 not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed; opening
@@ -22,10 +23,10 @@ to a neighbour of the frame asked for than to that.
 """
 
 
-def report(entries: Entries, order: list[str], command: str, plots: list[str]) -> str:
+def report(entries: Entries, order: list[str], plots: list[str]) -> str:
     """Put everything together."""
     shown = {key: entries[key] for key in order if key in entries}
-    parts = [INTRODUCTION.format(command=command), _circumstances(shown), "## Goals", _goals(shown)]
+    parts = [INTRODUCTION, _circumstances(shown), "## Goals", _goals(shown)]
     parts += [f"![{name}]({name})" for name in plots]
     parts += [_section(key, entry) for key, entry in shown.items()]
     parts += ["## How each is asked", _settings()]
@@ -33,19 +34,19 @@ def report(entries: Entries, order: list[str], command: str, plots: list[str]) -
 
 
 def _circumstances(entries: Entries) -> str:
-    """Say on what machine, and with which versions; once for all that have them in common."""
-    groups: dict[str, list[str]] = {}
+    """Say on what machine, and with which versions; where workloads differ in that, say which."""
+    facts: dict[str, dict[str, list[str]]] = {}
     for key, entry in entries.items():
-        groups.setdefault(_facts(entry), []).append(key)
-    if len(groups) == 1:
-        return next(iter(groups))
-    return "\n\n".join(f"Of {', '.join(keys)}:\n\n{facts}" for facts, keys in groups.items())
+        named = {CONTESTANTS[name].name: version for name, version in entry["versions"].items()}
+        for fact, said in (entry["machine"] | named).items():
+            facts.setdefault(fact, {}).setdefault(said, []).append(key)
+    return "\n".join(f"* {fact}: {_told(said)}" for fact, said in facts.items())
 
 
-def _facts(entry: Entry) -> str:
-    lines = [f"* {fact}: {said}" for fact, said in entry["machine"].items()]
-    lines += [f"* {CONTESTANTS[name].name}: {version}" for name, version in entry["versions"].items()]
-    return "\n".join(lines)
+def _told(said: dict[str, list[str]]) -> str:
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{what} ({', '.join(keys)})" for what, keys in said.items())
 
 
 def _goals(entries: Entries) -> str:
@@ -74,7 +75,8 @@ def _when(entry: Entry) -> str:
         f"{clip['size'] / 1e6:.1f} MB"
         for clip in entry["clips"]
     )
-    return f"{entry['date']}, {entry['rounds']} rounds, load {entry['load']} before. {videos}."
+    how = f"`{entry['command']}`, rounds counted: {entry['rounds']}, load before: {entry['load']}"
+    return f"{entry['date']}, {how}. {videos}."
 
 
 def _table(entry: Entry) -> str:

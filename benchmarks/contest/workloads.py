@@ -102,7 +102,7 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
             indices=lambda frames: _near_end(frames, sizes.near_end),
         ),
         "near_end_remote": Workload(
-            title=f"{sizes.near_end} frames near the end of the long file, over HTTP on loopback",
+            title=f"{sizes.near_end} frames near the end of the long file, over HTTP",
             media="long",
             indices=lambda frames: _near_end(frames, sizes.near_end),
             remote=True,
