@@ -20,7 +20,7 @@ class Decord(Contestant):
         self._decord: Any = import_module("decord")
 
     def version(self) -> str:
-        return f"{versions('decord')}, which brings FFmpeg 4"
+        return f"{versions('decord')}, whose wheel brings FFmpeg 4.1"
 
     def sequence(self, job: Job, take: Take) -> None:
         reader = self._decord.VideoReader(job.address)
