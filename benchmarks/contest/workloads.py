@@ -1,0 +1,137 @@
+"""What the contestants are asked to do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of everything."""
+
+    hd_seconds: float = 60
+    small_seconds: float = 120
+    long_seconds: float = 1200
+    minutes: tuple[float, ...] = (1, 10, 60, 240)
+    sequential: int = 240
+    small: int = 3000
+    scattered: int = 20
+    near_end: int = 10
+    written: int = 60
+    open_videos: int = 1000
+    running_videos: int = 10
+    frames_each: int = 300
+
+
+QUICK = Sizes(
+    hd_seconds=5,
+    small_seconds=10,
+    long_seconds=20,
+    minutes=(0.2, 0.5),
+    sequential=24,
+    small=200,
+    scattered=6,
+    near_end=4,
+    written=4,
+    open_videos=40,
+    running_videos=4,
+    frames_each=60,
+)
+
+
+def length_name(minutes: float) -> str:
+    """Write a length as ``10 min`` or ``4 h``."""
+    return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing that all contestants do.
+
+    Attributes
+    ----------
+    media
+        Which video; a number is a length in minutes.
+    method
+        Method of a contestant.
+    indices
+        Frames asked for, of so many.
+    remote
+        Whether the video is read over HTTP.
+    ext
+        Kind of files written.
+    """
+
+    title: str
+    media: str | float
+    indices: Callable[[int], list[int]]
+    method: str = "sequence"
+    remote: bool = False
+    ext: str = ""
+
+
+def workloads(sizes: Sizes) -> dict[str, Workload]:
+    """Name the workloads; those of one name and a length are plotted against it."""
+    found = {
+        "hd": Workload(
+            title=f"{sizes.sequential} frames of 1920x1080, from the first on, to RGB",
+            media="hd",
+            indices=lambda _: list(range(sizes.sequential)),
+        ),
+        "small": Workload(
+            title=f"{sizes.small} frames of 320x180, from the first on, to RGB",
+            media="small",
+            indices=lambda _: list(range(sizes.small)),
+        ),
+        "first": Workload(
+            title="The first frame of the long file",
+            media="long",
+            indices=lambda _: [0],
+        ),
+        "scattered": Workload(
+            title=f"{sizes.scattered} scattered frames of the long file",
+            media="long",
+            method="scattered",
+            indices=lambda frames: random.Random(7).sample(range(frames), sizes.scattered),
+        ),
+        "near_end": Workload(
+            title=f"{sizes.near_end} frames near the end of the long file",
+            media="long",
+            indices=lambda frames: _near_end(frames, sizes.near_end),
+        ),
+        "near_end_remote": Workload(
+            title=f"{sizes.near_end} frames near the end of the long file, over HTTP",
+            media="long",
+            indices=lambda frames: _near_end(frames, sizes.near_end),
+            remote=True,
+        ),
+        "png": Workload(
+            title=f"{sizes.written} frames of 1920x1080 to PNG files",
+            media="hd",
+            method="to_files",
+            indices=lambda _: list(range(sizes.written)),
+            ext="png",
+        ),
+        "jpeg": Workload(
+            title=f"{sizes.written} frames of 1920x1080 to JPEG files of the same quality",
+            media="hd",
+            method="to_files",
+            indices=lambda _: list(range(sizes.written)),
+            ext="jpg",
+        ),
+    }
+    for minutes in sizes.minutes:
+        found[f"length {length_name(minutes)}"] = Workload(
+            title=f"The number of frames and the last one, of {length_name(minutes)} of 320x180",
+            media=minutes,
+            method="last",
+            indices=lambda frames: [frames - 1],
+        )
+    return found
+
+
+def _near_end(frames: int, count: int) -> list[int]:
+    start = frames - 5 * count
+    return list(range(start, start + count))
