@@ -70,7 +70,7 @@ async def extract_many(
     **options
         As for `stream_frames_to_dir`, except that by default the CPUs are
         shared out: `threads` is their number over that of the videos at once,
-        1 to 4.
+        1 to 4, where there are several.
 
     Yields
     ------

@@ -56,7 +56,7 @@ def open_video(
         leaves damaged frames out and logs a warning; ``"keep"`` yields what the
         decoder made of them, marked `Frame.is_corrupt`.
     threads
-        Threads of each decoder; by default as many as there are CPUs, at most 4.
+        Threads of each decoder; by default two more than there are CPUs, at most 4.
         1 suits many videos at once: the decoder then has no thread of its own.
     cache_bytes
         Bound on the bytes of the source kept in memory.

@@ -12,7 +12,15 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["finished", "in_own_thread", "in_thread", "settled", "shared_executor", "threads_of_each"]
+__all__ = [
+    "finished",
+    "in_own_thread",
+    "in_thread",
+    "lanes_for",
+    "settled",
+    "shared_executor",
+    "threads_of_each",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +39,18 @@ def shared_executor() -> Executor:
 
 
 def threads_of_each(at_once: int) -> int:
-    """Choose the threads of each decoder where so many decode at once."""
-    return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // at_once))
+    """Choose the threads of each decoder where so many decode at once.
+
+    A decoder that is alone has two more than there are CPUs: some of its threads
+    wait while a picture is converted.
+    """
+    cpus = os.cpu_count() or 1
+    return min(_MOST_THREADS, cpus + 2) if at_once == 1 else max(1, min(_MOST_THREADS, cpus // at_once))
+
+
+def lanes_for(threads: int) -> int:
+    """Choose how many decoders work side by side for one request that may use so many threads."""
+    return min(threads, os.cpu_count() or 1)
 
 
 def in_thread(

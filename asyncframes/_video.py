@@ -22,6 +22,7 @@ from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._tables import TableKeeper
+from asyncframes._threads import lanes_for
 from asyncframes._types import (
     Frame,
     ImageFormat,
@@ -343,7 +344,7 @@ class Video:
         delivered = 0
         if self._seek_mode == "exact" and not self._goes_forward(selection):
             table = await self.frame_table()
-            dealt = deal(table, resolve(selection, table), self._threads)
+            dealt = deal(table, resolve(selection, table), lanes_for(self._threads))
             if len(dealt) > 1:
                 try:
                     async with aclosing(self._merged(dealt, options, queue_maxsize)) as frames:

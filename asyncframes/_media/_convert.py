@@ -24,6 +24,7 @@ from asyncframes._media._layout import (
     matrix_used,
     orientation_of,
 )
+from asyncframes._media._pooled import PooledScale, is_worth_pooling
 from asyncframes._media._tone import ToneMapper
 from asyncframes._rendering import Rendering
 from asyncframes._timing import Orientation
@@ -42,10 +43,11 @@ _ACCURATE = int(
 )
 
 # swscale has special converters from these to packed RGB, at their own size and with an even height: some
-# seven times as fast as its scaler, with the nearest chroma sample and up to three levels off.
+# seven times as fast as its scaler, with the nearest chroma sample and up to three levels off. Their targets
+# follow, with the bytes of a pixel.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
 _GRAYS = {"gray", "gray16"}
-_FAST_TARGETS = {"rgb24", "bgr24", "rgba", "gray"}
+_CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 
 _NATIVE = "le" if sys.byteorder == "little" else "be"
 _NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}"}
@@ -71,6 +73,13 @@ class Converter:
         self._rotation: int | None = None
         self._orientation = Orientation()
         self._tone_mapper = ToneMapper()
+        self._is_first = True
+
+    def rest(self) -> None:
+        """Let go of memory between requests."""
+        self._is_first = True
+        if self._facts and self._way.pooled is not None:
+            self._way.pooled.rest()
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None = None) -> Image:
         """Return the picture as a C-contiguous array that the caller owns.
@@ -100,8 +109,10 @@ class Converter:
         if facts != self._facts:
             self._way = self._find_way(picture)
             self._facts = facts
+        # A filter does not pay for one image.
+        pooled, self._is_first = not self._is_first, False
         try:
-            return self._way(picture, alpha)
+            return self._way(picture, alpha, pooled=pooled)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"no conversion of {what} to {self.rendering.image_format}: {exc.strerror}"
@@ -110,12 +121,30 @@ class Converter:
     def _find_way(self, picture: VideoFrame) -> _Way:
         orientation = self._orientation_of(picture)
         size = self._stored_size(picture, orientation)
-        if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
-            steps, stretch = [self._tone_mapping(picture, size)], None
-        else:
-            steps, stretch = self._steps(picture, size), self._stretch(picture)
         to_alpha = _step(size, "gray", source_range=ColorRange.JPEG)
-        return _Way(tuple(steps), stretch, to_alpha, orientation)
+        if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
+            return _Way((self._tone_mapping(picture, size),), to_alpha, orientation)
+        if self._is_fast(picture, size):
+            matrix = self._matrix_number(picture)
+            line_bytes = size[0] * _CHANNELS[self.rendering.image_format]
+            pooled = (
+                PooledScale(self._target, _FAST, matrix) if is_worth_pooling(line_bytes, size[1]) else None
+            )
+            return _Way(
+                (_step(size, self._target, _FAST, matrix=matrix),), to_alpha, orientation, pooled=pooled
+            )
+        steps, stretch = self._steps(picture, size), self._stretch(picture)
+        return _Way(tuple(steps), to_alpha, orientation, stretch=stretch)
+
+    def _is_fast(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
+        """Whether swscale has a special converter, and its pixels are wanted."""
+        return (
+            picture.format.name in _FAST_FORMATS
+            and size == (picture.width, picture.height)
+            and size[1] % 2 == 0
+            and self.rendering.image_format in _CHANNELS
+            and not self.rendering.accurate_color
+        )
 
     def _orientation_of(self, picture: VideoFrame) -> Orientation:
         """Read the matrix only where the cheaper angle says that it is another one."""
@@ -133,16 +162,12 @@ class Converter:
 
     def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
         layout = picture.format
-        same_size = size == (picture.width, picture.height)
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
             # swscale would take the way by YUV of 8 bits.
             return [_step(size, "rgb24")]
-        if is_rgb(layout) and same_size:
+        if is_rgb(layout) and size == (picture.width, picture.height):
             return [_step(size, self._target)]
         matrix = None if is_rgb(layout) else self._matrix_number(picture)
-        fast = layout.name in _FAST_FORMATS and same_size and size[1] % 2 == 0
-        if fast and self.rendering.image_format in _FAST_TARGETS and not self.rendering.accurate_color:
-            return [_step(size, self._target, _FAST, matrix=matrix)]
         steps: list[Step] = []
         source_range = None
         if is_gray(layout) and picture.color_range == ColorRange.MPEG:
@@ -192,24 +217,41 @@ class Converter:
         return partial(self._tone_mapper, size=size, target=self._target, matrix=self._matrix(picture))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Way:
     """From pictures of one kind to arrays."""
 
     steps: tuple[Step, ...]
-    stretch: Callable[[Image], Image] | None
     to_alpha: Step
     orientation: Orientation
+    stretch: Callable[[Image], Image] | None = None
+    pooled: PooledScale | None = None
+    """What does the same as the steps, for images in large numbers."""
 
-    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None) -> Image:
-        for step in self.steps:
-            picture = step(picture)
+    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
+        converted = self._by_filter(picture) if pooled else None
+        picture = converted or self._by_steps(picture)
         pixels = cast("Image", picture.to_ndarray())
         if self.stretch is not None:
             pixels = self.stretch(pixels)
         if alpha is not None:
             pixels[..., 3] = self.to_alpha(alpha).to_ndarray()
         return np.ascontiguousarray(_upright(pixels, self.orientation))
+
+    def _by_steps(self, picture: VideoFrame) -> VideoFrame:
+        for step in self.steps:
+            picture = step(picture)
+        return picture
+
+    def _by_filter(self, picture: VideoFrame) -> VideoFrame | None:
+        """Convert by the filter, unless there is none or it refuses the colours."""
+        if self.pooled is None:
+            return None
+        try:
+            return self.pooled(picture)
+        except (av.FFmpegError, ValueError):
+            self.pooled = None
+            return None
 
 
 def _step(

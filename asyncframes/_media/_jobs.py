@@ -123,6 +123,7 @@ class FrameJob(ABC):
     def close(self) -> None:
         """Drop the pictures that the job still refers to."""
         self._frames = iter(())
+        self._convert.rest()
 
     def _frame(self, index: int, picture: Picture) -> Frame | None:
         """Convert a picture, or leave it out where it is damaged and that was asked."""

@@ -17,7 +17,7 @@ GOP = 12
 def damaged(packet: int) -> bytes:
     """Return a clip of three closed GOPs, the payload of one packet overwritten."""
     data = bytearray(clip_bytes(frames=3 * GOP, gop=GOP))
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         packets = [found for found in container.demux(container.streams.video[0]) if found.size]
     place, size = packets[packet].pos, packets[packet].size
     assert place is not None
