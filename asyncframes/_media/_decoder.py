@@ -42,6 +42,9 @@ _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 
 _SKIPPING_CODECS = {"h264", "hevc"}
 
+# No codec puts out a picture later than so many packets.
+_MOST_REORDERED = 16
+
 # Numbers of packets that never became a picture are forgotten beyond this many.
 _REMEMBERED_PTS = 1024
 
@@ -121,6 +124,7 @@ class Decoder:
         self._alpha = self._alpha_decoder()
         self._alpha_damage: dict[int, str] = {}
         self._drained = False
+        self._refused = 0
         self._broken: str | None = None
         self._skips = False
         self._last_dts: int | None = None
@@ -286,6 +290,7 @@ class Decoder:
             frames = self.stream.codec_context.decode(packet)
         except av.FFmpegError as exc:
             self.file.raise_error()
+            self._refused += 1
             yield Damage(number, pts, exc.strerror or type(exc).__name__)
             return
         for frame in frames:
@@ -318,14 +323,31 @@ class Decoder:
     def use_one_thread(self) -> bool:
         """Decode without threads from now on, beginning again; whether that is new.
 
-        Several threads lose whole pictures where one that is damaged is among the last
-        that a codec is drained of.
+        What several threads still hold when a codec is drained is lost from the first
+        damage on: PyAV gives up there, in silence if pictures came before.
         """
         if self._options.threads == 1:
             return False
         self._options = replace(self._options, threads=1)
         self.reopen()
         return True
+
+    @property
+    def most_held(self) -> int:
+        """How many packets the codec may have read before it puts out the picture of one."""
+        return self._options.threads + _MOST_REORDERED
+
+    def lost_in_draining(self) -> Damage | None:
+        """Name the first packet that may have been lost so, after a decode from start to end.
+
+        One of the last that became no picture, where those before did, but for damage that was seen.
+        """
+        tail = self.number - self.most_held
+        silent = [number for number in self._pts_of if number >= tail]
+        earlier = len(self._pts_of) - len(silent)
+        if self._options.threads == 1 or not earlier <= self._refused < earlier + len(silent):
+            return None
+        return Damage(silent[0], self._pts_of[silent[0]], "nothing came of it")
 
     def seek(self, packet: int, table: FrameTable) -> None:
         """Make `packet` the next one to be decoded, with nothing left of what was decoded before.

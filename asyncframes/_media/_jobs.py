@@ -190,14 +190,30 @@ class ForwardJob(FrameJob):
             raise FrameIndexError(message, index=self._start, length=length)
 
     def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
-        index = -1
-        for output in self.decoder.decode():
-            if isinstance(output, Damage):
-                self._report(output, index + 1)
-                yield None
-            else:
-                index += 1
-                yield index, output
+        index, whole = -1, False
+        while not whole:
+            place = -1
+            for output in self.decoder.decode():
+                if isinstance(output, Picture):
+                    place += 1
+                elif place >= index:
+                    self._report(output, place + 1)
+                if isinstance(output, Picture) and place > index:
+                    index = place
+                    yield index, output
+                else:
+                    yield None
+            whole = not self._begins_again(index + 1)
+
+    def _begins_again(self, index: int) -> bool:
+        """Whether to decode once more for pictures that were lost at the end."""
+        lost = self.decoder.lost_in_draining()
+        if lost is None:
+            return False
+        if not self.decoder.file.seekable():
+            self._report(lost, index)
+            return False
+        return self.decoder.use_one_thread()
 
 
 class _UnsafeStartError(Exception):
@@ -309,6 +325,7 @@ class _Passage:
         self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
         self._start = -1
         self._last_packet = -1
+        self._margin = 0
         self._shown = -1
         self._image_bytes = 0
 
@@ -325,10 +342,21 @@ class _Passage:
             self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
             if not self._advance():
-                if not self._decoder.use_one_thread():
+                if not self._drains_better():
                     raise self._unsafe_start(f"frame {index} did not come out of it")
                 self._begin(self._start)
             yield
+
+    def _drains_better(self) -> bool:
+        """Whether a frame may have been lost in draining, and will not be so again.
+
+        How damage is concealed depends on whether there are several threads, so packets that come
+        after push the frame out if there are any.
+        """
+        if not self._margin and self._last_packet < len(self._table.packets) - 1:
+            self._margin = self._decoder.most_held
+            return True
+        return self._decoder.use_one_thread()
 
     def _leads_to(self, index: int) -> bool:
         """Whether decoding on is the way to a frame."""
@@ -339,7 +367,7 @@ class _Passage:
 
     def _begin(self, start: int) -> None:
         self._start = start
-        self._last_packet = self._runs.last_packet(start)
+        self._last_packet = self._runs.last_packet(start) + self._margin
         self._shown = -1
         self._decoder.file.plan(self._runs.byte_ranges(start))
         self._outputs = self._job.finished(self._verified(), len(self._table) - 1)

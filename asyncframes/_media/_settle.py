@@ -20,6 +20,13 @@ def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
 
     A generator, so that a long pass can be taken in steps; it returns the table.
     """
+    table = yield from _table_of_pictures(decoder)
+    if decoder.lost_in_draining() is not None and decoder.use_one_thread():
+        table = yield from _table_of_pictures(decoder)
+    return table
+
+
+def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
     packets = PacketList(decoder.stream.codec_context.name)
     packet_of: list[int] = []
     keyframes: list[int] = []

@@ -47,3 +47,21 @@ def test_a_keyframe_that_does_not_decode_is_no_place_to_start_at(threads: int) -
         video.frame(GOP + 3)
         for index in reversed(range(len(expected))):
             assert np.array_equal(video.frame(index).image, expected[index]), index
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.parametrize("packet", range(3 * GOP - 6, 3 * GOP))
+def test_damage_among_the_last_packets_loses_nothing_else(packet: int, threads: int) -> None:
+    """What several threads still hold at the end comes out as with one, and damage is an error."""
+    clip = damaged(packet)
+
+    def indices(threads: int) -> list[tuple[int, int | None]]:
+        with af.sync.open_video(clip, on_corrupt="skip", threads=threads) as video:
+            return [(frame.index, frame.pts) for frame in video.frames()]
+
+    assert indices(threads) == indices(1)
+    with (
+        af.sync.open_video(clip, threads=threads) as video,
+        pytest.raises(af.errors.CorruptMediaError),
+    ):
+        list(video.frames())
