@@ -34,6 +34,10 @@ class SessionPool:
                 return session
         return await self._open(threads)
 
+    def take_idle(self) -> Session | None:
+        """Return a session whose decoder waits for a request, if there is any."""
+        return self._idle.pop() if self._idle else None
+
     async def _open(self, threads: int) -> Session:
         container = replace(self._options.container, threads=threads)
         session = Session(self._source, self._cached, replace(self._options, container=container))

@@ -13,12 +13,12 @@ from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
 from asyncframes._media._files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._fragments import media_ranges
-from asyncframes._media._scan import scan
+from asyncframes._media._scan import PacketList, Scanned, scan, scan_index
 from asyncframes._media._segments import claimed_seconds
 from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
 from asyncframes._media._url_file import UrlFile
 from asyncframes._pump import Worker
-from asyncframes._table import FrameTable
+from asyncframes._table import FrameTable, Packets
 from asyncframes._types import VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import CorruptMediaError
@@ -66,11 +66,14 @@ class FirstLook:
         What makes its packets poor witnesses of frames.
     first_pts
         When the first picture is shown, in ticks; ``None`` where that is not told.
+    first_packets
+        What was read for it.
     """
 
     info: VideoInfo
     hints: CodingHints
     first_pts: int | None
+    first_packets: Packets
 
 
 class Session:
@@ -117,7 +120,9 @@ class Session:
         return await self.worker.run(self._look)
 
     def _look(self) -> FirstLook:
-        decoder, picture = self.decoder, self.decoder.peek()
+        decoder, packets = self.decoder, PacketList(None)
+        with decoder.observed_by(packets.add):
+            picture = decoder.peek()
         if picture is None and isinstance(self.file, ForwardFile):
             message = "nothing of it decodes when it is read forward only"
             raise CorruptMediaError(message, source=self.file.source_name)
@@ -127,7 +132,7 @@ class Session:
             claim = claimed_seconds(self.file)
             info = replace(info, duration_seconds_from_header=None if claim is None else float(claim))
         first_pts = None if picture is None else picture.pts
-        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts)
+        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts, packets.finish())
 
     async def see_fragments(self) -> None:
         """Have the container know every fragment of the file, and not only the first, so that it can seek."""
@@ -176,13 +181,25 @@ class Session:
             source.keep("frames are asked for a second time")
         await source.let_go(self.file.tell())
 
-    async def scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
-        """Build the frame table in the cheapest way that is exact for this container."""
-        return await self.worker.run(self._scan, stream_index, hints)
+    async def list_packets(self, first: Packets) -> Scanned | None:
+        """List the packets by what the open decoder has read of an MP4's header, ``None`` for others."""
+        return await self.worker.run(scan_index, self.file, self.decoder.stream, first)
 
-    def _scan(self, stream_index: int, hints: CodingHints) -> FrameTable:
+    async def scan(self, look: FirstLook, listed: Scanned | None) -> FrameTable:
+        """Build the frame table in the cheapest way that is exact for this container.
+
+        Parameters
+        ----------
+        look
+            At the same source.
+        listed
+            Its packets, if they are known.
+        """
+        return await self.worker.run(self._scan, look.info.stream_index, look.hints, listed)
+
+    def _scan(self, stream_index: int, hints: CodingHints, listed: Scanned | None) -> FrameTable:
         hook = self._hook("index", None)
-        scanned = scan(self.file, stream_index, hook, without_media=True)
+        scanned = listed or scan(self.file, stream_index, hook, without_media=True)
         has_header = scanned is not None
         if scanned is None:
             scanned = scan(self.file, stream_index, hook, without_media=False)

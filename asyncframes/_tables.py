@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Executor
 
 from asyncframes._index_cache import IndexCache, cache_key
 from asyncframes._media._approximate import nominal_table
-from asyncframes._media._scan import MADE_BY, read_head
+from asyncframes._media._scan import MADE_BY, Scanned, read_head
+from asyncframes._pool import SessionPool
 from asyncframes._session import FirstLook, Session
 from asyncframes._table import FrameTable, SourceIdentity
 from asyncframes._threads import finished, in_thread
@@ -23,8 +23,8 @@ class TableKeeper:
     ----------
     source
         The video's source.
-    new_session
-        Makes a session over it that is not open yet; refuses once the video is closed.
+    sessions
+        Sessions over it.
     executor
         Where tables are written.
     given
@@ -41,7 +41,7 @@ class TableKeeper:
     def __init__(
         self,
         source: CachedSource,
-        new_session: Callable[[], Session],
+        sessions: SessionPool,
         executor: Executor,
         *,
         given: FrameTable | None,
@@ -49,7 +49,7 @@ class TableKeeper:
     ) -> None:
         self.table: FrameTable | None = None
         self._source = source
-        self._new_session = new_session
+        self._sessions = sessions
         self._executor = executor
         self._given = given
         self._cache = cache
@@ -87,7 +87,7 @@ class TableKeeper:
         """Return the table, found in the cheapest way there is."""
         async with self._lock:
             if self.table is None:
-                session = self._new_session()
+                session = self._sessions.unopened()
                 try:
                     await session.open_file()
                     self.table = await self._find(session, look)
@@ -130,9 +130,19 @@ class TableKeeper:
         return table
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
-        table = await session.scan(look.info.stream_index, look.hints)
+        table = await session.scan(look, await self._listed(look))
         table.identity, table.headers = self._identity(look), self._source.kept.items()
         return table
+
+    async def _listed(self, look: FirstLook) -> Scanned | None:
+        """List the packets without opening the container once more, where that can be."""
+        session = self._sessions.take_idle()
+        if session is None:
+            return None
+        try:
+            return await session.list_packets(look.first_packets)
+        finally:
+            await self._sessions.give_back(session)
 
     def _identity(self, look: FirstLook) -> SourceIdentity:
         return SourceIdentity(self._source.size, self._source.validator, look.info.stream_index)

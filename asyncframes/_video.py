@@ -66,7 +66,7 @@ class Video:
         self._sessions = SessionPool(source, cached, options)
         self._running: dict[Pump, Session] = {}
         self._tables = TableKeeper(
-            cached, self._unopened_session, options.executor, given=frame_table, cache=index_cache
+            cached, self._sessions, options.executor, given=frame_table, cache=index_cache
         )
         self._look: FirstLook | None = None
         self._closed = False
@@ -432,10 +432,6 @@ class Video:
         if (source := passing(self._source)) is not None:
             source.keep(why)
             await self._sessions.close_idle()
-
-    def _unopened_session(self) -> Session:
-        self._refuse_if_closed()
-        return self._sessions.unopened()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

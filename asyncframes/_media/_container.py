@@ -80,8 +80,9 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
         allowed["fflags"] = "ignidx"
-    if beginning.header_stop is not None:
-        file.plan([(0, beginning.header_stop)])
+    header = [(0, beginning.header_stop)] if beginning.header_stop is not None else []
+    if header or beginning.header_is_last:
+        file.plan(header)
     try:
         container: InputContainer = av.open(
             target, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE, **how
@@ -91,7 +92,7 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         if (error := file.translated(exc)) is not None:
             raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
-    if beginning.header_stop is not None:
+    if header or beginning.header_is_last:
         file.plan_forward()
     try:
         file.raise_error()

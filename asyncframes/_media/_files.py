@@ -224,6 +224,15 @@ class BridgeFile(MediaFile):
         self._timeout_seconds = read_timeout_seconds
         self._waiting: Future[Any] | None = None
         self._aborted = False
+        self._is_looking = False
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Return bytes from a place, as any file does; nothing is read ahead from there."""
+        self._is_looking = True
+        try:
+            return super().read_at(position, count)
+        finally:
+            self._is_looking = False
 
     def _read_at(self, position: int, count: int) -> bytes:
         stop = position + count if self.size is None else min(position + count, self.size)
@@ -232,7 +241,8 @@ class BridgeFile(MediaFile):
         data = self._source.cached(position, stop) or self._wait_for(self._cursor.fetch(position, stop))
         if not data and self.size is None:
             self.size = self._source.size
-        self._cursor.touch(position + len(data))
+        if not self._is_looking:
+            self._cursor.touch(position + len(data))
         return data
 
     def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:

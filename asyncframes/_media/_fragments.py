@@ -49,10 +49,13 @@ class Beginning:
     header_stop
         Where the header of an MP4 ends that has it in front of all media,
         ``None`` for any other file.
+    header_is_last
+        Whether it is an MP4 whose header comes after its media.
     """
 
     is_fragmented: bool = False
     header_stop: int | None = None
+    header_is_last: bool = False
 
 
 def beginning_of(file: MediaFile) -> Beginning:
@@ -63,7 +66,9 @@ def beginning_of(file: MediaFile) -> Beginning:
             return Beginning(is_fragmented=True)
         if box.kind == b"moov":
             header_stop = box.end
-        if box.kind == b"mdat" or box.end + LONGEST_HEADER > _HEAD_BYTES:
+        if box.kind == b"mdat":
+            return Beginning(header_stop=header_stop, header_is_last=header_stop is None)
+        if box.end + LONGEST_HEADER > _HEAD_BYTES:
             break
     return Beginning(header_stop=header_stop)
 

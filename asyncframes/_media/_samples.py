@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from av.index import IndexEntries
 from av.video.stream import VideoStream
 
 from asyncframes._media._boxes import boxes_in, boxes_of
@@ -54,22 +55,26 @@ def packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> Pa
     entries = stream.index_entries
     if times is None or not len(first) or len(entries) != len(times.durations):
         return None
-    columns = np.array(
-        [(entry.timestamp, entry.pos, entry.size, entry.flags) for entry in entries], np.int64
-    ).T
-    dts = columns[0].copy()
+    dts, position, size, flags = _columns(entries)
     pts = dts + times.offsets
     pts += first.pts[0] - pts[0]
     listed = Packets(
         pts=pts,
         dts=dts,
-        position=columns[1].copy(),
-        size=columns[2].copy(),
+        position=position,
+        size=size,
         duration=times.durations,
-        is_keyframe=(columns[3] & 1).astype(bool),
-        is_discard=(columns[3] & 2).astype(bool),
+        is_keyframe=(flags & 1).astype(bool),
+        is_discard=(flags & 2).astype(bool),
     )
     return listed if _is_there(listed, file.size) and listed.begin_with(first) else None
+
+
+def _columns(entries: IndexEntries) -> Iterator[Int64Array]:
+    # No tuple is kept: many of them have the garbage collector go over all objects of the process.
+    told = (fact for entry in entries for fact in (entry.timestamp, entry.pos, entry.size, entry.flags))
+    for column in np.fromiter(told, np.int64, 4 * len(entries)).reshape(-1, 4).T:
+        yield column.copy()
 
 
 def _is_there(packets: Packets, file_size: int | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,6 +27,8 @@ MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavfo
 """Who lists packets: another version of either may list them differently."""
 
 _HEAD_BYTES = 64 * 1024
+
+_FIELDS = 7
 
 # Packets that are demuxed before FFmpeg's index is believed for the others.
 _COMPARED_PACKETS = 16
@@ -55,11 +58,12 @@ class PacketList:
 
     def __init__(self, codec: str | None) -> None:
         self._is_hidden = hidden_packets(codec)
-        self._rows: list[tuple[int, int, int, int, int, bool, bool]] = []
+        # As tuples they would have the garbage collector go over all objects of the process.
+        self._fields = array("q")
 
     def add(self, packet: Packet[VideoStream]) -> None:
         """Append what the demuxer says of a packet."""
-        self._rows.append(
+        self._fields.extend(
             (
                 NO_TIMESTAMP if packet.pts is None else packet.pts,
                 NO_TIMESTAMP if packet.dts is None else packet.dts,
@@ -72,11 +76,11 @@ class PacketList:
         )
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._fields) // _FIELDS
 
     def finish(self) -> Packets:
         """Return the packets as arrays."""
-        columns = np.array(self._rows, np.int64).reshape(-1, 7).T
+        columns = np.array(self._fields, np.int64).reshape(-1, _FIELDS).T
         return Packets(
             pts=columns[0].copy(),
             dts=columns[1].copy(),
@@ -125,6 +129,12 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         file.plan_forward()
 
 
+def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned | None:
+    """List the packets of a track by what FFmpeg has read of its header; see `packets_by_index`."""
+    packets = packets_by_index(file, stream, first)
+    return None if packets is None else Scanned(packets, time_base_of(stream), average_rate(stream))
+
+
 def _between(media: list[ByteRange], size: int) -> list[ByteRange]:
     starts = [0, *(stop for _, stop in media)]
     stops = [*(start for start, _ in media), size]
@@ -152,10 +162,12 @@ def _scan_container(
                         packets.add(packet)
                         if on_packet is not None:
                             on_packet(packet)
-                    if not has_media and len(packets) == _COMPARED_PACKETS:
-                        listed = packets_by_index(file, stream, packets.finish())
-                        if listed is not None:
-                            return Scanned(listed, time_base_of(stream), average_rate(stream))
+                    if (
+                        not has_media
+                        and len(packets) == _COMPARED_PACKETS
+                        and (listed := scan_index(file, stream, packets.finish())) is not None
+                    ):
+                        return listed
         except CorruptMediaError:
             if not has_media:
                 raise

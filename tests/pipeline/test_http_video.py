@@ -59,6 +59,18 @@ async def test_a_range_near_the_end_fetches_header_and_gops(server: RunningServe
 
 
 @pytest.mark.anyio
+async def test_frames_from_the_middle_take_three_requests(server: RunningServer, large: bytes) -> None:
+    """The first bytes, the header at the end, the GOPs: each waits for the one before, and nothing else."""
+    server.serve("/large.mp4", large)
+    async with af.open_video(server.url("/large.mp4")) as video:
+        assert video.range_requests == 2
+        frames = [frame.index async for frame in video.frames(1500, 1509)]
+        assert frames == list(range(1500, 1510))
+        assert video.range_requests == 3
+    assert len(server.requests) == 3
+
+
+@pytest.mark.anyio
 async def test_the_first_frame_needs_no_frame_table(server: RunningServer, large: bytes) -> None:
     """Reading from frame 0 fetches the header and what is decoded, and stops when the consumer stops."""
     server.serve("/large.mp4", large)
