@@ -198,11 +198,12 @@ class Session:
         return await self.worker.run(self._scan, look.info.stream_index, look.hints, listed)
 
     def _scan(self, stream_index: int, hints: CodingHints, listed: Scanned | None) -> FrameTable:
-        hook = self._hook("index", None)
-        scanned = listed or scan(self.file, stream_index, hook, without_media=True)
+        scanned = listed or scan(self.file, stream_index, None, without_media=True)
         has_header = scanned is not None
         if scanned is None:
-            scanned = scan(self.file, stream_index, hook, without_media=False)
+            scanned = scan(self.file, stream_index, self._hook("index", None), without_media=False)
+        else:
+            self._report_listed(len(scanned.packets))
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
         table = table_without_decoding(scanned)
@@ -220,6 +221,12 @@ class Session:
     def report_progress(self, phase: Literal["index", "decode"]) -> None:
         """Tell `packet_progress` of the packets that the decoder reads from now on."""
         self.decoder.on_packet = self._hook(phase, self.decoder.stream.frames or None)
+
+    def _report_listed(self, packets: int) -> None:
+        """Tell `packet_progress` of packets that a header lists all at once."""
+        if (progress := self._options.packet_progress) is not None:
+            for _ in range(packets):
+                progress("index", packets)
 
     def _hook(self, phase: Literal["index", "decode"], total: int | None) -> Callable[[object], None] | None:
         progress = self._options.packet_progress

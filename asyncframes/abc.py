@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -71,6 +72,22 @@ class StreamSource(ABC):
         ClosedError
             The source is closed.
         """
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        """Read a range as `read_range` does, and hand its bytes over in order as they come.
+
+        By default all of them at once. A source whose ranges take their time overrides it, so
+        that decoding begins with the first bytes.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+        arrived
+            Called with one piece after another. Pieces that were handed over stand, whatever
+            is raised after them.
+        """
+        arrived(await self.read_range(start, stop))
 
     def local_file(self) -> BinaryIO | None:
         """Open an independent blocking file over the same bytes, or return ``None``.

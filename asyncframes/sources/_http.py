@@ -28,7 +28,7 @@ from asyncframes.sources._http_reply import (
     retry_wait,
 )
 from asyncframes.sources._http_sessions import Sessions
-from asyncframes.sources._reads import check_end, exactly, within
+from asyncframes.sources._reads import Arrivals, check_end, exactly, within
 from asyncframes.sources._spool import Spool
 
 T = TypeVar("T")
@@ -150,21 +150,28 @@ class HttpSource(StreamSource):
                 raise
 
     async def read_range(self, start: int, stop: int) -> bytes:
+        received = bytearray()
+        await self.receive_range(start, stop, received.extend)
+        return bytes(received)
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
         check_range(start, stop)
         await self.open()
         check_end(start, stop, size=self.size, name=self.name)
         if self._spool is not None:
-            return await self._read_spool(self._spool, start, stop)
-        if stop <= len(self._head):
-            return self._head[start:stop]
-        return await within(self._range_timeout_seconds, self._receive_all(start, stop), name=self.name)
+            arrived(await self._read_spool(self._spool, start, stop))
+        elif stop <= len(self._head):
+            arrived(self._head[start:stop])
+        else:
+            exchange = self._receive_all(Arrivals(start, arrived), stop)
+            await within(self._range_timeout_seconds, exchange, name=self.name)
 
-    async def _receive_all(self, start: int, stop: int) -> bytes:
-        received = bytearray(self._head[start:])
-        while len(received) < stop - start:
-            if not await self._retrying(lambda: self._receive(received, start, stop)):
+    async def _receive_all(self, arrivals: Arrivals, stop: int) -> None:
+        if kept := self._head[arrivals.position :]:
+            arrivals.add(kept)
+        while arrivals.position < stop:
+            if not await self._retrying(lambda: self._receive(arrivals, stop)):
                 break
-        return bytes(received)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -204,14 +211,14 @@ class HttpSource(StreamSource):
             self._size = 0
             return b""
         stop = check_place(content, 0, _HEAD_BYTES, name=self.name)
-        await self._client.read_body(response, received, 0, stop)
+        await self._client.read_body(response, Arrivals(0, received.extend), stop)
         self._size = content.size
         return bytes(received)
 
-    async def _receive(self, received: bytearray, start: int, stop: int) -> bool:
-        """Ask for what `received` lacks and add it; whether the source goes on there."""
+    async def _receive(self, arrivals: Arrivals, stop: int) -> bool:
+        """Ask for what has not arrived yet; whether the source goes on there."""
         assert self._version is not None  # noqa: S101 - narrows for the type checker
-        position = start + len(received)
+        position = arrivals.position
         headers = _range_headers(position, stop) | self._version.conditions()
         async with await self._client.get(headers) as response:
             content = self._same_version(response, self._version)
@@ -219,7 +226,7 @@ class HttpSource(StreamSource):
                 self._size = content.size
                 return False
             place = check_place(content, position, stop, name=self.name)
-            await self._client.read_body(response, received, position, place)
+            await self._client.read_body(response, arrivals, place)
             self._size = content.size if self._size is None else self._size
             return True
 

@@ -26,7 +26,7 @@ from asyncframes.sources._http_guard import REFUSED
 from asyncframes.sources._http_reply import status_error
 from asyncframes.sources._http_sessions import Sessions
 from asyncframes.sources._names import public_url
-from asyncframes.sources._reads import short_read
+from asyncframes.sources._reads import Arrivals, short_read
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -91,10 +91,8 @@ class HttpClient:
             self._target = self._url
             return await self._follow(self._url, headers)
 
-    async def read_body(
-        self, response: aiohttp.ClientResponse, received: bytearray, start: int, stop: int
-    ) -> None:
-        """Add the bytes ``start <= i < stop`` to `received`; what came stays there on failure.
+    async def read_body(self, response: aiohttp.ClientResponse, arrivals: Arrivals, stop: int) -> None:
+        """Hand over the bytes up to `stop` as they come.
 
         Raises
         ------
@@ -103,13 +101,12 @@ class HttpClient:
         SourceError
             The connection failed.
         """
-        missing = stop - start
+        start = arrivals.position
         with self.errors(), suppress(aiohttp.ClientPayloadError):
-            while missing and (part := await response.content.readany()):
-                received += part[:missing]
-                missing -= min(missing, len(part))
-        if missing:
-            raise short_read(start, stop, received=stop - start - missing, name=self.name)
+            while arrivals.position < stop and (part := await response.content.readany()):
+                arrivals.add(part[: stop - arrivals.position])
+        if arrivals.position < stop:
+            raise short_read(start, stop, received=arrivals.position - start, name=self.name)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -37,7 +37,7 @@ class Interest:
             return head
         span = block_span(position, stop, block_size=cache.block_size)
         wanted = span[: max(1, cache.capacity // cache.block_size // 2)]
-        blocks = await self._wait(self.want(wanted, urgent=True)[0])
+        blocks = await self._wait(self.want(wanted, urgent=True)[0], span.start)
         offset = span.start * cache.block_size
         tail = cache.run(position, stop) or blocks[span.start][position - offset : stop - offset]
         return head + tail
@@ -72,22 +72,21 @@ class Interest:
         for waiter, load in self._waits.items():
             if not waiter.done():
                 waiter.set_exception(closed_error(self._loader.source))
-            load.waiters.discard(waiter)
+            load.waiters.pop(waiter, None)
         loads = {*self._loads, *self._waits.values()}
         for load in loads:
             self._disown(load)
         return [load.task for load in loads if load.task is not None and load.task.cancelling()]
 
-    async def _wait(self, load: Load) -> Blocks:
+    async def _wait(self, load: Load, block: int) -> Blocks:
         waiter: asyncio.Future[Blocks] = asyncio.get_running_loop().create_future()
-        load.waiters.add(waiter)
+        load.waiters[waiter] = block
         self._waits[waiter] = load
         try:
             return await waiter
         finally:
             del self._waits[waiter]
-            if waiter in load.waiters:
-                load.waiters.discard(waiter)
+            if load.waiters.pop(waiter, None) is not None:
                 self._loader.abandon(load)
 
     def _disown(self, load: Load) -> None:

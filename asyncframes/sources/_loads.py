@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceLimitError
 from asyncframes.sources._blocks import BlockCache
-from asyncframes.sources._reads import exactly
+from asyncframes.sources._reads import exactly, short_read
 
 Blocks: TypeAlias = dict[int, bytes]
 
@@ -25,7 +25,8 @@ class Owner(Protocol):
 class Load:
     """One request for adjacent blocks.
 
-    It lives as long as somebody owns it or waits for it.
+    It lives as long as somebody owns it or waits for it. Whoever waits is told
+    of its block as soon as that is whole.
     """
 
     __slots__ = ("blocks", "owners", "task", "waiters")
@@ -33,7 +34,7 @@ class Load:
     def __init__(self, block: int) -> None:
         self.blocks = range(block, block + 1)
         self.owners: set[Owner] = set()
-        self.waiters: set[asyncio.Future[Blocks]] = set()
+        self.waiters: dict[asyncio.Future[Blocks], int] = {}
         self.task: asyncio.Task[Blocks] | None = None
 
 
@@ -153,7 +154,7 @@ class BlockLoader:
 
     def _start_more(self) -> None:
         while (load := self._next()) is not None:
-            task = load.task = asyncio.create_task(self._read(load.blocks))
+            task = load.task = asyncio.create_task(self._read(load))
             self._tasks.add(task)
             task.add_done_callback(partial(self._finish, load))
 
@@ -181,20 +182,45 @@ class BlockLoader:
             )
         self.requests += 1
 
-    async def _read(self, blocks: range) -> Blocks:
-        size = self.cache.block_size
+    async def _read(self, load: Load) -> Blocks:
+        size, blocks = self.cache.block_size, load.blocks
         start, stop = blocks.start * size, self.clip(blocks.stop * size)
         if start >= stop:
             return dict.fromkeys(blocks, b"")
         self._count(stop - start)
         endless = self.source.size is None
-        data = await self.source.read_range(start, stop)
-        self.bytes_read += len(data)
+        whole: Blocks = {}
+        rest = bytearray()
+
+        def arrived(part: bytes) -> None:
+            self.bytes_read += len(part)
+            rest.extend(part)
+            while len(rest) >= size and len(whole) < len(blocks):
+                block = blocks[len(whole)]
+                whole[block] = bytes(rest[:size])
+                del rest[:size]
+                self._hand_over(load, block, whole[block])
+
+        await self.source.receive_range(start, stop, arrived)
+        received = len(whole) * size + len(rest)
         if endless:
-            self._learn_end(start, stop, start + len(data))
-        else:
-            exactly(data, start, stop, name=self.source.name)
-        return {block: bytes(data[block * size - start : (block + 1) * size - start]) for block in blocks}
+            self._learn_end(start, stop, start + received)
+        elif received < stop - start:
+            raise short_read(start, stop, received=received, name=self.source.name)
+        for block in blocks[len(whole) :]:
+            whole[block] = bytes(rest[:size])
+            del rest[:size]
+            self._hand_over(load, block, whole[block])
+        return whole
+
+    def _hand_over(self, load: Load, block: int, data: bytes) -> None:
+        """Give a block to those who wait for it, while others of its load are on their way."""
+        if data and not self.closed:
+            self.cache.put(block, data)
+        for waiter in [waiter for waiter, wanted in load.waiters.items() if wanted == block]:
+            del load.waiters[waiter]
+            if not waiter.done():
+                waiter.set_result({block: data})
 
     def _learn_end(self, start: int, stop: int, reached: int) -> None:
         self._furthest = max(self._furthest, reached if reached > start else 0)
@@ -209,9 +235,6 @@ class BlockLoader:
         elif (error := task.exception()) is not None:
             _settle(load, error)
         else:
-            for block, data in task.result().items():
-                if data and not self.closed:
-                    self.cache.put(block, data)
             _settle(load, task.result())
         self._start_more()
 
@@ -227,7 +250,7 @@ def closed_error(source: StreamSource) -> ClosedError:
 
 
 def _settle(load: Load, outcome: Blocks | BaseException) -> None:
-    waiters, load.waiters = load.waiters, set()
+    waiters, load.waiters = load.waiters, {}
     owners, load.owners = load.owners, set()
     for owner in owners:
         owner.forget(load)

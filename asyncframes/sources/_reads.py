@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from asyncframes.errors import ShortReadError, SourceTimeoutError
 
 T = TypeVar("T")
+
+
+class Arrivals:
+    """Bytes of a range on their way to whoever takes them.
+
+    Attributes
+    ----------
+    position
+        Of the byte that comes next.
+    """
+
+    def __init__(self, start: int, arrived: Callable[[bytes], object]) -> None:
+        self.position = start
+        self._arrived = arrived
+
+    def add(self, part: bytes) -> None:
+        """Hand over what came."""
+        self.position += len(part)
+        self._arrived(part)
 
 
 def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -123,6 +123,10 @@ class SuperviselySource(StreamSource):
     async def read_range(self, start: int, stop: int) -> bytes:
         check_range(start, stop)
         return await (await self._located()).read_range(start, stop)
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        check_range(start, stop)
+        await (await self._located()).receive_range(start, stop, arrived)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -155,6 +155,25 @@ async def test_a_reply_that_is_not_the_range_is_an_error(server: RunningServer, 
             await source.read_range(HEAD, HEAD + 10)
 
 
+async def test_a_range_is_handed_over_as_it_comes(server: RunningServer) -> None:
+    """What the server has sent is there before the rest is."""
+    received, enough = bytearray(), asyncio.Event()
+
+    def arrived(part: bytes) -> None:
+        received.extend(part)
+        if len(received) == 1000:
+            enough.set()
+
+    async with HttpSource(server.url(CLIP)) as source:
+        server.script(CLIP, Reply(stall_at=1000))
+        receiving = asyncio.create_task(source.receive_range(HEAD, HEAD + 5000, arrived))
+        await asyncio.wait_for(enough.wait(), 20)
+        assert not receiving.done()
+        server.release()
+        await receiving
+    assert received == DATA[HEAD : HEAD + 5000]
+
+
 async def test_encoded_bytes_are_refused_on_opening(server: RunningServer) -> None:
     """A server that compresses although identity was asked for is an error at once."""
     server.script(CLIP, Reply(ignore_range=True, headers={"Content-Encoding": "gzip"}))

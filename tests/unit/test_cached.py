@@ -51,6 +51,21 @@ class Counting(FaultySource):
             self.running -= 1
 
 
+class Piecewise(FaultySource):
+    """Hands ranges over in pieces, and lets others run between them."""
+
+    piece = 1
+    stop_after: int | None = None
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        data = await self.read_range(start, stop)
+        for place in range(0, len(data), self.piece):
+            if self.stop_after is not None and place >= self.stop_after:
+                raise SourceUnavailableError("gone", source=self.name)
+            arrived(data[place : place + self.piece])
+            await asyncio.sleep(0)
+
+
 def read_through(
     cached: CachedSource, cursor: ReadCursor, loop: asyncio.AbstractEventLoop, step: int
 ) -> bytes:
@@ -459,3 +474,55 @@ def test_nonsense_is_refused(options: dict[str, int]) -> None:
     """A cache of less than two blocks, or no request at all, cannot work."""
     with pytest.raises(ValueError, match=r"cache_bytes|max_in_flight"):
         CachedSource(MemorySource(DATA), **options)  # type: ignore[arg-type]  # all of these are int
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.binary(min_size=1, max_size=900),
+    piece=st.integers(1, 200),
+    block_size=st.integers(1, 80),
+    step=st.integers(1, 300),
+    max_request_bytes=st.integers(1, 300),
+)
+def test_pieces_are_put_together(
+    data: bytes, piece: int, block_size: int, step: int, max_request_bytes: int
+) -> None:
+    """Whatever pieces a range arrives in, readers get the bytes of the source."""
+
+    async def run() -> None:
+        source = Piecewise(MemorySource(data))
+        source.piece = piece
+        cached = CachedSource(
+            source, cache_bytes=10 * block_size, block_size=block_size, max_request_bytes=max_request_bytes
+        )
+        await cached.open()
+        cursors = [cached.cursor(), cached.cursor()]
+        for position in range(0, len(data), step):
+            for cursor in cursors:
+                got = b""
+                while len(got) < min(step, len(data) - position):
+                    got += await cursor.fetch(position + len(got), min(position + step, len(data)))
+                assert got == data[position : position + step]
+        for cursor in cursors:
+            await cursor.aclose()
+        await cached.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.anyio
+async def test_what_arrived_before_a_failure_stands() -> None:
+    """The blocks of a range that breaks off are there for readers; the one after them is the error."""
+    source = Piecewise(MemorySource(DATA))
+    source.piece, source.stop_after = BLOCK // 2, 2 * BLOCK
+    cached = CachedSource(source)
+    await cached.open()
+    cursor = cached.cursor()
+    assert await cursor.fetch(0, 4 * BLOCK) == DATA[:BLOCK]
+    await idle(cached)
+    assert cached.cached(0, 4 * BLOCK) == DATA[: 2 * BLOCK]
+    source.stop_after = 0
+    with pytest.raises(SourceUnavailableError):
+        await cursor.fetch(2 * BLOCK, 4 * BLOCK)
+    await cursor.aclose()
+    await cached.aclose()
