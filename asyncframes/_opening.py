@@ -27,6 +27,7 @@ def open_video(
     on_corrupt: OnCorrupt = "raise",
     threads: int | None = None,
     cache_bytes: int = 64 * 1024 * 1024,
+    read_ahead: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
     max_pixels: int = 16384 * 16384,
@@ -60,6 +61,10 @@ def open_video(
         1 suits many videos at once: the decoder then has no thread of its own.
     cache_bytes
         Bound on the bytes of the source kept in memory.
+    read_ahead
+        Most bytes of the source fetched before a decoder comes to them, at most a
+        share of the cache. Less spares bytes that a consumer who stops early does
+        not need, and costs a round trip for each piece; 0 fetches nothing ahead.
     reorder_bytes
         Bound on the frames kept that are decoded before their turn, when
         frames are asked for out of order.
@@ -131,7 +136,9 @@ def open_video(
         packet_progress=packet_progress,
     )
     resolved = resolve_source(source)
-    cached = CachedSource(resolved, cache_bytes=cache_bytes, max_read_bytes=max_read_bytes)
+    cached = CachedSource(
+        resolved, cache_bytes=cache_bytes, read_ahead=read_ahead, max_read_bytes=max_read_bytes
+    )
     video = Video(
         resolved,
         cached,

@@ -10,13 +10,18 @@ from asyncframes.sources._interest import Interest
 from asyncframes.sources._loads import BlockLoader, Blocks
 from asyncframes.sources._readahead import NEVER, ReadAhead
 
-_MAX_WINDOW_BYTES = 8 * 1024 * 1024
-
 
 class ReadCursor:
     """Fetches what one reader lacks and, ahead of it, what it will want.
 
     Made by `CachedSource.cursor`. Except for `touch`, call it on the loop.
+
+    Parameters
+    ----------
+    loader
+        Fetches for all readers of the source.
+    read_ahead
+        Most bytes ahead of the reader.
 
     Attributes
     ----------
@@ -25,9 +30,10 @@ class ReadCursor:
         for the end of the source.
     """
 
-    def __init__(self, loader: BlockLoader) -> None:
+    def __init__(self, loader: BlockLoader, *, read_ahead: int) -> None:
         self.limit: int | None = None
         self._loader = loader
+        self._max_window = read_ahead
         self._interest = Interest(loader)
         self._readahead = ReadAhead(block_size=loader.cache.block_size)
         self._loop = asyncio.get_running_loop()
@@ -121,7 +127,7 @@ class ReadCursor:
         cache, cursors = self._loader.cache, max(2, self._loader.cursors)
         ends = [self._loader.end, None if self._readahead.planned else self.limit]
         blocks = self._readahead.top_up(
-            max_window=min(_MAX_WINDOW_BYTES, cache.capacity // (2 * cursors)),
+            max_window=min(self._max_window, cache.capacity // (2 * cursors)),
             end=min((end for end in ends if end is not None), default=None),
         )
         self._trigger = self._readahead.trigger

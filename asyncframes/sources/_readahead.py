@@ -81,7 +81,7 @@ class ReadAhead:
         end
             No block that begins at or after this byte.
         """
-        most = max(1, max_window // self._block_size)
+        most = -(-max_window // self._block_size)
         self._window = most if self.planned else min(self._window, most)
         last = NEVER if end is None else -(-end // self._block_size)
         chosen = []

@@ -71,6 +71,23 @@ async def test_frames_from_the_middle_take_three_requests(server: RunningServer,
 
 
 @pytest.mark.anyio
+async def test_nothing_is_read_ahead_where_that_is_unwanted(server: RunningServer, large: bytes) -> None:
+    """A consumer that stops after a frame has fetched what that took; by default some more."""
+    server.serve("/large.mp4", large)
+    fetched = []
+    for options in ({"read_ahead": 0}, {}):
+        async with af.open_video(server.url("/large.mp4"), **options) as video:
+            async for frame in video.frames(queue_maxsize=1):
+                if frame.index == 60:
+                    break
+            fetched.append(video.bytes_read)
+    assert fetched[0] < 3 * len(BUNNY) / 4 + SLACK
+    assert fetched[0] < fetched[1]
+    with pytest.raises(ValueError, match="read_ahead=-1"):
+        af.open_video(server.url("/large.mp4"), read_ahead=-1)
+
+
+@pytest.mark.anyio
 async def test_the_first_frame_needs_no_frame_table(server: RunningServer, large: bytes) -> None:
     """Reading from frame 0 fetches the header and what is decoded, and stops when the consumer stops."""
     server.serve("/large.mp4", large)
