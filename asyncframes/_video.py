@@ -13,7 +13,8 @@ from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import deal, lane_selection, merge
 from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
-from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions, TableJob
+from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions
+from asyncframes._media._table_job import TableJob
 from asyncframes._pool import SessionPool
 from asyncframes._pump import Pump
 from asyncframes._rendering import make_rendering

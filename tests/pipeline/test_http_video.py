@@ -75,8 +75,8 @@ async def test_nothing_is_read_ahead_where_that_is_unwanted(server: RunningServe
     """A consumer that stops after a frame has fetched what that took; by default some more."""
     server.serve("/large.mp4", large)
     fetched = []
-    for options in ({"read_ahead": 0}, {}):
-        async with af.open_video(server.url("/large.mp4"), **options) as video:
+    for read_ahead in (0, 8 * 1024 * 1024):
+        async with af.open_video(server.url("/large.mp4"), read_ahead=read_ahead) as video:
             async for frame in video.frames(queue_maxsize=1):
                 if frame.index == 60:
                     break
