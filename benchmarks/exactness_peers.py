@@ -244,9 +244,9 @@ def main() -> None:
     versions, absent = usable()
     peers = [peer for peer in arguments.peers if peer in versions]
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = measure(
-            files, peers, arguments.frames, arguments.scratch or Path(folder), arguments.timeout
-        )
+        scratch = arguments.scratch or Path(folder)
+        scratch.mkdir(parents=True, exist_ok=True)
+        outcomes = measure(files, peers, arguments.frames, scratch, arguments.timeout)
     table = summary(outcomes, versions, absent)
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(report(table, details(outcomes), len(files), arguments.frames))
