@@ -86,6 +86,8 @@ class Damage:
     packet: int
     pts: int | None
     reason: str
+    is_certain: bool = True
+    """Whether it may not be one of those that are never shown."""
 
 
 class TableMismatchError(Exception):
@@ -128,6 +130,8 @@ class Decoder:
         self._alpha_damage: dict[int, str] = {}
         self._drained = False
         self._refused = 0
+        self._cut_short: set[int] = set()
+        self._discarded: set[int] = set()
         self._broken: str | None = None
         self._skips = False
         self._last_dts: int | None = None
@@ -266,6 +270,10 @@ class Decoder:
         pts = packet.pts
         self._last_dts = packet.dts
         self._remember(number, pts)
+        if packet.is_corrupt:
+            self._cut_short.add(number)
+        if packet.is_discard:
+            self._discarded.add(number)
         packet.pts = number
         if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
             self._alpha_damage[number] = reason
@@ -353,11 +361,14 @@ class Decoder:
         One of the last that became no picture, where those before did, but for damage that was seen.
         """
         tail = self.number - self.most_held
-        silent = [number for number in self._pts_of if number >= tail]
-        earlier = len(self._pts_of) - len(silent)
+        shown = self._pts_of.keys() - self._discarded
+        silent = [number for number in shown if number >= tail]
+        earlier = len(shown) - len(silent)
         if self._options.threads == 1 or not earlier <= self._refused < earlier + len(silent):
             return None
-        return Damage(silent[0], self._pts_of[silent[0]], "nothing came of it")
+        cut = self._cut_short.intersection(silent)
+        packet = min(cut or silent)
+        return Damage(packet, self._pts_of[packet], "nothing came of it", is_certain=bool(cut))
 
     def seek(self, packet: int, table: FrameTable) -> None:
         """Make `packet` the next one to be decoded, with nothing left of what was decoded before.

@@ -201,7 +201,8 @@ class ForwardJob(FrameJob):
         lost = self.decoder.lost_in_draining()
         if lost is None:
             return False
-        if not self.decoder.file.seekable():
+        if self.decoder.file.seekable():
+            return self.decoder.use_one_thread()
+        if lost.is_certain:
             self._report(lost, index)
-            return False
-        return self.decoder.use_one_thread()
+        return False

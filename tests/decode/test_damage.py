@@ -65,3 +65,18 @@ def test_damage_among_the_last_packets_loses_nothing_else(packet: int, threads: 
         pytest.raises(af.errors.CorruptMediaError),
     ):
         list(video.frames())
+
+
+def test_what_an_edit_list_leaves_out_at_the_end_is_not_taken_for_lost() -> None:
+    """The packets after the last frame are read once, and nobody looks for their pictures."""
+    data = bytearray(clip_bytes(frames=3 * GOP, gop=GOP))
+    place = data.rindex(b"elst") + 12
+    duration = int.from_bytes(data[place : place + 4], "big")
+    data[place : place + 4] = (duration * 2 // 3).to_bytes(4, "big")
+    packets = []
+    with af.sync.open_video(
+        bytes(data), packet_progress=lambda phase, _: packets.append(phase), threads=4
+    ) as video:
+        frames = len(list(video.frames()))
+    assert 2 * GOP <= frames < 3 * GOP
+    assert packets.count("decode") <= 3 * GOP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -78,3 +78,17 @@ async def test_each_index_alone_gives_the_frame_of_the_sequence(name: str, made:
     for index, expected in enumerate(sequence):
         async with af.open_video(made(name), on_corrupt="keep") as video:
             assert fingerprint(await video.frame(index)) == expected
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "name", ["VP8 hidden frames in WebM", "PAFF in Matroska, fields", "PAFF in MPEG-TS, fields"]
+)
+async def test_packets_that_are_never_shown_are_no_damage_in_an_upload(name: str, made: MadeStream) -> None:
+    """What comes once cannot be decoded again to see; all frames come, and no error."""
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield made(name).read_bytes()
+
+    expected = [index async for index, _ in af.stream_frames(made(name), threads=1)]
+    assert [index async for index, _ in af.stream_frames(upload(), threads=4)] == expected
