@@ -106,6 +106,8 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.size == 0:
         return "the source is empty (0 bytes)"
     if file.target()[0] is not file:
+        if file.source_name.endswith(".mpd") and not _has_demuxer("dash"):
+            return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
         return f"FFmpeg cannot make anything of it: {getattr(exc, 'strerror', exc)}"
     file.seek(0)
     head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -116,6 +118,13 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if isinstance(exc, av.InvalidDataError):
         return "no demuxer recognises these bytes, or their header is cut off or broken"
     return f"FFmpeg refuses these bytes: {getattr(exc, 'strerror', exc)}"
+
+
+def _has_demuxer(name: str) -> bool:
+    try:
+        return av.format.ContainerFormat(name, "r").is_input
+    except ValueError:
+        return False
 
 
 def is_cover_art(stream: Stream) -> bool:

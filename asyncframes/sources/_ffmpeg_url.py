@@ -26,7 +26,7 @@ _PROTOCOLS = {
 
 
 class FFmpegUrlSource(PassingSource):
-    """A stream that is no file: HLS and DASH over HTTP, RTSP, RTMP, SRT.
+    """A stream that is no file: HLS over HTTP, RTSP, RTMP, SRT.
 
     Such an address makes FFmpeg open further ones, so it is opened by this
     class alone, never because a URL looks like one. It is read forward, once,
@@ -37,7 +37,8 @@ class FFmpegUrlSource(PassingSource):
     would leave it out. Entries that FFmpeg refuses unopened, as ``concat:``,
     are left out all the same, and encrypted segments are refused. Other
     protocols are FFmpeg's own: they do not reconnect, and stopping in the
-    middle of a read waits for `read_timeout_seconds` at most.
+    middle of a read waits for `read_timeout_seconds` at most. DASH needs an FFmpeg
+    that was built with libxml2; the one in PyAV's wheels was not.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import av
 import pytest
 
 import asyncframes as af
@@ -26,6 +27,14 @@ from tests._clips import clip_bytes, painted_index
 from tests._servers import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
+
+
+def reads_dash() -> bool:
+    try:
+        return av.format.ContainerFormat("dash", "r").is_input
+    except ValueError:
+        return False
+
 
 SEGMENTS, FRAMES = 3, 24
 HEAD = "#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:1\n"
@@ -79,6 +88,15 @@ async def test_byte_ranges_of_one_file(server: RunningServer) -> None:
     server.serve("/ranges.m3u8", playlist(*entries))
     source = FFmpegUrlSource(server.url("/ranges.m3u8"))
     assert await painted(source) == [*range(FRAMES)] * SEGMENTS
+
+
+@pytest.mark.skipif(reads_dash(), reason="this build of FFmpeg reads DASH manifests")
+async def test_a_dash_manifest_says_what_is_missing(server: RunningServer) -> None:
+    """The FFmpeg of PyAV's wheels has no demuxer for it, and the error is clear about that."""
+    manifest = b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>'
+    server.serve("/clip.mpd", manifest)
+    with pytest.raises(UnsupportedMediaError, match="DASH"):
+        await painted(FFmpegUrlSource(server.url("/clip.mpd")))
 
 
 async def test_it_is_never_chosen_by_itself(server: RunningServer) -> None:
