@@ -10,8 +10,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from asyncframes._media._container import ContainerOptions
-from asyncframes._media._decoder import Decoder, Picture
+from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import DirectFile
+from asyncframes._media._pictures import Picture
 
 THREADS = 2
 """Of the decoder, so that what threads change would show."""

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from asyncframes._media._decoder import Damage, Decoder, Picture
+from asyncframes._media._decoder import Decoder
 from asyncframes._media._jobs import FrameJob, FrameOptions
+from asyncframes._media._pictures import Damage, Picture
 from asyncframes._media._plan import Wanted
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable, Packets

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import av
@@ -28,6 +28,7 @@ from asyncframes._media._container import (
 )
 from asyncframes._media._convert import Converter
 from asyncframes._media._files import MediaFile
+from asyncframes._media._pictures import Damage, Picture
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import SourceError
 
@@ -53,41 +54,6 @@ _REMEMBERED_PTS = 1024
 
 PacketHook: TypeAlias = "Callable[[Packet[VideoStream]], None] | None"
 """Called in the decode thread with each packet that is read."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A decoded picture and the packet it comes from."""
-
-    packet: int
-    pts: int | None
-    frame: VideoFrame
-    alpha: VideoFrame | None = None
-    """Its opacity, where the container keeps that apart and it was asked for."""
-    alpha_damage: str | None = None
-    """Why its opacity did not decode."""
-
-    @property
-    def is_damaged(self) -> bool:
-        """Whether the decoder marked it, or its opacity is lost."""
-        return self.frame.is_corrupt or self.alpha_damage is not None
-
-    @property
-    def decodes_alone(self) -> bool:
-        """Whether it and its opacity refer to no other picture."""
-        whole = self.alpha is None or self.alpha.key_frame
-        return self.frame.key_frame and whole and self.alpha_damage is None
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A packet that the decoder refused."""
-
-    packet: int
-    pts: int | None
-    reason: str
-    is_certain: bool = True
-    """Whether it may not be one of those that are never shown."""
 
 
 class TableMismatchError(Exception):

@@ -10,8 +10,8 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from asyncframes._media._decoder import Picture
 from asyncframes._media._filters import make_chain, pull
+from asyncframes._media._pictures import Picture
 from asyncframes.errors import UnsupportedMediaError
 
 # One picture out for one in; those that are not marked as interlaced pass through.

@@ -6,13 +6,16 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from asyncframes._media._ahead import FrameAhead
 from asyncframes._media._container import time_base_of
 from asyncframes._media._convert import Converter
-from asyncframes._media._decoder import Damage, Decoder, Picture
+from asyncframes._media._decoder import Decoder
 from asyncframes._media._deinterlace import deinterlaced
 from asyncframes._media._describe import pixel_shape_of
+from asyncframes._media._pictures import Damage, Picture
 from asyncframes._rendering import Rendering
 from asyncframes._types import Frame, OnCorrupt
 from asyncframes.errors import CorruptMediaError, FrameIndexError
@@ -38,11 +41,14 @@ class FrameOptions:
         What to do at damage.
     held_bytes
         How many bytes of frames decoded ahead of their turn may be kept.
+    executor
+        Where a frame may be made while the next one is decoded.
     """
 
     rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
+    executor: Executor
 
 
 class FrameJob(ABC):
@@ -54,6 +60,7 @@ class FrameJob(ABC):
         self._rendering = options.rendering
         self._convert = _converter(decoder, options.rendering)
         self._time_base = time_base_of(decoder.stream)
+        self._left = 0
         self._frames = self._make()
 
     @abstractmethod
@@ -78,20 +85,21 @@ class FrameJob(ABC):
             Whether there may be more.
         """
         batch: list[Frame] = []
+        self._left = limit
         now = time.monotonic()
         deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
         try:
             for frame in self._frames:
                 if frame is not None:
                     batch.append(frame)
-                    limit -= 1
+                    self._left -= 1
                     # A loop variable would keep the last frame of a step alive.
                     del frame
                 now = time.monotonic()
-                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
+                if batch and (now >= due or not self._left or self.decoder.file.may_wait()):
                     deliver(batch)
                     batch, due = [], now + _BATCH_SECONDS
-                if not limit or now >= deadline or stopped():
+                if not self._left or now >= deadline or stopped():
                     return True
             return False
         finally:
@@ -159,6 +167,7 @@ class ForwardJob(FrameJob):
     def __init__(self, decoder: Decoder, options: FrameOptions, bounds: tuple[int, int | None, int]) -> None:
         self._start, self._end, self._step = bounds
         super().__init__(decoder, options)
+        self._ahead = FrameAhead(options.executor, self._frame)
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
@@ -166,19 +175,46 @@ class ForwardJob(FrameJob):
             self.decoder.reopen()
         self.decoder.file.plan_forward()
         index = -1
-        for item in self.finished(self._numbered()):
-            if item is None:
-                yield None
-                continue
-            index, picture = item
-            wanted = index >= self._start and (index - self._start) % self._step == 0
-            yield self._frame(index, picture) if wanted else None
-            if index == self._end:
-                return
+        try:
+            for item in self.finished(self._numbered()):
+                if item is None:
+                    yield None
+                    continue
+                index, picture = item
+                if index >= self._start and (index - self._start) % self._step == 0:
+                    yield from self._in_turn(index, picture)
+                else:
+                    yield None
+                if index == self._end:
+                    break
+        except Exception:
+            yield self._ahead.take()
+            raise
+        yield self._ahead.take()
         if index < self._start and self._start > 0:
             length = index + 1
             message = f"start={self._start} asked for; the video has {length} frames"
             raise FrameIndexError(message, index=self._start, length=length)
+
+    def _in_turn(self, index: int, picture: Picture) -> Iterator[Frame | None]:
+        """Yield the frame before, if it is still to come, and this one or leave it for later."""
+        before = self._ahead.take()
+        # There is room for both, and what comes next is not a sender's to decide.
+        if self._left > 1 and FrameAhead.is_worth_it(picture) and not self.decoder.file.may_wait():
+            self._ahead.begin(index, picture)
+            yield before
+            return
+        if before is not None:
+            yield before
+        yield self._frame(index, picture)
+
+    def close(self) -> None:
+        if self._ahead.drop():
+            super().close()
+        else:
+            # A thread is still at work with the converter.
+            self._frames = iter(())
+            self.decoder.converter = None
 
     def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
         index, whole = -1, False

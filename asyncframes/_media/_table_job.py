@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import replace
 
-from asyncframes._media._decoder import Damage, Decoder, Picture, TableMismatchError
+from asyncframes._media._decoder import Decoder, TableMismatchError
 from asyncframes._media._jobs import FrameJob, FrameOptions, mark
+from asyncframes._media._pictures import Damage, Picture
 from asyncframes._media._plan import Runs, Wanted
 from asyncframes._media._settle import scan_by_decoding
 from asyncframes._selection import Selection, resolve

@@ -14,15 +14,20 @@ from tests._clips import clip_bytes
 GOP = 12
 
 
-def damaged(packet: int) -> bytes:
-    """Return a clip of three closed GOPs, the payload of one packet overwritten."""
-    data = bytearray(clip_bytes(frames=3 * GOP, gop=GOP))
+def spoilt(clip: bytes, packet: int) -> bytes:
+    """Overwrite the payload of one packet."""
+    data = bytearray(clip)
     with av.open(io.BytesIO(data), "r") as container:
         packets = [found for found in container.demux(container.streams.video[0]) if found.size]
     place, size = packets[packet].pos, packets[packet].size
     assert place is not None
     data[place : place + size] = bytes(size)
     return bytes(data)
+
+
+def damaged(packet: int) -> bytes:
+    """Return a clip of three closed GOPs, one of whose packets does not decode."""
+    return spoilt(clip_bytes(frames=3 * GOP, gop=GOP), packet)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

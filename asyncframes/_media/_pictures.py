@@ -1,0 +1,42 @@
+"""What comes out of a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.video.frame import VideoFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded picture and the packet it comes from."""
+
+    packet: int
+    pts: int | None
+    frame: VideoFrame
+    alpha: VideoFrame | None = None
+    """Its opacity, where the container keeps that apart and it was asked for."""
+    alpha_damage: str | None = None
+    """Why its opacity did not decode."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the decoder marked it, or its opacity is lost."""
+        return self.frame.is_corrupt or self.alpha_damage is not None
+
+    @property
+    def decodes_alone(self) -> bool:
+        """Whether it and its opacity refer to no other picture."""
+        whole = self.alpha is None or self.alpha.key_frame
+        return self.frame.key_frame and whole and self.alpha_damage is None
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A packet that the decoder refused."""
+
+    packet: int
+    pts: int | None
+    reason: str
+    is_certain: bool = True
+    """Whether it may not be one of those that are never shown."""
