@@ -60,7 +60,7 @@ class Video:
     ) -> None:
         self._source = source
         self._cached = cached
-        self._threads, self._executor = options.container.threads, options.executor
+        self._threads = options.container.threads
         self._on_corrupt = on_corrupt
         self._reorder_bytes = reorder_bytes
         self._seek_mode = seek_mode
@@ -272,10 +272,7 @@ class Video:
             keyframes=keyframes,
         )
         options = FrameOptions(
-            rendering=rendering,
-            on_corrupt=self._on_corrupt,
-            held_bytes=self._reorder_bytes,
-            executor=self._executor,
+            rendering=rendering, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
         )
         return self._stream(selection, options, queue_maxsize)
 

@@ -6,10 +6,8 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from asyncframes._media._ahead import FrameAhead
 from asyncframes._media._container import time_base_of
 from asyncframes._media._convert import Converter
 from asyncframes._media._decoder import Decoder
@@ -41,14 +39,11 @@ class FrameOptions:
         What to do at damage.
     held_bytes
         How many bytes of frames decoded ahead of their turn may be kept.
-    executor
-        Where a frame may be made while the next one is decoded.
     """
 
     rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
-    executor: Executor
 
 
 class FrameJob(ABC):
@@ -60,7 +55,6 @@ class FrameJob(ABC):
         self._rendering = options.rendering
         self._convert = _converter(decoder, options.rendering)
         self._time_base = time_base_of(decoder.stream)
-        self._left = 0
         self._frames = self._make()
 
     @abstractmethod
@@ -85,21 +79,20 @@ class FrameJob(ABC):
             Whether there may be more.
         """
         batch: list[Frame] = []
-        self._left = limit
         now = time.monotonic()
         deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
         try:
             for frame in self._frames:
                 if frame is not None:
                     batch.append(frame)
-                    self._left -= 1
+                    limit -= 1
                     # A loop variable would keep the last frame of a step alive.
                     del frame
                 now = time.monotonic()
-                if batch and (now >= due or not self._left or self.decoder.file.may_wait()):
+                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
                     deliver(batch)
                     batch, due = [], now + _BATCH_SECONDS
-                if not self._left or now >= deadline or stopped():
+                if not limit or now >= deadline or stopped():
                     return True
             return False
         finally:
@@ -167,7 +160,6 @@ class ForwardJob(FrameJob):
     def __init__(self, decoder: Decoder, options: FrameOptions, bounds: tuple[int, int | None, int]) -> None:
         self._start, self._end, self._step = bounds
         super().__init__(decoder, options)
-        self._ahead = FrameAhead(options.executor, self._frame)
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
@@ -175,46 +167,19 @@ class ForwardJob(FrameJob):
             self.decoder.reopen()
         self.decoder.file.plan_forward()
         index = -1
-        try:
-            for item in self.finished(self._numbered()):
-                if item is None:
-                    yield None
-                    continue
-                index, picture = item
-                if index >= self._start and (index - self._start) % self._step == 0:
-                    yield from self._in_turn(index, picture)
-                else:
-                    yield None
-                if index == self._end:
-                    break
-        except Exception:
-            yield self._ahead.take()
-            raise
-        yield self._ahead.take()
+        for item in self.finished(self._numbered()):
+            if item is None:
+                yield None
+                continue
+            index, picture = item
+            wanted = index >= self._start and (index - self._start) % self._step == 0
+            yield self._frame(index, picture) if wanted else None
+            if index == self._end:
+                return
         if index < self._start and self._start > 0:
             length = index + 1
             message = f"start={self._start} asked for; the video has {length} frames"
             raise FrameIndexError(message, index=self._start, length=length)
-
-    def _in_turn(self, index: int, picture: Picture) -> Iterator[Frame | None]:
-        """Yield the frame before, if it is still to come, and this one or leave it for later."""
-        before = self._ahead.take()
-        # There is room for both, and what comes next is not a sender's to decide.
-        if self._left > 1 and FrameAhead.is_worth_it(picture) and not self.decoder.file.may_wait():
-            self._ahead.begin(index, picture)
-            yield before
-            return
-        if before is not None:
-            yield before
-        yield self._frame(index, picture)
-
-    def close(self) -> None:
-        if self._ahead.drop():
-            super().close()
-        else:
-            # A thread is still at work with the converter.
-            self._frames = iter(())
-            self.decoder.converter = None
 
     def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
         index, whole = -1, False
