@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 from av.index import IndexEntries
@@ -18,6 +20,8 @@ from av.video.stream import VideoStream
 from asyncframes._media._boxes import boxes_in, boxes_of
 from asyncframes._media._files import MediaFile
 from asyncframes._table import Int64Array, Packets
+
+_FACTS = attrgetter("timestamp", "pos", "size", "flags")
 
 _CONTAINERS = {b"mdia", b"minf", b"stbl"}
 
@@ -72,7 +76,7 @@ def packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> Pa
 
 def _columns(entries: IndexEntries) -> Iterator[Int64Array]:
     # No tuple is kept: many of them have the garbage collector go over all objects of the process.
-    told = (fact for entry in entries for fact in (entry.timestamp, entry.pos, entry.size, entry.flags))
+    told = chain.from_iterable(map(_FACTS, entries))
     for column in np.fromiter(told, np.int64, 4 * len(entries)).reshape(-1, 4).T:
         yield column.copy()
 
