@@ -21,8 +21,8 @@ _MATRIX_OF_SPACE: Mapping[int, ColorMatrix] = {
 _MATRIX_OF_PRIMARIES: Mapping[int, ColorMatrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _HDR_OF_TRANSFER: Mapping[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 
-# 0 is RGB, which some encoders also write for YUV; 2 is "unspecified" and 3 "reserved".
-_UNTOLD = {0, 2, 3}
+UNTOLD_SPACES = frozenset({0, 2, 3})
+"""Numbers that name no matrix: RGB, which some encoders also write for YUV, "unspecified" and "reserved"."""
 
 _HD_WIDTH, _SD_HEIGHT = 1280, 576
 
@@ -46,7 +46,7 @@ def matrix_of(
     str
         ``"unsupported"`` for YCgCo, ICtCp, BT.2020 with constant luminance and the like.
     """
-    if space not in _UNTOLD:
+    if space not in UNTOLD_SPACES:
         return _MATRIX_OF_SPACE.get(space, "unsupported")
     if hdr_of(transfer) is not None:
         return "bt2020"

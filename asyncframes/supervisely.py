@@ -17,6 +17,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
+from asyncframes._color import UNTOLD_SPACES
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._session import PacketProgress
@@ -41,9 +42,6 @@ __all__ = [
 
 AnyWriter: TypeAlias = Callable[[str, Image], Any]
 """Stores an image at a path; what it returns counts only if it is awaitable."""
-
-# Of ITU-T H.273: RGB (which some encoders write for YUV), unspecified, reserved.
-_UNTAGGED = frozenset({0, 2, 3})
 
 
 async def async_stream_video_frames(
@@ -246,7 +244,7 @@ def _bounds(start: int | None, end: int | None) -> tuple[int, int | None]:
 
 def _frames(video: Video, first: int, last: int | None, queue_maxsize: int) -> AsyncGenerator[Frame, None]:
     """Ask for frames in the SDK's colours: where no matrix is named, FFmpeg takes BT.601 at every size."""
-    is_untagged = video.info.color_space in _UNTAGGED and video.info.color_matrix != "rgb"
+    is_untagged = video.info.color_space in UNTOLD_SPACES and video.info.color_matrix != "rgb"
     matrix: Literal["bt601", "auto"] = "bt601" if is_untagged else "auto"
     return video.frames(first, last, queue_maxsize=queue_maxsize, color_matrix=matrix)
 

@@ -106,7 +106,7 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.size == 0:
         return "the source is empty (0 bytes)"
     if file.target()[0] is not file:
-        if file.source_name.endswith(".mpd") and not _has_demuxer("dash"):
+        if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
             return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
         return f"FFmpeg cannot make anything of it: {getattr(exc, 'strerror', exc)}"
     file.seek(0)
@@ -120,7 +120,8 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     return f"FFmpeg refuses these bytes: {getattr(exc, 'strerror', exc)}"
 
 
-def _has_demuxer(name: str) -> bool:
+def has_demuxer(name: str) -> bool:
+    """Tell whether this build of FFmpeg reads containers of a kind."""
     try:
         return av.format.ContainerFormat(name, "r").is_input
     except ValueError:

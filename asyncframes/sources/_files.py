@@ -158,8 +158,11 @@ class UnnamedFile(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.facts().st_size}
-        self._position = base[whence] + offset
+        if whence == io.SEEK_END:
+            base = self._file.facts().st_size
+        else:
+            base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}[whence]
+        self._position = base + offset
         return self._position
 
     def tell(self) -> int:

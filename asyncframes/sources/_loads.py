@@ -195,10 +195,12 @@ class BlockLoader:
         def arrived(part: bytes) -> None:
             self.bytes_read += len(part)
             rest.extend(part)
-            while len(rest) >= size and len(whole) < len(blocks):
-                block = blocks[len(whole)]
-                whole[block] = bytes(rest[:size])
-                del rest[:size]
+            coming = blocks[len(whole) :][: len(rest) // size]
+            with memoryview(rest) as view:
+                for place, block in enumerate(coming):
+                    whole[block] = bytes(view[place * size : (place + 1) * size])
+            del rest[: len(coming) * size]
+            for block in coming:
                 self._hand_over(load, block, whole[block])
 
         await self.source.receive_range(start, stop, arrived)

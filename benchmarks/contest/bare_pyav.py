@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from contest.base import JPEG_QUALITY, Contestant, Take, file_name, versions
 from contest.job import Job
@@ -20,7 +20,6 @@ class BarePyav(Contestant):
         '`thread_type = "AUTO"`, one `VideoReformatter` with one thread; seeks to index / rate; counts by '
         "demuxing all packets; PNG by FFmpeg's encoder at level 1, JPEG by Pillow"
     )
-    lacks: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         import av

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -26,7 +25,6 @@ class FfmpegProgram(Contestant):
         "`ffmpeg -ss … -i path -frames:v … -f rawvideo -pix_fmt rgb24 -`, a process for each scattered "
         "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 1 -qmin 1`, the best it has"
     )
-    lacks: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         for program in ("ffmpeg", "ffprobe"):

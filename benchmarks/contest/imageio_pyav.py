@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any, ClassVar
+from typing import Any
 
 from contest.base import JPEG_QUALITY, Contestant, Take, file_name, versions
 from contest.job import Job
@@ -19,7 +19,6 @@ class Imageio(Contestant):
         '`imiter(path, plugin="pyav", thread_type="FRAME")`; `read(index=…)` away from the start; '
         "`imwrite`, PNG with `compress_level=1`"
     )
-    lacks: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         import av  # noqa: F401 - the plugin imports it late

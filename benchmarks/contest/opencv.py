@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from contest.base import JPEG_QUALITY, Contestant, Take, file_name
 from contest.job import Job
@@ -14,7 +14,6 @@ class Opencv(Contestant):
 
     name = "OpenCV"
     settings = "`VideoCapture`, `CAP_PROP_POS_FRAMES`, `cvtColor` to RGB; `imwrite` straight from BGR"
-    lacks: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         import cv2

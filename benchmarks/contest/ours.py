@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
 from contest.base import Contestant, Take, versions
 from contest.job import Job
@@ -20,7 +19,6 @@ class Ours(Contestant):
         "`stream_frames(path, …)` and `stream_frames_to_dir` as they are, starting and ending a loop; "
         "JPEG at quality 96, as its encoder takes a fast DCT below that and comes out lower than others at 95"
     )
-    lacks: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         import av

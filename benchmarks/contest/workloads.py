@@ -107,20 +107,8 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
             indices=lambda frames: _near_end(frames, sizes.near_end),
             remote=True,
         ),
-        "png": Workload(
-            title=f"{sizes.written} frames of 1920x1080 to PNG files",
-            media="hd",
-            method="to_files",
-            indices=lambda _: list(range(sizes.written)),
-            ext="png",
-        ),
-        "jpeg": Workload(
-            title=f"{sizes.written} frames of 1920x1080 to JPEG files of the same quality",
-            media="hd",
-            method="to_files",
-            indices=lambda _: list(range(sizes.written)),
-            ext="jpg",
-        ),
+        "png": _written(sizes, "png", "PNG files"),
+        "jpeg": _written(sizes, "jpg", "JPEG files of the same quality"),
     }
     for minutes in sizes.minutes:
         found[f"length {length_name(minutes)}"] = Workload(
@@ -130,6 +118,16 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
             indices=lambda frames: [frames - 1],
         )
     return found
+
+
+def _written(sizes: Sizes, ext: str, files: str) -> Workload:
+    return Workload(
+        title=f"{sizes.written} frames of 1920x1080 to {files}",
+        media="hd",
+        method="to_files",
+        indices=lambda _: list(range(sizes.written)),
+        ext=ext,
+    )
 
 
 def _near_end(frames: int, count: int) -> list[int]:

@@ -7,10 +7,10 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-import av
 import pytest
 
 import asyncframes as af
+from asyncframes._media._container import has_demuxer
 from asyncframes.errors import (
     AsyncFramesError,
     RangeNotSupportedError,
@@ -27,13 +27,6 @@ from tests._clips import clip_bytes, painted_index
 from tests._servers import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
-
-
-def reads_dash() -> bool:
-    try:
-        return av.format.ContainerFormat("dash", "r").is_input
-    except ValueError:
-        return False
 
 
 SEGMENTS, FRAMES = 3, 24
@@ -90,7 +83,7 @@ async def test_byte_ranges_of_one_file(server: RunningServer) -> None:
     assert await painted(source) == [*range(FRAMES)] * SEGMENTS
 
 
-@pytest.mark.skipif(reads_dash(), reason="this build of FFmpeg reads DASH manifests")
+@pytest.mark.skipif(has_demuxer("dash"), reason="this build of FFmpeg reads DASH manifests")
 async def test_a_dash_manifest_says_what_is_missing(server: RunningServer) -> None:
     """The FFmpeg of PyAV's wheels has no demuxer for it, and the error is clear about that."""
     manifest = b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>'
