@@ -228,7 +228,8 @@ class Video:
         fps
             The bounds resampled: for each tick of this rate, counted from the
             first frame, the frame that is shown then (FFmpeg's filter
-            ``fps=…:round=up`` with ``start_time`` at the first frame).
+            ``fps=…:round=up`` with ``start_time`` at the first frame, but for
+            how long it takes the last frame to last).
         keyframes
             Only the keyframes of the bounds.
         image_format
