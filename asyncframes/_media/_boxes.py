@@ -72,13 +72,13 @@ def boxes_in(data: bytes) -> Iterator[Box]:
         position = box.end
 
 
-def boxes_of(file: MediaFile) -> Iterator[Box]:
-    """Yield the top-level boxes of a file, up to the first that makes no sense.
+def boxes_of(file: MediaFile, begin: int = 0) -> Iterator[Box]:
+    """Yield the top-level boxes of a file from one of them on, up to the first that makes no sense.
 
     Nothing where the file does not begin as an MP4/MOV file does, or its size
     is unknown.
     """
-    size, position = file.size, 0
+    size, position = file.size, begin
     while size is not None and position + 8 <= size:
         box = parse_box(file.read_at(position, min(LONGEST_HEADER, size - position)), position, size)
         if box is None or (position == 0 and box.kind not in _FIRST_BOXES):

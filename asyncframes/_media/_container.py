@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from asyncframes._media._fragments import Beginning, beginning_of
+from asyncframes._media._fragments import Beginning, beginning_of, header_behind
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -80,9 +80,13 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
         allowed["fflags"] = "ignidx"
-    header = [(0, beginning.header_stop)] if beginning.header_stop is not None else []
-    if header or beginning.header_is_last:
-        file.plan(header)
+    header = None
+    if beginning.header_stop is not None:
+        header = (0, beginning.header_stop)
+    elif beginning.media_stop is not None:
+        header = header_behind(file, beginning.media_stop)
+    if header is not None:
+        file.plan([header])
     try:
         container: InputContainer = av.open(
             target, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE, **how
@@ -92,7 +96,7 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         if (error := file.translated(exc)) is not None:
             raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
-    if header or beginning.header_is_last:
+    if header is not None:
         file.plan_forward()
     try:
         file.raise_error()

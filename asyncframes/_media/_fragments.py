@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, parse_box
 from asyncframes._media._files import CachedFile, MediaFile
@@ -34,6 +35,10 @@ _AT_ONCE = 128
 _SHORT_FRAGMENT = 16 * 1024
 _SEVERAL_FRAGMENTS = 512 * 1024
 
+# A header that comes last is fetched up to here before it has said how long it is: enough for half an hour.
+_LIKELY_HEADER_BYTES = 1024 * 1024
+_MOST_BOXES_BEFORE_HEADER = 8
+
 # A reader has the beginning of a source in any case.
 _HEAD_BYTES = 64 * 1024
 
@@ -49,13 +54,13 @@ class Beginning:
     header_stop
         Where the header of an MP4 ends that has it in front of all media,
         ``None`` for any other file.
-    header_is_last
-        Whether it is an MP4 whose header comes after its media.
+    media_stop
+        Where the first media of an MP4 ends whose header comes after it.
     """
 
     is_fragmented: bool = False
     header_stop: int | None = None
-    header_is_last: bool = False
+    media_stop: int | None = None
 
 
 def beginning_of(file: MediaFile) -> Beginning:
@@ -67,10 +72,25 @@ def beginning_of(file: MediaFile) -> Beginning:
         if box.kind == b"moov":
             header_stop = box.end
         if box.kind == b"mdat":
-            return Beginning(header_stop=header_stop, header_is_last=header_stop is None)
+            return Beginning(header_stop=header_stop, media_stop=box.end if header_stop is None else None)
         if box.end + LONGEST_HEADER > _HEAD_BYTES:
             break
     return Beginning(header_stop=header_stop)
+
+
+def header_behind(file: MediaFile, begin: int) -> ByteRange | None:
+    """Find the header of an MP4 that comes after its media; other boxes may lie before it.
+
+    Reading on from its first bytes, for FFmpeg reads it piece by piece, and each would cost a round trip.
+    """
+    size = file.size or 0
+    file.plan([(begin, min(begin + _LIKELY_HEADER_BYTES, size))])
+    following = islice(boxes_of(file, begin), _MOST_BOXES_BEFORE_HEADER)
+    header = next((box for box in following if box.kind == b"moov"), None)
+    if header is None:
+        file.plan_forward()
+        return None
+    return header.begin, min(header.end, size)
 
 
 def media_ranges(file: MediaFile) -> list[ByteRange] | None:

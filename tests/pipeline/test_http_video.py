@@ -272,3 +272,17 @@ async def test_a_header_is_read_to_its_end_and_no_further(
         assert await video.count() == 48 * 1000
         assert video.bytes_read < header + 384 * 1024
         assert video.range_requests <= 8
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [{"movflags": "faststart"}, {}], ids=["first", "last"])
+async def test_a_long_header_is_not_fetched_piece_by_piece(
+    server: RunningServer, options: dict[str, str]
+) -> None:
+    """Each piece that FFmpeg reads would cost a round trip: a few long requests are made instead."""
+    data = repeated(clip_bytes(frames=48), 3000, options=options)
+    header = data.index(b"mdat") if options else len(data) - data.rindex(b"moov")
+    assert 1024 * 1024 < header < 2 * 1024 * 1024
+    server.serve("/long.mp4", data)
+    async with af.open_video(server.url("/long.mp4")) as video:
+        assert video.range_requests <= 5
