@@ -7,8 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asyncframes._media._boxes import SparseFile
 from asyncframes._media._container import open_container, select_stream
@@ -17,6 +20,7 @@ from asyncframes._media._fragments import media_ranges
 from asyncframes._media._samples import packets_by_index
 from asyncframes._media._scan import PacketList, scan
 from asyncframes._table import Packets
+from asyncframes.errors import MediaError
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters
 from tests._remux import copied
@@ -102,6 +106,21 @@ def test_tables_that_count_other_samples_are_not_used(box: bytes, change: int) -
     expected, by_index, scanned = demuxed(bytes(data))
     assert by_index is None
     assert_equal(scanned, expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_damaged_tables_list_what_the_demuxer_gives_or_nothing(place: int, value: int) -> None:
+    """Whatever byte of the sample tables is another, no packet is listed that is not demuxed so."""
+    data = bytearray(clip_bytes(frames=48))
+    tables = data.index(b"stts", data.rindex(b"moov")) - 4
+    data[tables + place % (len(data) - tables)] = value
+    try:
+        expected, by_index, _ = demuxed(bytes(data))
+    except (MediaError, av.FFmpegError):
+        return
+    if by_index is not None:
+        assert_equal(by_index, expected)
 
 
 @pytest.mark.parametrize("file", parameters(mp4=True))
