@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from asyncframes._media._decoder import Decoder, TableMismatchError
 from asyncframes._media._jobs import FrameJob, FrameOptions, mark
@@ -20,6 +21,17 @@ _UNSAFE_BEFORE_SETTLING = 2
 
 # Pictures in a row that have to come out as a table made from packets says, before any are left out.
 _CONFIRMING_PICTURES = 8
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """Packets that are decoded: all before one of them, and from there on those whose pictures are needed."""
+
+    needed: Container[int]
+    since: float
+
+    def __contains__(self, packet: object) -> bool:
+        return (isinstance(packet, int) and packet < self.since) or packet in self.needed
 
 
 class _UnsafeStartError(Exception):
@@ -219,9 +231,9 @@ class _Passage:
         self._decoder.seek(start, table)
         first = table.row_of(start)
         expected = first if first >= 0 else None
-        needed = self._needed if self._may_skip() else None
+        decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
         seen = 0
-        outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=needed)
+        outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=decoded)
         for output in outputs:
             if isinstance(output, Damage):
                 self._job.meet(output)
@@ -234,14 +246,15 @@ class _Passage:
             if start > 0 and table.is_shown_before(output.packet, start):
                 yield None
                 continue
-            if not table.settled and expected is not None and self._is_unexpected(row, expected, needed):
+            if not table.settled and expected is not None and self._is_unexpected(row, expected, decoded):
                 raise TableMismatchError(
                     f"packet {output.packet} came out where frame {expected} was expected"
                 )
             expected = row + 1
-            if needed is None:
-                seen += 1
-                self._table.confirmed |= seen >= _CONFIRMING_PICTURES
+            seen += 1
+            if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
+                table.confirmed = True
+                decoded.since = self._decoder.number if self._may_skip() else math.inf
             yield (row, output) if row >= 0 else None
 
     def _may_skip(self) -> bool:
@@ -252,11 +265,11 @@ class _Passage:
         sure = self._table.settled or self._table.confirmed
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
-    def _is_unexpected(self, row: int, expected: int, needed: Container[int] | None) -> bool:
+    def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
         """Whether pictures that were decoded already are missing before this one."""
         before = self._table.packet_of[expected:row].tolist()
         missing = (packet for packet in before if packet < self._decoder.number)
-        return row < expected or any(needed is None or packet in needed for packet in missing)
+        return row < expected or any(packet in decoded for packet in missing)
 
     def _unsafe_start(self, why: str) -> Exception:
         if self._start == 0:

@@ -16,9 +16,12 @@ from pathlib import Path
 import av
 import pytest
 from av.container import InputContainer, OutputContainer
+from av.video.frame import VideoFrame
 
 import asyncframes as af
 from asyncframes import Frame
+from asyncframes._media._decoder import Decoder
+from asyncframes._media._pictures import Picture
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
@@ -276,3 +279,23 @@ async def test_damage_elsewhere_does_not_matter() -> None:
         assert [frame.index async for frame in video.frames(indices=[40, 3])] == [40, 3]
         with pytest.raises(CorruptMediaError, match="is damaged"):
             await video.frame(23)
+
+
+@pytest.mark.anyio
+async def test_pictures_that_nobody_wants_are_left_out_within_the_first_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once some pictures came out as the table says, those that no other refers to are not decoded."""
+    came: list[int] = []
+    picture = Decoder._picture
+
+    def counted(self: Decoder, number: int, frame: VideoFrame) -> Picture:
+        came.append(number)
+        return picture(self, number, frame)
+
+    monkeypatch.setattr(Decoder, "_picture", counted)
+    async with af.open_video(clip_bytes(frames=97, gop=96)) as video:
+        came.clear()
+        assert painted_index((await video.frame(90)).image) == 90
+    # One of two B-frames refers to the other.
+    assert len(came) < 70
