@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of, header_behind
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
@@ -25,8 +26,6 @@ _SAFE_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,"
     "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
 )
-
-_BUFFER_SIZE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,10 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     demuxers = ",".join(filter(None, [how.pop("more_demuxers", ""), _SAFE_DEMUXERS]))
     allowed = {"format_whitelist": demuxers, "protocol_whitelist": "none", **(options or {})}
     allowed |= how.pop("options", {})
-    beginning = beginning_of(file) if file.lacks_headers else Beginning()
+    beginning = Beginning()
+    if file.lacks_headers:
+        file.plan([(0, BUFFER_BYTES)])
+        beginning = beginning_of(file)
     file.opened_blind = beginning.is_fragmented
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
@@ -85,11 +87,13 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         header = (0, beginning.header_stop)
     elif beginning.media_stop is not None:
         header = header_behind(file, beginning.media_stop)
-    if header is not None:
+    if header is None:
+        file.plan_forward()
+    else:
         file.plan([header])
     try:
         container: InputContainer = av.open(
-            target, "r", options=allowed, metadata_errors="replace", buffer_size=_BUFFER_SIZE, **how
+            target, "r", options=allowed, metadata_errors="replace", buffer_size=BUFFER_BYTES, **how
         )
     except (av.FFmpegError, ValueError) as exc:
         file.raise_error()

@@ -24,6 +24,9 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from asyncframes.sources._cached import CachedSource
 
+BUFFER_BYTES = 64 * 1024
+"""What FFmpeg reads at a time; sources fetch as much when they are opened."""
+
 _POLL_SECONDS = 0.5
 
 
@@ -225,6 +228,7 @@ class BridgeFile(MediaFile):
         self._waiting: Future[Any] | None = None
         self._aborted = False
         self._is_looking = False
+        self._planned: Sequence[tuple[int, int]] = ()
 
     def read_at(self, position: int, count: int) -> bytes:
         """Return bytes from a place, as any file does; nothing is read ahead from there."""
@@ -238,12 +242,22 @@ class BridgeFile(MediaFile):
         stop = position + count if self.size is None else min(position + count, self.size)
         if stop <= position:
             return b""
+        stop = self._cut(position, stop)
         data = self._source.cached(position, stop) or self._wait_for(self._cursor.fetch(position, stop))
         if not data and self.size is None:
             self.size = self._source.size
         if not self._is_looking:
             self._cursor.touch(position + len(data))
         return data
+
+    def _cut(self, start: int, stop: int) -> int:
+        """Leave what FFmpeg fills its buffer with beyond what was planned, or beyond the first bytes."""
+        if self._is_looking:
+            return stop
+        planned = next((end for begin, end in self._planned if begin <= start < end), None)
+        if planned is not None:
+            return min(stop, planned)
+        return min(stop, (start // BUFFER_BYTES + 1) * BUFFER_BYTES) if stop - start <= BUFFER_BYTES else stop
 
     def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
         """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
@@ -263,9 +277,11 @@ class BridgeFile(MediaFile):
         return ClosedError(f"reading {self.source_name} was cancelled")
 
     def plan(self, ranges: Sequence[tuple[int, int]]) -> None:
-        self._loop.call_soon_threadsafe(self._cursor.prefetch, list(ranges))
+        self._planned = tuple(ranges)
+        self._loop.call_soon_threadsafe(self._cursor.prefetch, self._planned)
 
     def plan_forward(self) -> None:
+        self._planned = ()
         self._loop.call_soon_threadsafe(self._cursor.unlimit)
 
     def abort(self) -> None:

@@ -87,10 +87,7 @@ def header_behind(file: MediaFile, begin: int) -> ByteRange | None:
     file.plan([(begin, min(begin + _LIKELY_HEADER_BYTES, size))])
     following = islice(boxes_of(file, begin), _MOST_BOXES_BEFORE_HEADER)
     header = next((box for box in following if box.kind == b"moov"), None)
-    if header is None:
-        file.plan_forward()
-        return None
-    return header.begin, min(header.end, size)
+    return None if header is None else (header.begin, min(header.end, size))
 
 
 def media_ranges(file: MediaFile) -> list[ByteRange] | None:

@@ -59,7 +59,7 @@ class CachedSource(StreamSource):
         source: StreamSource,
         *,
         cache_bytes: int = 64 * 1024**2,
-        block_size: int = 64 * 1024,
+        block_size: int = 16 * 1024,
         max_in_flight: int = 6,
         max_small_in_flight: int = 16,
         max_request_bytes: int = 1024**2,

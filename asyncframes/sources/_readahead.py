@@ -84,8 +84,10 @@ class ReadAhead:
         most = -(-max_window // self._block_size)
         self._window = most if self.planned else min(self._window, most)
         last = NEVER if end is None else -(-end // self._block_size)
-        chosen = []
-        while len(self._ahead) < self._window and (block := self._take(last)) is not None:
+        chosen: list[int] = []
+        # Half a window at a time: a reader that waits for each block would have each asked for by itself.
+        room = self._window - len(self._ahead) if len(self._ahead) <= self._window // 2 else 0
+        while len(chosen) < room and (block := self._take(last)) is not None:
             self._ahead.append(block)
             chosen.append(block)
         if self._window:

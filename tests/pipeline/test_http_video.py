@@ -13,6 +13,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
+from asyncframes._media._files import BUFFER_BYTES
 from asyncframes.sources import HttpSource
 from tests._clips import audio_bytes, clip_bytes, painted_index, repeated
 from tests._servers import Reply, RunningServer
@@ -67,6 +68,10 @@ async def test_frames_from_the_middle_take_three_requests(server: RunningServer,
         frames = [frame.index async for frame in video.frames(1500, 1509)]
         assert frames == list(range(1500, 1510))
         assert video.range_requests == 3
+        table = await video.frame_table()
+        packets = slice(table.start_for(1500), max(map(table.last_packet_for, frames)) + 1)
+        needed = BUFFER_BYTES + len(large) - large.rindex(b"moov") + int(table.packets.size[packets].sum())
+        assert video.bytes_read <= needed + 64 * 1024
     assert len(server.requests) == 3
 
 

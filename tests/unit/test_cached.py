@@ -17,7 +17,7 @@ from asyncframes.sources import CachedSource, MemorySource, ReadCursor
 from asyncframes.testing import FaultySource
 
 KIB = 1024
-BLOCK = 64 * KIB
+BLOCK = 16 * KIB
 DATA = bytes((7 * i + i // 251) % 256 for i in range(2 * KIB)) * 2 * KIB  # 4 MiB
 
 Verb: TypeAlias = Literal["read", "fetch", "touch", "plan", "follow"]
@@ -203,6 +203,24 @@ async def test_sequential_reading_merges_and_fetches_once() -> None:
         assert cached.bytes_read == len(DATA)
         assert cached.requests == len(source.reads) <= 16
         assert 512 * KIB < max(stop - start for start, stop in source.reads) <= 1024 * KIB
+        await cursor.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_waits_for_each_block_makes_long_requests() -> None:
+    """Where the link is slower than the reader, what is read ahead is not asked for block by block."""
+    source = Piecewise(MemorySource(DATA * 4))
+    source.piece = BLOCK
+    async with CachedSource(source) as cached:
+        cursor = cached.cursor()
+        position = 0
+        while part := cached.cached(position, position + 16 * KIB) or await cursor.fetch(
+            position, position + 16 * KIB
+        ):
+            position += len(part)
+            cursor.touch(position)
+        assert position == len(DATA) * 4
+        assert cached.requests <= 40
         await cursor.aclose()
 
 
