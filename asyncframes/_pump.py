@@ -53,8 +53,10 @@ class Worker:
 class Job(Protocol):
     """Something that makes frames in bounded steps; see `asyncframes._media._jobs.FrameJob`."""
 
-    def step(self, limit: int, deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]) -> bool:
-        """Make and deliver at most `limit` frames; whether there may be more."""
+    def step(
+        self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
+    ) -> bool:
+        """Make and deliver frames while there is room; whether there may be more."""
         ...
 
 
@@ -66,16 +68,22 @@ class _Failure:
 class Pump:
     """A task that steps a job and queues its frames until it is done or closed.
 
-    Room in the queue is reserved before a step, so the thread can hand frames
-    over as they come, without waiting and without losing any. At most
+    A step goes on as long as there is room, and hands frames over as they come,
+    without waiting and without losing any: a thread that had to ask the loop for
+    each queue of frames would be idle half the time with small ones. At most
     ``queue_maxsize + 1`` frames exist between the job and the consumer.
     """
 
     def __init__(self, worker: Worker, job: Job, queue_maxsize: int) -> None:
         self._worker = worker
         self._job = job
-        self._queue: asyncio.Queue[Frame | _Failure | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[list[Frame] | _Failure | None] = asyncio.Queue()
+        self._first: list[Frame] = []
+        """The first of the queue, last frame first."""
+        self._delivered = 0
+        self._taken = 0
         self._maxsize = queue_maxsize
+        self._worthwhile = (queue_maxsize + 1) // 2
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
@@ -88,25 +96,26 @@ class Pump:
             more = True
             while more:
                 await self._wait_for_room()
-                room = self._maxsize - self._queue.qsize()
-                more = await self._worker.run(self._job.step, room, self._deliver, lambda: self._stopped)
+                more = await self._worker.run(
+                    self._job.step, self._room, self._deliver, lambda: self._stopped
+                )
         except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
             end = _Failure(exc)
         self._queue.put_nowait(end)
 
     async def _wait_for_room(self) -> None:
-        """Wait until half the queue is free: a thread hop a frame would cost more than small frames do."""
-        while self._queue.qsize() > self._maxsize // 2:
+        """Wait until half of it is free: a thread hop a frame would cost more than small frames do."""
+        while self._room() < self._worthwhile:
             self._has_room.clear()
             await self._has_room.wait()
 
-    def _deliver(self, frames: list[Frame]) -> None:
-        self._loop.call_soon_threadsafe(self._accept, frames)
+    def _room(self) -> int:
+        """How many frames more may be delivered; any thread."""
+        return self._maxsize - (self._delivered - self._taken)
 
-    def _accept(self, frames: list[Frame]) -> None:
-        frames.reverse()
-        while frames:
-            self._queue.put_nowait(frames.pop())
+    def _deliver(self, frames: list[Frame]) -> None:
+        self._delivered += len(frames)
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, frames)
 
     async def get(self) -> Frame | None:
         """Return the next frame, ``None`` after the last one.
@@ -118,16 +127,26 @@ class Pump:
         ClosedError
             The pump was closed.
         """
-        if self._ended:
+        if not self._first and not await self._advance():
             return None
+        self._taken += 1
+        if self._room() >= self._worthwhile:
+            self._has_room.set()
+        return self._first.pop()
+
+    async def _advance(self) -> bool:
+        """Wait for more frames; whether there are any."""
+        if self._ended:
+            return False
         item = await self._queue.get()
-        self._has_room.set()
-        if isinstance(item, Frame):
-            return item
+        if isinstance(item, list):
+            item.reverse()
+            self._first = item
+            return True
         self._ended = True
         if isinstance(item, _Failure):
             raise item.error
-        return None
+        return False
 
     async def aclose(self) -> None:
         """Stop at once; on return no thread works for the job any more."""
@@ -137,6 +156,7 @@ class Pump:
             await finished(task)
             # A cancelled task holds a traceback that leads back here: decoders would wait for the collector.
             self._task = None
+        self._first.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))

@@ -61,13 +61,15 @@ class FrameJob(ABC):
     def _make(self) -> Iterator[Frame | None]:
         """Yield the frames; ``None`` wherever a step may end without one."""
 
-    def step(self, limit: int, deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]) -> bool:
+    def step(
+        self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
+    ) -> bool:
         """Make frames for a bounded time.
 
         Parameters
         ----------
-        limit
-            At most so many.
+        room
+            Asked how many may be delivered now.
         deliver
             Called with frames as they come, in order; it takes over the list.
         stopped
@@ -85,14 +87,14 @@ class FrameJob(ABC):
             for frame in self._frames:
                 if frame is not None:
                     batch.append(frame)
-                    limit -= 1
                     # A loop variable would keep the last frame of a step alive.
                     del frame
                 now = time.monotonic()
-                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
+                is_full = len(batch) >= room()
+                if batch and (now >= due or is_full or self.decoder.file.may_wait()):
                     deliver(batch)
                     batch, due = [], now + _BATCH_SECONDS
-                if not limit or now >= deadline or stopped():
+                if is_full or now >= deadline or stopped():
                     return True
             return False
         finally:
