@@ -192,7 +192,7 @@ class ApproximateJob(FrameJob):
             self._keep(wanted, index, self._last)
 
     def _keep(self, wanted: Wanted, index: int, picture: Picture) -> None:
-        frame = self._frame(index, picture)
+        frame = self._frame(index, picture, picture.pts)
         if frame is None:
             wanted.give_up(index)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,13 +127,14 @@ class Converter:
             return _Way((self._tone_mapping(picture, size),), to_alpha, orientation)
         if self._is_fast(picture, size):
             matrix = self._matrix_number(picture)
-            line_bytes = size[0] * _CHANNELS[self.rendering.image_format]
-            pooled = (
-                PooledScale(self._target, _FAST, matrix) if is_worth_pooling(line_bytes, size[1]) else None
-            )
-            return _Way(
-                (_step(size, self._target, _FAST, matrix=matrix),), to_alpha, orientation, pooled=pooled
-            )
+            channels = _CHANNELS[self.rendering.image_format]
+            pooled = None
+            if is_worth_pooling(size[0] * channels, size[1]):
+                pooled = PooledScale(self._target, _FAST, matrix)
+            step = _step(size, self._target, _FAST, matrix=matrix)
+            shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
+            packed = shape if orientation == Orientation() else None
+            return _Way((step,), to_alpha, orientation, pooled=pooled, packed=packed)
         steps, stretch = self._steps(picture, size), self._stretch(picture)
         return _Way(tuple(steps), to_alpha, orientation, stretch=stretch)
 
@@ -227,10 +229,16 @@ class _Way:
     stretch: Callable[[Image], Image] | None = None
     pooled: PooledScale | None = None
     """What does the same as the steps, for images in large numbers."""
+    packed: tuple[int, ...] | None = None
+    """Shape of the array, where it is what the converted picture holds, byte for byte."""
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
         converted = self._by_filter(picture) if pooled else None
         picture = converted or self._by_steps(picture)
+        if self.packed is not None and alpha is None:
+            data = memoryview(picture.planes[0])
+            if data.nbytes == math.prod(self.packed):
+                return np.ndarray(self.packed, np.uint8, data)
         pixels = cast("Image", picture.to_ndarray())
         if self.stretch is not None:
             pixels = self.stretch(pixels)

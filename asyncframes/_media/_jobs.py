@@ -118,7 +118,7 @@ class FrameJob(ABC):
         self._frames = iter(())
         self._convert.rest()
 
-    def _frame(self, index: int, picture: Picture) -> Frame | None:
+    def _frame(self, index: int, picture: Picture, pts: int | None) -> Frame | None:
         """Convert a picture, or leave it out where it is damaged and that was asked."""
         damaged = picture.is_damaged
         if damaged and self._on_corrupt != "keep":
@@ -127,7 +127,7 @@ class FrameJob(ABC):
         return Frame(
             index=index,
             image=self._convert(picture.frame, picture.alpha),
-            pts=picture.pts,
+            pts=pts,
             time_base=self._time_base,
             is_keyframe=picture.frame.key_frame,
             is_corrupt=damaged,
@@ -175,7 +175,7 @@ class ForwardJob(FrameJob):
                 continue
             index, picture = item
             wanted = index >= self._start and (index - self._start) % self._step == 0
-            yield self._frame(index, picture) if wanted else None
+            yield self._frame(index, picture, picture.pts) if wanted else None
             if index == self._end:
                 return
         if index < self._start and self._start > 0:

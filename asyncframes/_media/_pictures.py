@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from av.video.frame import VideoFrame
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Picture:
-    """A decoded picture and the packet it comes from."""
+    """A decoded picture and the packet it comes from; not frozen, for that would be slower to make."""
 
     packet: int
     pts: int | None

@@ -127,7 +127,7 @@ class TableJob(FrameJob):
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
         """Make a frame with the pts of the table: some demuxers count anew after a seek."""
-        return self._frame(index, replace(picture, pts=self.table.pts_of(index)))
+        return self._frame(index, picture, self.table.pts_of(index))
 
 
 class _Passage:
