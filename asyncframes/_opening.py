@@ -26,6 +26,7 @@ def open_video(
     stream_index: int | None = None,
     on_corrupt: OnCorrupt = "raise",
     threads: int | None = None,
+    idle_priority: bool = False,
     cache_bytes: int = 64 * 1024 * 1024,
     read_ahead: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
@@ -59,6 +60,11 @@ def open_video(
     threads
         Threads of each decoder; by default two more than there are CPUs, at most 4.
         1 suits many videos at once: the decoder then has no thread of its own.
+    idle_priority
+        Whether these threads run only while nothing else wants the CPU (the policy
+        ``SCHED_IDLE``; on Linux, elsewhere it makes no difference). They never hold
+        up the event loop then, and decoding starves where other work keeps all CPUs
+        busy. With ``threads=1`` there are none.
     cache_bytes
         Bound on the bytes of the source kept in memory.
     read_ahead
@@ -131,7 +137,10 @@ def open_video(
         executor=executor or shared_executor(),
         read_timeout_seconds=read_timeout_seconds,
         container=ContainerOptions(
-            stream_index=stream_index, threads=threads or threads_of_each(1), max_pixels=max_pixels
+            stream_index=stream_index,
+            threads=threads or threads_of_each(1),
+            max_pixels=max_pixels,
+            idle_priority=idle_priority,
         ),
         packet_progress=packet_progress,
     )

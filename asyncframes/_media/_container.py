@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of, header_behind
+from asyncframes._media._priority import open_at_idle_priority
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ class ContainerOptions:
         Threads of the decoder.
     max_pixels
         Refuse pictures of more pixels than this.
+    idle_priority
+        Whether threads of the decoder run only while nothing else wants the CPU.
     """
 
     stream_index: int | None
     threads: int
     max_pixels: int
+    idle_priority: bool = False
 
 
 @contextmanager
@@ -196,6 +200,8 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
+    if options.idle_priority and options.threads > 1:
+        open_at_idle_priority(codec)
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

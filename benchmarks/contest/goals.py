@@ -59,8 +59,13 @@ def goals() -> list[Goal]:
         Goal("png", f"files no larger than {_name(SDK)}'s", _png_bytes),
         _faster("jpeg", SDK, 1.5),
         _faster("jpeg", "opencv", 1.0),
-        Goal("event_loop", "99th percentile under 3 ms", lambda entries: _delay(entries, "p99", 0.003)),
-        Goal("event_loop", "worst under 20 ms", lambda entries: _delay(entries, "worst", 0.020)),
+        Goal("event_loop", "99th percentile under 3 ms", lambda entries: _delay(entries, 0, "p99", 0.003)),
+        Goal(
+            "event_loop",
+            "99th percentile under 3 ms with `idle_priority=True`",
+            lambda entries: _delay(entries, 1, "p99", 0.003),
+        ),
+        Goal("event_loop", "worst under 20 ms", lambda entries: _delay(entries, 0, "worst", 0.020)),
         Goal("many", f"those that are read take at most {FULL_SPEED:g} times as long", _full_speed),
         Goal("many", "threads within the executor's bound + 4", _threads),
         Goal("many", "memory within 5 % of the frames promised and the codec's own", _many_memory),
@@ -115,9 +120,10 @@ def _png_bytes(entries: Entries) -> Outcome:
     return Outcome(f"{written(ours, 'MB')} MB against {written(theirs, 'MB')} MB", ours <= theirs)
 
 
-def _delay(entries: Entries, figure: str, most: float) -> Outcome:
+def _delay(entries: Entries, row: int, figure: str, most: float) -> Outcome:
     entry = entries["event_loop"]
-    decoding, idle = (spread(entry, row, figure) for row in entry["rows"])
+    rows = list(entry["rows"])
+    decoding, idle = spread(entry, rows[row], figure), spread(entry, rows[-1], figure)
     said = f"{with_spread(decoding, 'ms')}; with nothing going on {with_spread(idle, 'ms')}"
     return Outcome(said, decoding.median < most)
 
