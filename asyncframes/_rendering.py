@@ -69,6 +69,8 @@ def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Render
     formats = get_args(ImageFormat)
     if image_format not in formats:
         raise ValueError(f"image_format={image_format!r}: expected one of {', '.join(formats)}")
+    if image_format == "i420" and rendering.tone_map:
+        raise ValueError('tone_map goes to RGB: image_format="i420" has no such images')
     if rendering.color_matrix not in _MATRICES:
         raise ValueError(f"color_matrix={rendering.color_matrix!r}: expected one of {', '.join(_MATRICES)}")
     if rendering.resize is not None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from fractions import Fraction
+from functools import partial
 from typing import Unpack
 
 from asyncframes._opening import open_video
@@ -23,10 +24,12 @@ from asyncframes._types import (
     PictureOptions,
     ProgressCallback,
     TimeRange,
+    VideoInfo,
 )
 from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
+from asyncframes.writers._encoders import is_jpeg
 
 _EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 
@@ -167,7 +170,9 @@ async def stream_frames_to_dir(
         How many frames are decoded ahead of the writers.
     image_format
         Any but ``"bgr24"``, which is for an `image_writer`; ``"rgb48"`` and
-        ``"gray16"`` go into png, npy and raw files.
+        ``"gray16"`` go into png, npy and raw files, ``"i420"`` into jpg, npy and raw.
+        A jpg of RGB is made of the planes as they were decoded where these are
+        what JPEG stores: 8-bit 4:2:0 of BT.601 in full range.
     on_corrupt, threads, executor
         As for `open_video`; a `Video` keeps its own.
     **picture
@@ -190,7 +195,8 @@ async def stream_frames_to_dir(
     make_rendering(image_format, picture)
     if image_writer is None:
         _refuse_what_encoders_lack(image_format, ext)
-    writer = DirectoryWriter(
+    make_writer = partial(
+        DirectoryWriter,
         output_dir,
         ext=ext,
         template=template,
@@ -200,6 +206,7 @@ async def stream_frames_to_dir(
         image_writer=image_writer,
         executor=executor,
     )
+    writer = make_writer(image_format=image_format)
     selection = make_selection(
         start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
     )
@@ -210,6 +217,9 @@ async def stream_frames_to_dir(
             source, on_corrupt=on_corrupt, threads=threads, executor=executor, packet_progress=progress
         )
         video = await stack.enter_async_context(opened)
+        if image_writer is None and image_format == "rgb24" and is_jpeg(ext) and not picture:
+            image_format = "i420" if _holds_jpeg_planes(video.info) else image_format
+            writer = make_writer(image_format=image_format)
         await writer.prepare()
         chosen, present = await _plan(video, selection, writer, overwrite)
         wanted = (
@@ -232,6 +242,20 @@ def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
         raise ValueError(f'image_format="{image_format}" goes into png, npy and raw files, not {ext}')
+
+
+def _holds_jpeg_planes(info: VideoInfo) -> bool:
+    """Whether pictures are stored as JPEG stores them, so that no sample needs to be touched.
+
+    To convert the range or the matrix of planes costs as much as the way by RGB.
+    """
+    return (
+        info.pixel_format in {"yuv420p", "yuvj420p"}
+        and (info.color_range == "full" or info.pixel_format == "yuvj420p")
+        and info.color_matrix == "bt601"
+        and not info.width % 2
+        and not info.height % 2
+    )
 
 
 async def _plan(

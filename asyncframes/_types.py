@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[Any]
 """``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` where asked."""
 
-ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16"]
-"""Layout of `Frame.image`, as FFmpeg spells it; the last two are ``uint16`` from 0 to 65535."""
+ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16", "i420"]
+"""Layout of `Frame.image`; see there."""
 
 ColorMatrix: TypeAlias = Literal["bt601", "bt709", "bt2020", "fcc", "smpte240m"]
 """Matrix between YUV and RGB; BT.2020 is that of non-constant luminance."""
@@ -88,8 +88,10 @@ class Frame:
         ``uint8``, C-contiguous, upright, owned by the caller. Shape
         ``(height, width, 3)`` for ``rgb24`` and ``bgr24``, ``(height, width, 4)``
         for ``rgba``, ``(height, width)`` for ``gray``. ``rgb48`` and ``gray16``
-        are ``uint16``, white is 65535. Where the size changes in mid-stream,
-        each frame has its own.
+        are ``uint16``, white is 65535. ``i420`` is YUV as JPEG stores it, BT.601
+        in full range, shape ``(height * 3 // 2, width)``: the rows of Y, then U and
+        V at half the height and width, each without a gap; for even sizes. Where
+        the size changes in mid-stream, each frame has its own.
     pts
         Presentation time in ticks of `time_base`; ``None`` where the container
         gives none.

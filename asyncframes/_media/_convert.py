@@ -25,6 +25,7 @@ from asyncframes._media._layout import (
     matrix_used,
     orientation_of,
 )
+from asyncframes._media._planes import i420_of
 from asyncframes._media._pooled import PooledScale, is_worth_pooling
 from asyncframes._media._tone import ToneMapper
 from asyncframes._rendering import Rendering
@@ -51,7 +52,7 @@ _GRAYS = {"gray", "gray16"}
 _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 
 _NATIVE = "le" if sys.byteorder == "little" else "be"
-_NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}"}
+_NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}", "i420": "yuvj420p"}
 
 # The scaler writes planes with SIMD and packed pixels without; by way of planes, bit for bit the same
 # comes out in half the time.
@@ -135,8 +136,25 @@ class Converter:
             shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
             packed = shape if orientation == Orientation() else None
             return _Way((step,), to_alpha, orientation, pooled=pooled, packed=packed)
+        if self.rendering.image_format == "i420":
+            steps = [] if self._is_i420(picture, size) else self._steps(picture, size)
+            return _Way(tuple(steps), to_alpha, orientation, planar=True)
         steps, stretch = self._steps(picture, size), self._stretch(picture)
         return _Way(tuple(steps), to_alpha, orientation, stretch=stretch)
+
+    def _is_i420(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
+        """Whether the planes are those asked for, as they are."""
+        if size[0] % 2 or size[1] % 2:
+            raise UnsupportedMediaError(
+                f"i420 holds even widths and heights, not {size[0]}x{size[1]}; resize= makes them so",
+                source=self._source,
+            )
+        return (
+            picture.format.name in {"yuv420p", "yuvj420p"}
+            and size == (picture.width, picture.height)
+            and is_full_range(picture)
+            and self._matrix(picture) == "bt601"
+        )
 
     def _is_fast(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
         """Whether swscale has a special converter, and its pixels are wanted."""
@@ -182,7 +200,11 @@ class Converter:
         planes = _PLANES.get(self.rendering.image_format)
         if planes == "gbrp" and self.rendering.image_format == "rgba" and has_alpha(layout):
             planes = "gbrap"
-        steps.append(_step(size, planes or self._target, matrix=matrix, source_range=source_range))
+        to_matrix = MATRIX_NUMBERS["bt601"] if self.rendering.image_format == "i420" else matrix
+        step = _step(
+            size, planes or self._target, matrix=matrix, source_range=source_range, to_matrix=to_matrix
+        )
+        steps.append(step)
         return steps if planes is None else [*steps, _step(size, self._target)]
 
     @property
@@ -229,12 +251,16 @@ class _Way:
     stretch: Callable[[Image], Image] | None = None
     pooled: PooledScale | None = None
     """What does the same as the steps, for images in large numbers."""
+    planar: bool = False
+    """Whether the array is to hold the planes of the converted picture."""
     packed: tuple[int, ...] | None = None
     """Shape of the array, where it is what the converted picture holds, byte for byte."""
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
         converted = self._by_filter(picture) if pooled else None
         picture = converted or self._by_steps(picture)
+        if self.planar:
+            return i420_of(picture, partial(_upright, orientation=self.orientation))
         if self.packed is not None and alpha is None:
             data = memoryview(picture.planes[0])
             if data.nbytes == math.prod(self.packed):
@@ -269,6 +295,7 @@ def _step(
     *,
     matrix: int | None = None,
     source_range: int | None = None,
+    to_matrix: int | None = None,
 ) -> Step:
     return partial(
         VideoReformatter().reformat,
@@ -276,7 +303,7 @@ def _step(
         height=size[1],
         format=target,
         src_colorspace=matrix,
-        dst_colorspace=matrix,
+        dst_colorspace=matrix if to_matrix is None else to_matrix,
         interpolation=flags,
         src_color_range=source_range,
         dst_color_range=ColorRange.JPEG,

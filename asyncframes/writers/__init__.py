@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncframes.writers._directory import DirectoryWriter
 from asyncframes.writers._encoders import Encoder, encoder_for
-from asyncframes.writers._jpeg import encode_jpeg
+from asyncframes.writers._jpeg import encode_i420, encode_jpeg
 from asyncframes.writers._npy import NpyWriter
 from asyncframes.writers._pipeline import write_frames
 from asyncframes.writers._png import encode_png
@@ -15,6 +15,7 @@ __all__ = [
     "Encoder",
     "NpyWriter",
     "TarWriter",
+    "encode_i420",
     "encode_jpeg",
     "encode_png",
     "encoder_for",

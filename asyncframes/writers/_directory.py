@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from asyncframes._threads import in_thread, settled
-from asyncframes._types import Frame, Image, ImageWriter, Overwrite
+from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError
 from asyncframes.writers._encoders import encoder_for
@@ -52,6 +52,8 @@ class DirectoryWriter(FrameWriter):
         Stores images in place of the built-in encoders. It is called with the
         temporary path, which has the right suffix, and must leave the file
         there. A plain function is called in a thread.
+    image_format
+        Of the frames; the built-in encoders need to know where it is ``"i420"``.
     executor
         Where blocking calls are made; the event loop's default if ``None``.
 
@@ -72,6 +74,7 @@ class DirectoryWriter(FrameWriter):
         compression_level: int | None = None,
         overwrite: Overwrite = "error",
         image_writer: ImageWriter | None = None,
+        image_format: ImageFormat = "rgb24",
         executor: Executor | None = None,
     ) -> None:
         if overwrite not in get_args(Overwrite):
@@ -83,7 +86,9 @@ class DirectoryWriter(FrameWriter):
         self._names = NameTemplate(template, ext.removeprefix("."))
         self._fill: Callable[[FrameFile, Image], Awaitable[bool]]
         if image_writer is None:
-            encoder = encoder_for(ext, quality=quality, compression_level=compression_level)
+            encoder = encoder_for(
+                ext, quality=quality, compression_level=compression_level, image_format=image_format
+            )
             self._fill = partial(fill_by_encoder, encoder=encoder, executor=executor)
         else:
             self._fill = partial(fill_by_callback, image_writer=image_writer, executor=executor)

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from asyncframes._types import Image
-from asyncframes.writers._jpeg import encode_jpeg
+from asyncframes._types import Image, ImageFormat
+from asyncframes.writers._jpeg import encode_i420, encode_jpeg
 from asyncframes.writers._png import encode_png
 
-__all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for"]
+__all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for", "is_jpeg"]
 
 Encoder: TypeAlias = Callable[[Image], bytes]
 """Makes a whole file of an image; thread-safe."""
@@ -22,7 +22,13 @@ JPEG_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 QUALITY_EXTENSIONS = JPEG_EXTENSIONS | {".webp", ".avif"}
 
 
-def encoder_for(ext: str, *, quality: int | None = None, compression_level: int | None = None) -> Encoder:
+def encoder_for(
+    ext: str,
+    *,
+    quality: int | None = None,
+    compression_level: int | None = None,
+    image_format: ImageFormat = "rgb24",
+) -> Encoder:
     """Choose the encoder for a file extension.
 
     Parameters
@@ -34,6 +40,8 @@ def encoder_for(ext: str, *, quality: int | None = None, compression_level: int 
         For jpeg (1 to 100, default 95), webp and avif (0 to 100, Pillow's default).
     compression_level
         For png (0 to 9, default 1).
+    image_format
+        What the images are; ``"i420"`` goes into jpeg, npy and raw files.
 
     Returns
     -------
@@ -51,10 +59,17 @@ def encoder_for(ext: str, *, quality: int | None = None, compression_level: int 
         raise ValueError(f"{extension} takes no compression_level: only .png does")
     if quality is not None and extension not in QUALITY_EXTENSIONS:
         raise ValueError(f"{extension} takes no quality: only .jpg, .webp and .avif do")
-    encoder = _choose(extension, quality, compression_level)
+    if image_format == "i420" and extension not in JPEG_EXTENSIONS | ARRAY_ENCODERS.keys():
+        raise ValueError(f'image_format="i420" goes into jpg, npy and raw files, not {extension}')
+    encoder = _choose(extension, quality, compression_level, planar=image_format == "i420")
     # An option out of range or a codec that this Pillow lacks shows here, not after the first frame.
-    encoder(np.zeros((16, 16, 3), np.uint8))
+    encoder(np.zeros((24, 16) if image_format == "i420" else (16, 16, 3), np.uint8))
     return encoder
+
+
+def is_jpeg(ext: str) -> bool:
+    """Tell whether a file extension, with or without its dot, is one of JPEG."""
+    return "." + ext.removeprefix(".").lower() in JPEG_EXTENSIONS
 
 
 def encode_npy(image: Image) -> bytes:
@@ -72,7 +87,7 @@ def encode_raw(image: Image) -> bytes:
 ARRAY_ENCODERS: dict[str, Encoder] = {".npy": encode_npy, ".raw": encode_raw}
 
 
-def _choose(extension: str, quality: int | None, compression_level: int | None) -> Encoder:
+def _choose(extension: str, quality: int | None, compression_level: int | None, *, planar: bool) -> Encoder:
     if extension == ".png":
         return (
             encode_png
@@ -80,7 +95,8 @@ def _choose(extension: str, quality: int | None, compression_level: int | None) 
             else partial(encode_png, compression_level=compression_level)
         )
     if extension in JPEG_EXTENSIONS:
-        return encode_jpeg if quality is None else partial(encode_jpeg, quality=quality)
+        encode = encode_i420 if planar else encode_jpeg
+        return encode if quality is None else partial(encode, quality=quality)
     if extension in ARRAY_ENCODERS:
         return ARRAY_ENCODERS[extension]
     # imageio and Pillow take 0.2 s to import, which png and jpeg need not pay.

@@ -9,10 +9,46 @@ import simplejpeg  # type: ignore[import-untyped]  # ships no types
 
 from asyncframes._types import Image
 
-__all__ = ["Subsampling", "encode_jpeg"]
+__all__ = ["Subsampling", "encode_i420", "encode_jpeg"]
 
 Subsampling: TypeAlias = Literal["444", "422", "420", "440", "411"]
 """How much smaller the colour planes are stored; ``"444"`` keeps them whole."""
+
+
+def encode_i420(image: Image, *, quality: int = 95) -> bytes:
+    """Encode planes as JPEG, as they are: none of their samples is converted or resampled.
+
+    Thread-safe; the GIL is released while encoding.
+
+    Parameters
+    ----------
+    image
+        ``uint8``, ``(height * 3 // 2, width)``, as ``image_format="i420"`` gives it.
+    quality
+        As for `encode_jpeg`.
+
+    Returns
+    -------
+    bytes
+        A whole JFIF file, its colour planes of half the height and width.
+
+    Raises
+    ------
+    TypeError
+        The image is not ``uint8``.
+    ValueError
+        A shape that holds no such planes, or a quality outside its range.
+    """
+    _check_options(quality, "420")
+    if image.dtype != np.uint8:
+        raise TypeError(f"JPEG needs uint8, got {image.dtype}")
+    if image.ndim != 2 or image.shape[0] % 3 or image.shape[1] % 2 or not image.size:
+        raise ValueError(f"i420 is (height * 3 // 2, width) of even sides, got {image.shape}")
+    height, width = image.shape[0] // 3 * 2, image.shape[1]
+    whole = np.ascontiguousarray(image)
+    chroma = whole[height:].reshape(2, height // 2, width // 2)
+    data: bytes = simplejpeg.encode_jpeg_yuv_planes(whole[:height], *chroma, quality=quality)
+    return data
 
 
 def encode_jpeg(image: Image, *, quality: int = 95, subsampling: Subsampling = "420") -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from io import BytesIO
+from typing import Any
 
 import av
 import numpy as np
@@ -240,7 +241,7 @@ def test_unknown_extensions_are_named_at_once(ext: str) -> None:
         ("webp", {"quality": 101}),
     ],
 )
-def test_options_that_do_not_fit_are_refused_at_once(ext: str, options: dict[str, int]) -> None:
+def test_options_that_do_not_fit_are_refused_at_once(ext: str, options: dict[str, Any]) -> None:
     """Law: an option that the format lacks, or out of its range, fails when the encoder is chosen."""
     with pytest.raises(ValueError, match=f"{next(iter(options)).split('_')[0]}"):
         encoder_for(ext, **options)
