@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of, header_behind
-from asyncframes._media._priority import open_at_idle_priority
+from asyncframes._media._priority import open_with_modest_threads
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -200,8 +200,8 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    if options.idle_priority and options.threads > 1:
-        open_at_idle_priority(codec)
+    if options.threads > 1:
+        open_with_modest_threads(codec, idle=options.idle_priority)
 
 
 def time_base_of(stream: VideoStream) -> Fraction:
