@@ -83,7 +83,6 @@ class Pump:
         self._delivered = 0
         self._taken = 0
         self._maxsize = queue_maxsize
-        self._worthwhile = (queue_maxsize + 1) // 2
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
@@ -104,14 +103,17 @@ class Pump:
         self._queue.put_nowait(end)
 
     async def _wait_for_room(self) -> None:
-        """Wait until half of it is free: a thread hop a frame would cost more than small frames do."""
-        while self._room() < self._worthwhile:
+        while not self._room():
             self._has_room.clear()
             await self._has_room.wait()
 
     def _room(self) -> int:
-        """How many frames more may be delivered; any thread."""
-        return self._maxsize - (self._delivered - self._taken)
+        """How many frames more may be made, none while less than half is free; any thread.
+
+        A thread hop for each would cost more than small frames do.
+        """
+        free = self._maxsize - (self._delivered - self._taken)
+        return free if free >= (self._maxsize + 1) // 2 else 0
 
     def _deliver(self, frames: list[Frame]) -> None:
         self._delivered += len(frames)
@@ -130,7 +132,7 @@ class Pump:
         if not self._first and not await self._advance():
             return None
         self._taken += 1
-        if self._room() >= self._worthwhile:
+        if self._room():
             self._has_room.set()
         return self._first.pop()
 

@@ -69,7 +69,7 @@ class FrameJob(ABC):
         Parameters
         ----------
         room
-            Asked how many may be delivered now.
+            Asked how many may be made now, and again when these are delivered; 0 ends the step.
         deliver
             Called with frames as they come, in order; it takes over the list.
         stopped
@@ -81,20 +81,22 @@ class FrameJob(ABC):
             Whether there may be more.
         """
         batch: list[Frame] = []
+        limit = room()
         now = time.monotonic()
         deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
         try:
             for frame in self._frames:
                 if frame is not None:
                     batch.append(frame)
+                    limit -= 1
                     # A loop variable would keep the last frame of a step alive.
                     del frame
                 now = time.monotonic()
-                is_full = len(batch) >= room()
-                if batch and (now >= due or is_full or self.decoder.file.may_wait()):
+                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
                     deliver(batch)
                     batch, due = [], now + _BATCH_SECONDS
-                if is_full or now >= deadline or stopped():
+                limit = limit or room()
+                if not limit or now >= deadline or stopped():
                     return True
             return False
         finally:
