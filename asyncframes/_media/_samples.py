@@ -2,7 +2,7 @@
 
 ISO/IEC 14496-12, 8.6.1.2 ``stts`` (how long), 8.6.1.3 ``ctts`` (how much later it is shown), 8.6.2 ``stss``
 (keyframes), 8.7.3.2 ``stsz`` (bytes), 8.7.4 ``stsc`` and 8.7.5 ``stco``, ``co64`` (where), 8.6.6 ``elst``
-(edits). FFmpeg keeps an index of the same, edits applied; to read all of it takes some hundred times as long.
+(edits). FFmpeg keeps an index of the same, edits applied; to read all of it takes up to thirty times as long.
 """
 
 from __future__ import annotations
@@ -21,17 +21,14 @@ from asyncframes._media._files import MediaFile
 from asyncframes._table import Int64Array, Packets
 
 _CONTAINERS = {b"edts", b"mdia", b"minf", b"stbl"}
-_TABLES = {b"elst", b"stts", b"ctts", b"stss", b"stps", b"stsz", b"stz2", b"stsc", b"stco", b"co64", b"sbgp"}
+_TABLES = {b"elst", b"stts", b"ctts", b"stss", b"stps", b"stsz", b"stsc", b"stco", b"co64"}
 
-# Samples that may be keyframes without being listed among them: where there are such tables, FFmpeg is asked.
+# Tables of more samples that may be keyframes: where they are, packets are listed by demuxing.
 _MORE_KEYFRAMES = {b"stps", b"sbgp rap "}
 
 # FFmpeg takes composition offsets beyond this for damage, and durations beyond the other.
 _LARGEST_OFFSET = 1 << 28
 _LONGEST_DURATION = 1 << 31
-
-# More than any film has.
-_MOST_SAMPLES = 1 << 26
 
 # Entries of FFmpeg's index to compare: so many at either end, where edits cut, and as many in between.
 _COMPARED = 64
@@ -94,12 +91,14 @@ def _agree(packets: Packets, entries: IndexEntries) -> bool:
     between = range(_COMPARED, count - _COMPARED, max(1, count // _COMPARED))
     keyframes = np.flatnonzero(packets.is_keyframe)[:: max(1, count // _COMPARED)].tolist()
     ends = chain(range(min(_COMPARED, count)), range(max(0, count - _COMPARED), count))
-    return all(
-        (entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD))
-        == (packets.dts[place], packets.position[place], packets.size[place], packets.is_keyframe[place])
-        for place in chain(ends, between, keyframes)
-        for entry in (entries[place],)
-    )
+    return all(_is_same(packets, entries, place) for place in chain(ends, between, keyframes))
+
+
+def _is_same(packets: Packets, entries: IndexEntries, place: int) -> bool:
+    entry = entries[place]
+    told = entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD)
+    columns = packets.dts, packets.position, packets.size, packets.is_keyframe
+    return told == tuple(column[place] for column in columns)
 
 
 def _is_there(packets: Packets, file_size: int | None) -> bool:
