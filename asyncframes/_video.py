@@ -442,7 +442,8 @@ class Video:
 
 async def _only(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
     """Return the one frame of a request."""
-    async with aclosing(frames):
-        async for frame in frames:
-            return frame
+    # To the end, for to leave a request while a thread works on it takes the decoder along.
+    found = [frame async for frame in frames]
+    if found:
+        return found[0]
     raise CorruptMediaError(f'{what} is damaged, and on_corrupt="skip" leaves it out')

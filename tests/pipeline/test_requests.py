@@ -7,6 +7,7 @@ import gc
 import io
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from functools import cache
@@ -22,6 +23,8 @@ import asyncframes as af
 from asyncframes import Frame
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._pictures import Picture
+from asyncframes._pump import Pump
+from asyncframes._session import Session
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
@@ -299,3 +302,27 @@ async def test_pictures_that_nobody_wants_are_left_out_within_the_first_request(
         assert painted_index((await video.frame(90)).image) == 90
     # One of two B-frames refers to the other.
     assert len(came) < 70
+
+
+@pytest.mark.anyio
+async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To open another costs more than a frame: one request leaves it to the next."""
+    opened: list[Session] = []
+    open_decoder, deliver = Session._open_decoder, Pump._deliver
+
+    def counted(self: Session) -> None:
+        opened.append(self)
+        open_decoder(self)
+
+    def deliver_and_go_on(self: Pump, frames: list[Frame]) -> None:
+        deliver(self, frames)
+        time.sleep(0.02)
+
+    monkeypatch.setattr(Session, "_open_decoder", counted)
+    monkeypatch.setattr(Pump, "_deliver", deliver_and_go_on)
+    async with af.open_video(clip_bytes(frames=FRAMES)) as video:
+        for index in (5, 0, 40, 41):
+            assert (await video.frame(index)).index == index
+    assert len(opened) == 1
