@@ -33,6 +33,8 @@ async def test_only_codec_threads_give_way(threads: int, expected: int, *, idle:
             found.append(threads_under(policy))
         assert shown == list(range(48))
         assert max(found) == expected
+        assert (await video.frame(5)).index == 5
+        assert threads_under(policy) == expected
     assert threads_under(policy) == 0
 
 
