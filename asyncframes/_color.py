@@ -52,3 +52,8 @@ def matrix_of(
         return "bt2020"
     by_size: ColorMatrix = "bt709" if width >= _HD_WIDTH or height > _SD_HEIGHT else "bt601"
     return _MATRIX_OF_PRIMARIES.get(primaries, by_size)
+
+
+def is_as_in_jpeg(pixel_format: str, matrix: str, *, is_full_range: bool) -> bool:
+    """Whether planes are those that JPEG stores (ITU-T T.871): 8-bit 4:2:0 of BT.601 in full range."""
+    return pixel_format in {"yuv420p", "yuvj420p"} and matrix == "bt601" and is_full_range

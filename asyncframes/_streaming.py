@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Unpack
 
+from asyncframes._color import is_as_in_jpeg
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._rendering import make_rendering
@@ -249,13 +250,9 @@ def _holds_jpeg_planes(info: VideoInfo) -> bool:
 
     To convert the range or the matrix of planes costs as much as the way by RGB.
     """
-    return (
-        info.pixel_format in {"yuv420p", "yuvj420p"}
-        and (info.color_range == "full" or info.pixel_format == "yuvj420p")
-        and info.color_matrix == "bt601"
-        and not info.width % 2
-        and not info.height % 2
-    )
+    full = info.color_range == "full" or info.pixel_format.startswith("yuvj")
+    even = not info.width % 2 and not info.height % 2
+    return even and is_as_in_jpeg(info.pixel_format, info.color_matrix, is_full_range=full)
 
 
 async def _plan(

@@ -15,7 +15,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from asyncframes._color import MATRIX_NUMBERS, hdr_of
+from asyncframes._color import MATRIX_NUMBERS, hdr_of, is_as_in_jpeg
 from asyncframes._media._layout import (
     depth_of,
     has_alpha,
@@ -137,24 +137,25 @@ class Converter:
             packed = shape if orientation == Orientation() else None
             return _Way((step,), to_alpha, orientation, pooled=pooled, packed=packed)
         if self.rendering.image_format == "i420":
+            self._refuse_odd(size)
             steps = [] if self._is_i420(picture, size) else self._steps(picture, size)
             return _Way(tuple(steps), to_alpha, orientation, planar=True)
         steps, stretch = self._steps(picture, size), self._stretch(picture)
         return _Way(tuple(steps), to_alpha, orientation, stretch=stretch)
 
-    def _is_i420(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
-        """Whether the planes are those asked for, as they are."""
+    def _refuse_odd(self, size: tuple[int, int]) -> None:
         if size[0] % 2 or size[1] % 2:
             raise UnsupportedMediaError(
                 f"i420 holds even widths and heights, not {size[0]}x{size[1]}; resize= makes them so",
                 source=self._source,
             )
-        return (
-            picture.format.name in {"yuv420p", "yuvj420p"}
-            and size == (picture.width, picture.height)
-            and is_full_range(picture)
-            and self._matrix(picture) == "bt601"
-        )
+
+    def _is_i420(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
+        """Whether the planes are those asked for, as they are."""
+        if is_rgb(picture.format) or size != (picture.width, picture.height):
+            return False
+        full = is_full_range(picture)
+        return is_as_in_jpeg(picture.format.name, self._matrix(picture), is_full_range=full)
 
     def _is_fast(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
         """Whether swscale has a special converter, and its pixels are wanted."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, parse_box
-from asyncframes._media._files import CachedFile, MediaFile
+from asyncframes._media._files import BUFFER_BYTES, CachedFile, MediaFile
 from asyncframes._media._segments import places_in_mfra, read_mfra, read_sidx
 from asyncframes._ranges import ByteRange
 from asyncframes.sources._kept import KeptRanges
@@ -38,9 +38,6 @@ _SEVERAL_FRAGMENTS = 512 * 1024
 # A header that comes last is fetched up to here before it has said how long it is: enough for half an hour.
 _LIKELY_HEADER_BYTES = 1024 * 1024
 _MOST_BOXES_BEFORE_HEADER = 8
-
-# A reader has the beginning of a source in any case.
-_HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def beginning_of(file: MediaFile) -> Beginning:
             header_stop = box.end
         if box.kind == b"mdat":
             return Beginning(header_stop=header_stop, media_stop=box.end if header_stop is None else None)
-        if box.end + LONGEST_HEADER > _HEAD_BYTES:
+        if box.end + LONGEST_HEADER > BUFFER_BYTES:
             break
     return Beginning(header_stop=header_stop)
 

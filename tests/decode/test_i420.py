@@ -56,6 +56,15 @@ async def test_every_layout_becomes_what_jpeg_stores(layout: str, space: str, ra
         assert np.abs(middles(plane) - values).max() <= CONVERTED
 
 
+@pytest.mark.anyio
+async def test_rgb_becomes_what_jpeg_stores() -> None:
+    """Pictures that are stored as RGB have no planes of their own."""
+    colours = np.random.default_rng(3).integers(0, 256, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    frame = VideoFrame.from_ndarray(colours, format="rgb24")
+    luma, *_ = planes(await first(lossless([frame], codec="png", container="mov")))
+    assert np.abs(luma - colours @ [0.299, 0.587, 0.114]).max() <= CONVERTED
+
+
 def full_range_clip() -> tuple[bytes, list[NDArray[np.uint8]]]:
     """Store random planes losslessly, as BT.601 in full range."""
     random = np.random.default_rng(5)
