@@ -14,7 +14,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from asyncframes._media._files import BUFFER_BYTES
-from asyncframes._media._fragments import Beginning, beginning_of, header_behind
+from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes._media._priority import open_with_modest_threads
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
@@ -86,15 +86,10 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     if file.opened_blind:
         # FFmpeg would go over every fragment of the file before the first frame.
         allowed["fflags"] = "ignidx"
-    header = None
-    if beginning.header_stop is not None:
-        header = (0, beginning.header_stop)
-    elif beginning.media_stop is not None:
-        header = header_behind(file, beginning.media_stop)
-    if header is None:
+    if beginning.header is None:
         file.plan_forward()
     else:
-        file.plan([header])
+        file.plan([beginning.header])
     try:
         container: InputContainer = av.open(
             target, "r", options=allowed, metadata_errors="replace", buffer_size=BUFFER_BYTES, **how
@@ -104,7 +99,7 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         if (error := file.translated(exc)) is not None:
             raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
-    if header is not None:
+    if beginning.header is not None:
         file.plan_forward()
     try:
         file.raise_error()

@@ -48,34 +48,31 @@ class Beginning:
     ----------
     is_fragmented
         Whether it is an MP4 whose first media is that of a fragment.
-    header_stop
-        Where the header of an MP4 ends that has it in front of all media,
+    header
+        Where the header of an MP4 lies, with what is before it if that is no media;
         ``None`` for any other file.
-    media_stop
-        Where the first media of an MP4 ends whose header comes after it.
     """
 
     is_fragmented: bool = False
-    header_stop: int | None = None
-    media_stop: int | None = None
+    header: ByteRange | None = None
 
 
 def beginning_of(file: MediaFile) -> Beginning:
-    """Look at the first boxes of a file, as far as its first bytes hold them."""
-    header_stop = None
+    """Look at the first boxes of a file, as far as its first bytes hold them, and find its header."""
+    header = None
     for box in boxes_of(file):
         if box.kind == b"moof":
             return Beginning(is_fragmented=True)
         if box.kind == b"moov":
-            header_stop = box.end
+            header = 0, box.end
         if box.kind == b"mdat":
-            return Beginning(header_stop=header_stop, media_stop=box.end if header_stop is None else None)
+            return Beginning(header=header or _header_behind(file, box.end))
         if box.end + LONGEST_HEADER > BUFFER_BYTES:
             break
-    return Beginning(header_stop=header_stop)
+    return Beginning(header=header)
 
 
-def header_behind(file: MediaFile, begin: int) -> ByteRange | None:
+def _header_behind(file: MediaFile, begin: int) -> ByteRange | None:
     """Find the header of an MP4 that comes after its media; other boxes may lie before it.
 
     Reading on from its first bytes, for FFmpeg reads it piece by piece, and each would cost a round trip.
