@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
-from asyncframes._types import Frame
+from asyncframes._types import Frame, ImageFormat
 from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import prepare_directory
 from asyncframes.writers._names import NameTemplate
@@ -104,6 +104,8 @@ class TarWriter(OrderedWriter[Member]):
         Where a shard is there already: ``"error"`` raises `FrameExistsError` at
         its first frame, ``"replace"`` replaces it. Further shards of an earlier
         run stay.
+    image_format
+        Of the frames; the encoder needs to know where it is ``"i420"``.
     executor
         Where blocking calls are made; the event loop's default if ``None``.
 
@@ -125,6 +127,7 @@ class TarWriter(OrderedWriter[Member]):
         quality: int | None = None,
         compression_level: int | None = None,
         overwrite: Literal["error", "replace"] = "error",
+        image_format: ImageFormat = "rgb24",
         executor: Executor | None = None,
     ) -> None:
         super().__init__(executor)
@@ -133,7 +136,9 @@ class TarWriter(OrderedWriter[Member]):
         path = Path(path_template).absolute()
         self._directory, self._template = path.parent, _checked(path.name)
         self._names = NameTemplate(member_template, ext.removeprefix("."))
-        self._encode = encoder_for(ext, quality=quality, compression_level=compression_level)
+        self._encode = encoder_for(
+            ext, quality=quality, compression_level=compression_level, image_format=image_format
+        )
         self._max_frames, self._max_bytes = max_frames_per_shard, max_shard_bytes
         self._overwrite = overwrite
         self._number = 0

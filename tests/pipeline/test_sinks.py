@@ -24,7 +24,7 @@ import asyncframes as af
 from asyncframes._types import Frame, Image
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
-from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, encoder_for
+from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, encode_i420, encoder_for
 from asyncframes.writers._ordered import OrderedWriter
 from tests._clips import clip_bytes, painted_index
 
@@ -131,6 +131,15 @@ async def test_shards_hold_encoded_frames(tmp_path: Path) -> None:
     assert [name for name, _ in found] == [f"{index:06d}.png" for index in range(12)]
     assert [painted_index(iio.imread(data)) for _, data in found] == list(range(12))
     assert places[7] == str(tmp_path / "shard-0001.tar" / "000007.png")
+
+
+async def test_shards_hold_planes_as_jpeg(tmp_path: Path) -> None:
+    """Told what the frames are, the writer stores them as the encoder of planes does."""
+    writer = TarWriter(tmp_path / "{shard}.tar", ext="jpg", image_format="i420")
+    await af.stream_frames_to_writer(clip_bytes(frames=3), writer, image_format="i420")
+    async with af.open_video(clip_bytes(frames=3)) as video:
+        expected = [encode_i420(one.image) async for one in video.frames(image_format="i420")]
+    assert [data for _, data in members(tmp_path / "0.tar")] == expected
 
 
 @settings(max_examples=40)
