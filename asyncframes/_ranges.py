@@ -13,7 +13,11 @@ from typing import TypeAlias
 ByteRange: TypeAlias = tuple[int, int]
 """Half-open ``(start, stop)``."""
 
-_CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", re.I | re.A)
+
+# What a file can hold, and what positions in files are counted in.
+_MOST_BYTES = 2**63 - 1
+_MOST_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,21 @@ def parse_content_range(value: str) -> ContentRange:
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None:
         raise ValueError(f"malformed Content-Range {value[:80]!r}")
-    first, last, size = (None if group is None else int(group) for group in match.groups())
+    first, last, size = map(_offset, match.groups())
     if first is None or last is None:
         return ContentRange(None, None, size)
     if last < first or (size is not None and last >= size):
         raise ValueError(f"impossible Content-Range {value[:80]!r}")
     return ContentRange(first, last + 1, size)
+
+
+def _offset(digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    # Python itself refuses to read numbers of some thousand digits.
+    if len(digits) > _MOST_DIGITS or (offset := int(digits)) > _MOST_BYTES:
+        raise ValueError(f"a Content-Range of {digits[:_MOST_DIGITS]}… bytes is longer than any file")
+    return offset
 
 
 def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:

@@ -4,6 +4,7 @@
 
     AsyncFramesError
     ├── SourceError                 the bytes could not be had
+    │   ├── SourceAddressError      also ValueError
     │   ├── SourceNotFoundError     also FileNotFoundError
     │   ├── SourceNotReadyError     also RuntimeError
     │   ├── SourceAccessError       also PermissionError
@@ -23,7 +24,7 @@
     ├── ClosedError                 also RuntimeError
     └── MissingExtraError           also ImportError
 
-Wrong argument types and values are plain ``TypeError`` and ``ValueError``.
+Other wrong argument types and values are plain ``TypeError`` and ``ValueError``.
 Context lives in keyword-only attributes that default to ``None``, so every
 error can be pickled across a process boundary.
 """
@@ -31,6 +32,8 @@ error can be pickled across a process boundary.
 from __future__ import annotations
 
 from typing import Any
+
+from asyncframes._quoting import shortened
 
 __all__ = [
     "AsyncFramesError",
@@ -45,6 +48,7 @@ __all__ = [
     "RangeNotSupportedError",
     "ShortReadError",
     "SourceAccessError",
+    "SourceAddressError",
     "SourceChangedError",
     "SourceError",
     "SourceLimitError",
@@ -80,8 +84,12 @@ class SourceError(AsyncFramesError):
     """
 
     def __init__(self, message: str = "", *, source: str | None = None) -> None:
-        super().__init__(f"{message} [{source}]" if source else message)
+        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
         self.source = source
+
+
+class SourceAddressError(SourceError, ValueError):
+    """The address cannot be opened by this source, or by any: another scheme, an impossible host or port."""
 
 
 class SourceNotFoundError(SourceError, FileNotFoundError):
@@ -164,7 +172,7 @@ class MediaError(AsyncFramesError):
     """
 
     def __init__(self, message: str = "", *, source: str | None = None) -> None:
-        super().__init__(f"{message} [{source}]" if source else message)
+        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
         self.source = source
 
 

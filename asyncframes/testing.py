@@ -73,7 +73,8 @@ class SourceContract(ABC):
         """A range past the end is an error where the size is known and comes short where it is not."""
         end = len(_DATA)
         async with self.serving(_DATA) as source, source:
-            for start, stop in [(end - 5, end + 5), (end, end + 1), (end + 100, end + 200)]:
+            beyond = [(end, end + 1), (end + 100, end + 200), (2**40, 2**40 + 1), (2**62, 2**62 + 1)]
+            for start, stop in [(end - 5, end + 5), *beyond, (2**64, 2**65), (end - 1, 2**64)]:
                 if source.size is None:
                     assert await source.read_range(start, stop) == _DATA[start:stop]
                     continue
@@ -118,6 +119,18 @@ class SourceContract(ABC):
                 await source.read_range(0, 1)
             with _raises(ClosedError):
                 await source.open()
+
+    async def test_closing_during_reads(self) -> None:
+        """A read that is under way when the source is closed gives its bytes, or says that it is closed."""
+        async with self.serving(_DATA) as source, source:
+            starts = (0, 240_000)
+            reads = [asyncio.create_task(source.read_range(start, start + 50_000)) for start in starts]
+            await asyncio.sleep(0)
+            await asyncio.gather(source.aclose(), source.aclose())
+            outcomes = await asyncio.gather(*reads, return_exceptions=True)
+            for start, outcome in zip(starts, outcomes, strict=True):
+                if not isinstance(outcome, ClosedError):
+                    assert outcome == _DATA[start : start + 50_000], "neither the bytes nor ClosedError"
 
     async def test_validator_is_stable(self) -> None:
         """As long as the bytes stay, so does the validator."""

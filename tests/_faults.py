@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import stamina
 
 import asyncframes as af
 from asyncframes.errors import (
@@ -34,7 +33,7 @@ from asyncframes.errors import (
 )
 from asyncframes.sources import HttpSource
 from tests._clips import repeated
-from tests._servers import Reply, RunningServer, Served
+from tests._servers import Reply, RunningServer, Served, retries_at_once
 
 PATH = "/clip.mp4"
 TIMES, CLIP_FRAMES = 8, 132
@@ -202,7 +201,7 @@ class Result:
 async def meet(fault: Fault, place: str) -> Result:
     """Ask a server that does wrong for frames, as files."""
     before = _held()
-    with tempfile.TemporaryDirectory() as name, stamina.set_testing(True, attempts=100, cap=True):
+    with tempfile.TemporaryDirectory() as name, retries_at_once():
         async with RunningServer(host=fault.host) as server:
             served = server.serve(PATH, _clip())
             started = time.monotonic()

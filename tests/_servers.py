@@ -8,11 +8,15 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+import pytest
+
+from asyncframes.sources import _retries
 
 _PIECE_BYTES = 16 * 1024
 _OTHER_BYTES = bytes(range(255, -1, -1))
@@ -331,3 +335,11 @@ def _reset(writer: asyncio.StreamWriter) -> bool:
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     return False
+
+
+@contextlib.contextmanager
+def retries_at_once() -> Iterator[None]:
+    """Try again without a wait, unless the server asks for one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_retries, "backoff_seconds", lambda attempt: 0.0)
+        yield

@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
+from asyncframes._quoting import shortened
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ class DirectFile(MediaFile):
 
     def abort(self) -> None:
         if self.error is None:
-            self.error = ClosedError(f"reading {self.source_name} was cancelled")
+            self.error = ClosedError(f"reading {shortened(self.source_name)} was cancelled")
 
     def close(self) -> None:
         """Close the underlying file."""
@@ -181,7 +182,7 @@ def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEv
         try:
             return future.result(_POLL_SECONDS)
         except FutureCancelledError:
-            raise ClosedError(f"reading {name} was cancelled") from None
+            raise ClosedError(f"reading {shortened(name)} was cancelled") from None
         except TimeoutError as exc:
             if future.done():
                 raise
@@ -274,7 +275,7 @@ class BridgeFile(MediaFile):
             self._waiting = None
 
     def _cancelled(self) -> ClosedError:
-        return ClosedError(f"reading {self.source_name} was cancelled")
+        return ClosedError(f"reading {shortened(self.source_name)} was cancelled")
 
     def plan(self, ranges: Sequence[tuple[int, int]]) -> None:
         self._planned = tuple(ranges)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import av
 
 from asyncframes._media._files import BridgeFile, MediaFile, wait_for
+from asyncframes._quoting import shortened
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -79,7 +80,7 @@ class UrlFile(MediaFile):
         """Open a playlist or a segment; called by FFmpeg in the decode thread."""
         try:
             if self._aborted:
-                raise ClosedError(f"reading {self.source_name} was cancelled")
+                raise ClosedError(f"reading {shortened(self.source_name)} was cancelled")
             scheme = urlsplit(url).scheme.lower()
             if scheme not in {"http", "https"} or scheme not in self._source.protocols:
                 raise SourceAccessError(
@@ -140,7 +141,7 @@ class UrlFile(MediaFile):
 
     def abort(self) -> None:
         self._aborted = True
-        self.note(ClosedError(f"reading {self.source_name} was cancelled"))
+        self.note(ClosedError(f"reading {shortened(self.source_name)} was cancelled"))
         if (opening := self._opening) is not None:
             opening.cancel()
         for part in list(self._parts.values()):

@@ -49,9 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING)
-    # it names each retry and nothing of why; the error that remains says that
-    logging.getLogger("stamina").setLevel(logging.ERROR)
+    handler = logging.StreamHandler()
+    # attempts that failed on the way: the error that remains, if one does, says why
+    handler.addFilter(lambda record: not hasattr(record, "wait_seconds"))
+    logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING, handlers=[handler])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from asyncframes._quoting import quoted
 from asyncframes.abc import StreamSource
 from asyncframes.errors import RangeNotSupportedError, SourceError
 from asyncframes.sources._http import HttpSource
@@ -89,7 +90,7 @@ class FFmpegUrlSource(PassingSource):
         self._name = public_url(url)
 
     def __repr__(self) -> str:
-        return f"FFmpegUrlSource({self.name!r})"
+        return f"FFmpegUrlSource({quoted(self.name)})"
 
     @property
     def name(self) -> str:

@@ -7,12 +7,13 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, ParamSpec, TypeVar
 
+from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
-from asyncframes.sources._names import public_name
-from asyncframes.sources._reads import exactly
+from asyncframes.sources._names import harmless_cause, public_name
+from asyncframes.sources._reads import check_end, exactly
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class FileObjectSource(StreamSource):
     ------
     TypeError
         The object reads text.
+    ClosedError
+        The object is closed.
     ValueError
         The object cannot seek.
     """
@@ -53,7 +56,7 @@ class FileObjectSource(StreamSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"FileObjectSource({self._name!r})"
+        return f"FileObjectSource({quoted(self._name)})"
 
     @property
     def name(self) -> str:
@@ -71,21 +74,22 @@ class FileObjectSource(StreamSource):
 
     async def read_range(self, start: int, stop: int) -> bytes:
         check_range(start, stop)
-        self._check_open()
+        await self.open()
+        check_end(start, stop, size=self._size, name=self.name)
         data = await self._in_thread(self._file.read_at, start, stop)
         return exactly(data, start, stop, name=self.name)
 
     async def aclose(self) -> None:
         async with self._opening:
-            if self._close_file and not self._closed:
+            was_open, self._closed = not self._closed, True
+            if self._close_file and was_open:
                 await self._in_thread(self._file.close)
-            self._closed = True
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await asyncio.to_thread(call, *args, **kwargs)
-        except (OSError, ValueError) as exc:
-            raise as_library_error(exc, name=self.name) from exc
+        except Exception as exc:  # noqa: BLE001 - the caller's object may raise anything
+            raise as_library_error(exc, name=self.name) from harmless_cause(exc)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -93,6 +97,15 @@ class FileObjectSource(StreamSource):
 
 
 def can_seek(file: BinaryIO) -> bool:
-    """Tell whether a file object can be read anywhere."""
+    """Tell whether a file object can be read anywhere.
+
+    Raises
+    ------
+    ClosedError
+        It is closed.
+    """
     seekable = getattr(file, "seekable", None)
-    return hasattr(file, "seek") if seekable is None else bool(seekable())
+    try:
+        return hasattr(file, "seek") if seekable is None else bool(seekable())
+    except ValueError as exc:
+        raise ClosedError(f"the {type(file).__name__} given is closed") from exc

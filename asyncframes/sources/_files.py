@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from asyncframes._quoting import shortened
 from asyncframes._threads import finished, in_thread
 from asyncframes.errors import (
     AsyncFramesError,
@@ -68,6 +69,8 @@ class PositionalFile:
         with self._lock:
             self._file.seek(start)
             while start < stop and (part := self._file.read(stop - start)):
+                if len(part) > stop - start:
+                    raise OSError("a read gave more bytes than it was asked for")
                 parts.append(bytes(part))
                 start += len(part)
         return b"".join(parts)
@@ -197,6 +200,6 @@ def as_library_error(exc: Exception, *, name: str) -> AsyncFramesError:
         case PermissionError():
             return SourceAccessError(f"the file may not be read: {reason}", source=name)
         case ValueError():  # a file object's way to say that it is closed
-            return ClosedError(f"the file was closed while it was being read [{name}]")
+            return ClosedError(f"the file was closed while it was being read [{shortened(name)}]")
         case _:
             return SourceUnavailableError(f"the file could not be read: {reason}", source=name)

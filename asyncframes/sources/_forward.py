@@ -7,10 +7,11 @@ import logging
 import os
 from collections.abc import Sequence
 
+from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import ByteRange, check_range
-from asyncframes.errors import ClosedError, SourceError
+from asyncframes.errors import ClosedError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward_input import ByteStream, as_source_error, make_input
-from asyncframes.sources._names import public_name
+from asyncframes.sources._names import harmless_cause, public_name
 from asyncframes.sources._passing import PassingSource
 from asyncframes.sources._reads import check_end
 from asyncframes.sources._spool import Spool
@@ -73,7 +74,7 @@ class ForwardSource(PassingSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"ForwardSource({self._name!r})"
+        return f"ForwardSource({quoted(self._name)})"
 
     @property
     def name(self) -> str:
@@ -135,7 +136,7 @@ class ForwardSource(PassingSource):
                 source=self.name,
             )
         if not self._keeps:
-            _log.info("%s is kept in a temporary file: %s", self.name, why)
+            _log.info("%s is kept in a temporary file: %s", shortened(self.name), why)
         self._keeps = True
 
     async def let_go(self, position: int) -> None:
@@ -153,7 +154,10 @@ class ForwardSource(PassingSource):
         if self._pulling is not None:
             self._pulling.cancel()
             await asyncio.wait([self._pulling])
-        await self._input.aclose()
+        try:
+            await self._input.aclose()
+        except Exception as exc:  # noqa: BLE001 - the sender's own clean-up; nothing is read any more
+            _log.warning("%s could not be closed: %s", shortened(self.name), type(exc).__name__)
         if self._spool is not None:
             await self._spool.aclose()
         self._last = (self._arrived, b"")
@@ -173,10 +177,14 @@ class ForwardSource(PassingSource):
             piece = await self._input.next()
             if piece and self._spool is not None:
                 await self._spool.append(piece)
+        except asyncio.CancelledError:
+            if not self._closed:  # the sender cancelled itself, which is no end of the stream
+                self._error = SourceUnavailableError("the stream broke off: cancelled", source=self.name)
+            raise
         except Exception as exc:  # noqa: BLE001 - every reader raises it
             self._error = as_source_error(exc, name=self.name)
             if self._error is not exc:
-                self._error.__cause__ = exc
+                self._error.__cause__ = harmless_cause(exc)
         else:
             if piece:
                 self._last = (self._arrived, piece)

@@ -67,8 +67,8 @@ class _Iterated(ByteInput):
 
     async def next(self) -> bytes:
         async for piece in self._pieces:
-            if len(piece):
-                return as_bytes(piece)
+            if data := as_bytes(piece):
+                return data
         return b""
 
     async def aclose(self) -> None:

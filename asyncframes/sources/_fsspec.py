@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
@@ -19,6 +21,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources._fsspec_readers import Reader, make_opener
+from asyncframes.sources._names import harmless_cause
 from asyncframes.sources._reads import check_end, exactly
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from fsspec.core import OpenFile
 
 T = TypeVar("T")
+
+_log = logging.getLogger("asyncframes")
 
 _FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
 
@@ -53,7 +58,7 @@ class FsspecSource(StreamSource):
     MissingExtraError
         fsspec, or what it needs for this URL, is not installed.
     ValueError
-        The URL or the arguments make no sense.
+        The arguments do not go together.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class FsspecSource(StreamSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"FsspecSource({self.name!r})"
+        return f"FsspecSource({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -91,9 +96,10 @@ class FsspecSource(StreamSource):
             try:
                 info = await self._calling(_info_of_file(reader))
             except BaseException:
-                await reader.aclose()
+                await _closed(reader)
                 raise
-            self._size = info.get("size")
+            size = info.get("size")
+            self._size = size if isinstance(size, int) and size >= 0 else None
             found = [info[key] for key in _FINGERPRINTS if info.get(key)]
             self._validator = f"{found[0]}-{self._size}" if found else None
             self._reader = reader
@@ -118,18 +124,18 @@ class FsspecSource(StreamSource):
             self._closed = True
             reader, self._reader = self._reader, None
             if reader is not None:
-                await reader.aclose()
+                await _closed(reader)
 
     async def _calling(self, call: Awaitable[T]) -> T:
         try:
             return await call
         except (SourceError, ClosedError, MissingExtraError):
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - filesystems raise anything
+            cause = harmless_cause(exc)
             if self._closed:
-                raise self._closed_error() from exc
-            # Filesystems put whole addresses into their texts, and those may hold secrets.
-            raise _as_source_error(exc, name=self.name) from (None if "://" in str(exc) else exc)
+                raise self._closed_error() from cause
+            raise _as_source_error(exc, name=self.name) from cause
 
     def _check_open(self) -> None:
         if self._closed:
@@ -164,8 +170,16 @@ def is_fsspec_scheme(scheme: str) -> bool:
     return scheme in fsspec.available_protocols()
 
 
+async def _closed(reader: Reader) -> None:
+    """Close a reader; what is read is read, whatever the filesystem makes of its end."""
+    try:
+        await reader.aclose()
+    except Exception as exc:  # noqa: BLE001 - filesystems raise anything
+        _log.warning("an fsspec file could not be closed: %s", type(exc).__name__)
+
+
 async def _info_of_file(reader: Reader) -> Mapping[str, Any]:
-    info = await reader.info()
+    info = dict(await reader.info())
     if info.get("type") == "directory":
         raise IsADirectoryError
     return info

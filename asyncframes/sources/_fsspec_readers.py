@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, cast
 
-from asyncframes.errors import MissingExtraError
+from asyncframes._quoting import shortened
+from asyncframes.errors import MissingExtraError, SourceAddressError
 from asyncframes.sources._files import PositionalFile, Seekable, open_in_thread
 from asyncframes.sources._names import public_name
 
@@ -133,7 +134,11 @@ class _UrlOpener(Opener):
         try:
             return fsspec.get_filesystem_class(protocol)
         except ImportError as exc:
-            raise MissingExtraError(f"fsspec cannot open {protocol}://: {exc}", extra="fsspec") from exc
+            raise MissingExtraError(
+                f"fsspec cannot open {protocol}://: {shortened(str(exc))}", extra="fsspec"
+            ) from exc
+        except ValueError as exc:
+            raise SourceAddressError(f"fsspec knows no {shortened(protocol, longest=40)}://") from exc
 
 
 class _PathOpener(Opener):

@@ -8,27 +8,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import aiohttp
-import stamina
 
+from asyncframes._quoting import quoted
 from asyncframes._ranges import ContentRange, check_range
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
     RangeNotSupportedError,
     SourceLimitError,
+    SourceTimeoutError,
 )
 from asyncframes.sources._http_client import HttpClient
 from asyncframes.sources._http_credentials import HeadersLike
+from asyncframes.sources._http_pace import Pace, Parts
 from asyncframes.sources._http_reply import (
     Version,
     changed,
     check_place,
     check_whole,
+    content_length,
     content_range,
-    retry_wait,
 )
 from asyncframes.sources._http_sessions import Sessions
+from asyncframes.sources._limits import check_counts, check_seconds
 from asyncframes.sources._reads import Arrivals, check_end, exactly, within
+from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool
 
 T = TypeVar("T")
@@ -58,14 +62,24 @@ class HttpSource(StreamSource):
         each further attempt. `auth` is a login and a password, or
         `aiohttp.BasicAuth`.
     read_timeout_seconds, connect_timeout_seconds
-        Longest wait for more bytes, and for a connection.
+        Longest silence of the server, and longest wait for a connection.
     range_timeout_seconds
-        Longest time that one range may take in all, retries included. What is
-        waited for while a file is spooled does not count.
+        Longest time that one range may take in all: connections, retries, waits
+        between them, and the wait for a file to be spooled that far.
+    min_bytes_per_second
+        Least rate of a body, over each `read_timeout_seconds` spent waiting for
+        it. A slower one is given up, as a silent one is; 0 accepts any.
     attempts
         How often to try before an error of the network or the server counts.
+        Each further attempt is logged as a warning of the logger ``asyncframes``.
+    max_retry_after_seconds
+        Longest wait between attempts that a server may ask for with
+        `Retry-After`. One that asks for more is not tried again; the error's
+        `retry_after_seconds` says when it may be.
     max_spool_bytes
         Longest file to take from a server without ranges.
+    spool_timeout_seconds
+        Longest time that such a file may take to arrive.
     spool_directory
         Where its temporary file lies; ``None`` for the system's place.
     trust_env
@@ -76,6 +90,13 @@ class HttpSource(StreamSource):
         otherwise not public addresses, whatever name or redirect leads there:
         for services that open the addresses of their users. Such a source goes
         through no proxy.
+
+    Raises
+    ------
+    SourceAddressError
+        `url` is no http or https URL, or its host or port is impossible.
+    ValueError
+        A bound is out of range, or credentials are given twice.
     """
 
     def __init__(
@@ -89,12 +110,27 @@ class HttpSource(StreamSource):
         read_timeout_seconds: float = 30.0,
         connect_timeout_seconds: float = 10.0,
         range_timeout_seconds: float = 120.0,
+        min_bytes_per_second: float = 1024.0,
         attempts: int = 4,
+        max_retry_after_seconds: float = 30.0,
         max_spool_bytes: int = 8 * 1024**3,
+        spool_timeout_seconds: float = 3600.0,
         spool_directory: str | os.PathLike[str] | None = None,
         trust_env: bool = True,
         allow_private: bool = True,
     ) -> None:
+        check_seconds(
+            read_timeout_seconds=read_timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            range_timeout_seconds=range_timeout_seconds,
+            spool_timeout_seconds=spool_timeout_seconds,
+        )
+        check_counts(
+            least=0,
+            min_bytes_per_second=min_bytes_per_second,
+            max_retry_after_seconds=max_retry_after_seconds,
+            max_spool_bytes=max_spool_bytes,
+        )
         self._client = HttpClient(
             url,
             sessions=Sessions(session, trust_env=trust_env, allow_private=allow_private),
@@ -109,9 +145,14 @@ class HttpSource(StreamSource):
                 sock_read=read_timeout_seconds,
             ),
         )
+        self._retries = Retries(
+            attempts=attempts, max_retry_after_seconds=max_retry_after_seconds, name=self.name
+        )
         self._range_timeout_seconds = range_timeout_seconds
-        self._attempts = attempts
+        self._read_timeout_seconds = read_timeout_seconds
+        self._min_bytes_per_second = min_bytes_per_second
         self._max_spool_bytes = max_spool_bytes
+        self._spool_timeout_seconds = spool_timeout_seconds
         self._spool_directory = spool_directory
         self._version: Version | None = None
         self._size: int | None = None
@@ -122,7 +163,7 @@ class HttpSource(StreamSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"HttpSource({self.name!r})"
+        return f"HttpSource({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -144,7 +185,7 @@ class HttpSource(StreamSource):
             if self._version is not None:
                 return
             try:
-                await within(self._range_timeout_seconds, self._retrying(self._probe), name=self.name)
+                await self._in_time(lambda deadline: self._retrying(self._probe, deadline))
             except BaseException:
                 await self._client.close_session()
                 raise
@@ -159,19 +200,23 @@ class HttpSource(StreamSource):
         await self.open()
         check_end(start, stop, size=self.size, name=self.name)
         if self._spool is not None:
-            arrived(await self._read_spool(self._spool, start, stop))
+            spool = self._spool
+            arrived(await self._in_time(lambda _: self._read_spool(spool, start, stop)))
         elif stop <= len(self._head):
             arrived(self._head[start:stop])
         else:
-            exchange = self._receive_all(Arrivals(start, arrived), stop)
-            await within(self._range_timeout_seconds, exchange, name=self.name)
+            arrivals = Arrivals(start, arrived)
+            await self._in_time(lambda deadline: self._receive_all(arrivals, stop, deadline))
 
-    async def _receive_all(self, arrivals: Arrivals, stop: int) -> None:
+    async def _receive_all(self, arrivals: Arrivals, stop: int, deadline: float) -> None:
         if kept := self._head[arrivals.position :]:
             arrivals.add(kept)
-        while arrivals.position < stop:
-            if not await self._retrying(lambda: self._receive(arrivals, stop)):
+        parts = Parts(name=self.name)
+        while (start := arrivals.position) < stop:
+            if not await self._retrying(lambda: self._receive(arrivals, stop), deadline):
                 break
+            if arrivals.position < stop:
+                parts.add(arrivals.position - start)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -183,16 +228,26 @@ class HttpSource(StreamSource):
         self._head = b""
         await self._client.aclose()
 
-    async def _retrying(self, exchange: Callable[[], Awaitable[T]]) -> T:
-        async for attempt in stamina.retry_context(
-            on=retry_wait, attempts=self._attempts, timeout=None, wait_initial=0.2, wait_jitter=0.5
-        ):
-            with attempt:
-                self._check_open()
-                if attempt.num > 1:
-                    self._client.outdate_credentials()
-                return await exchange()
-        raise AssertionError("stamina ends with a result or an error")
+    async def _in_time(self, exchange: Callable[[float], Awaitable[T]]) -> T:
+        """Give an exchange the time of one range, and tell it when that ends by the loop's clock."""
+        deadline = asyncio.get_running_loop().time() + self._range_timeout_seconds
+        return await within(self._range_timeout_seconds, exchange(deadline), name=self.name)
+
+    async def _retrying(self, exchange: Callable[[], Awaitable[T]], deadline: float) -> T:
+        async def attempted(attempt: int) -> T:
+            self._check_open()
+            if attempt > 1:
+                self._client.outdate_credentials()
+            return await exchange()
+
+        return await self._retries.run(attempted, deadline=deadline)
+
+    def _pace(self) -> Pace:
+        return Pace(
+            min_bytes_per_second=self._min_bytes_per_second,
+            window_seconds=self._read_timeout_seconds,
+            name=self.name,
+        )
 
     async def _probe(self) -> None:
         response = await self._client.get(_range_headers(0, _HEAD_BYTES))
@@ -211,7 +266,7 @@ class HttpSource(StreamSource):
             self._size = 0
             return b""
         stop = check_place(content, 0, _HEAD_BYTES, name=self.name)
-        await self._client.read_body(response, Arrivals(0, received.extend), stop)
+        await self._client.read_body(response, Arrivals(0, received.extend), stop, self._pace())
         self._size = content.size
         return bytes(received)
 
@@ -226,7 +281,7 @@ class HttpSource(StreamSource):
                 self._size = content.size
                 return False
             place = check_place(content, position, stop, name=self.name)
-            await self._client.read_body(response, arrivals, place)
+            await self._client.read_body(response, arrivals, place, self._pace())
             self._size = content.size if self._size is None else self._size
             return True
 
@@ -248,9 +303,10 @@ class HttpSource(StreamSource):
         spool = Spool(name=self.name, max_bytes=self._max_spool_bytes, directory=self._spool_directory)
         try:
             check_whole(response.headers, name=self.name)
-            if (response.content_length or 0) > self._max_spool_bytes:
+            length = content_length(response.headers)
+            if (length or 0) > self._max_spool_bytes:
                 raise SourceLimitError(
-                    f"the server cannot send ranges, and its {response.content_length} bytes are more than "
+                    f"the server cannot send ranges, and its {length} bytes are more than "
                     f"the {self._max_spool_bytes} that may be spooled to disk",
                     source=self.name,
                 )
@@ -260,21 +316,30 @@ class HttpSource(StreamSource):
             response.close()
             await spool.aclose()
             raise
-        self._size = response.content_length
+        self._size = length
         self._spool = spool
         self._spooling = asyncio.create_task(self._fill(spool, response))
         # A task that is cancelled before its first step runs no code of its own.
         self._spooling.add_done_callback(lambda _: response.close())
 
     async def _fill(self, spool: Spool, response: aiohttp.ClientResponse) -> None:
+        pace = self._pace()
         try:
             with self._client.errors():
-                async for part in response.content.iter_any():
-                    await spool.append(part)
+                async with asyncio.timeout(self._spool_timeout_seconds) as deadline:
+                    while part := await pace.next(response.content.readany()):
+                        await spool.append(part)
         except Exception as exc:  # noqa: BLE001 - the readers raise it
-            spool.fail(exc)
+            spool.fail(self._too_long() if deadline.expired() else exc)
         else:
             spool.finish()
+
+    def _too_long(self) -> SourceTimeoutError:
+        return SourceTimeoutError(
+            "the server cannot send ranges, and the file did not arrive within "
+            f"spool_timeout_seconds={self._spool_timeout_seconds:g}",
+            source=self.name,
+        )
 
     async def _read_spool(self, spool: Spool, start: int, stop: int) -> bytes:
         data = await spool.read(start, stop)

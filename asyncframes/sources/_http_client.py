@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -10,6 +9,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from asyncframes._quoting import shortened
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -21,17 +21,18 @@ from asyncframes.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
+from asyncframes.sources._http_address import parse_url, redirected
 from asyncframes.sources._http_credentials import Credentials, HeadersLike
 from asyncframes.sources._http_guard import REFUSED
+from asyncframes.sources._http_pace import Pace
 from asyncframes.sources._http_reply import status_error
 from asyncframes.sources._http_sessions import Sessions
-from asyncframes.sources._names import public_url
+from asyncframes.sources._names import harmless_cause, public_url
 from asyncframes.sources._reads import Arrivals, short_read
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER_BYTES = 256 * 1024
-_QUOTED_URL = re.compile(r"(?:[!#$&-;=?@A-Z\[\]_a-z~]|%[0-9A-Fa-f]{2})+")
 
 
 class HttpClient:
@@ -91,7 +92,9 @@ class HttpClient:
             self._target = self._url
             return await self._follow(self._url, headers)
 
-    async def read_body(self, response: aiohttp.ClientResponse, arrivals: Arrivals, stop: int) -> None:
+    async def read_body(
+        self, response: aiohttp.ClientResponse, arrivals: Arrivals, stop: int, pace: Pace
+    ) -> None:
         """Hand over the bytes up to `stop` as they come.
 
         Raises
@@ -103,7 +106,7 @@ class HttpClient:
         """
         start = arrivals.position
         with self.errors(), suppress(aiohttp.ClientPayloadError):
-            while arrivals.position < stop and (part := await response.content.readany()):
+            while arrivals.position < stop and (part := await pace.next(response.content.readany())):
                 arrivals.add(part[: stop - arrivals.position])
         if arrivals.position < stop:
             raise short_read(start, stop, received=arrivals.position - start, name=self.name)
@@ -115,10 +118,9 @@ class HttpClient:
             yield
         except AsyncFramesError:
             raise
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 - aiohttp reads what servers send, and fails in many ways
             error = self._closed_error() if self._closed else as_source_error(exc, name=self.name)
-            # Some of aiohttp's texts hold the whole URL, and its query may be a signature.
-            error.__cause__ = None if "://" in str(exc) else exc
+            error.__cause__ = harmless_cause(exc)
         else:
             return
         raise error
@@ -141,7 +143,7 @@ class HttpClient:
             response = await self._send(url, headers)
             if response.status in _REDIRECTS and "Location" in response.headers:
                 response.release()
-                url = self._redirected(url, response.headers["Location"])
+                url = redirected(url, response.headers["Location"], name=self.name)
                 continue
             self._check_reply(response)
             self._target = url
@@ -177,17 +179,6 @@ class HttpClient:
                 **way,
             )
 
-    def _redirected(self, url: URL, location: str) -> URL:
-        try:
-            target = url.join(parse_url(location, relative=True)).with_fragment(None)
-        except ValueError:
-            raise SourceAccessError(
-                "the server redirects to an unreadable address", source=self.name
-            ) from None
-        if target.scheme not in {"http", "https"} or not target.host:
-            raise SourceAccessError("the server redirects to something other than HTTP", source=self.name)
-        return target.with_user(None) if target.user else target
-
     def _check_reply(self, response: aiohttp.ClientResponse) -> None:
         error: SourceError | None = None
         encoding = response.headers.get("Content-Encoding") or "identity"
@@ -195,7 +186,8 @@ class HttpClient:
             error = status_error(response.status, response.headers, name=self.name)
         elif response.status != 416 and encoding.lower() != "identity":
             error = RangeNotSupportedError(
-                f"the server encodes the bytes ({encoding[:40]}) though identity was asked for",
+                f"the server encodes the bytes ({shortened(encoding, longest=40)}) though identity was "
+                "asked for",
                 source=self.name,
             )
         if error is not None:
@@ -203,23 +195,11 @@ class HttpClient:
             raise error
 
     def _closed_error(self) -> ClosedError:
-        return ClosedError(f"the source is closed [{self.name}]")
-
-
-def parse_url(text: str, *, relative: bool = False) -> URL:
-    """Read a URL, keeping the quoting it has.
-
-    A signature may cover the query as it was written, and yarl's own quoting
-    would rewrite ``%2F`` there.
-    """
-    url = URL(text, encoded=_QUOTED_URL.fullmatch(text) is not None)
-    if not relative:
-        _check_http(url)
-    return url
+        return ClosedError(f"the source is closed [{shortened(self.name)}]")
 
 
 def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
-    """Translate an exception of aiohttp."""
+    """Translate an exception of aiohttp; one that is none of its own is not tried again."""
     match exc:
         case TimeoutError():
             return SourceTimeoutError("no bytes came within the time allowed", source=name)
@@ -236,19 +216,16 @@ def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
         case OSError():
             reason = exc.strerror or type(exc).__name__
             return SourceUnavailableError(f"no connection to the server: {reason}", source=name)
-        case _:
+        case aiohttp.ClientError():
             return SourceUnavailableError(f"the exchange failed: {type(exc).__name__}", source=name)
+        case _:
+            return SourceError(f"the exchange failed: {type(exc).__name__}", source=name)
 
 
 def _joined(credentials: Mapping[str, str], headers: Mapping[str, str]) -> CIMultiDict[str]:
     joined = CIMultiDict(credentials)
     joined.update(headers)
     return joined
-
-
-def _check_http(url: URL) -> None:
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError(f"not an http or https URL: {public_url(str(url))}")
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:

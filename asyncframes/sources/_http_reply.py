@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,16 +11,15 @@ from email.utils import parsedate_to_datetime
 from asyncframes._ranges import ContentRange, parse_content_range
 from asyncframes.errors import (
     RangeNotSupportedError,
-    ShortReadError,
     SourceAccessError,
     SourceChangedError,
     SourceError,
     SourceNotFoundError,
-    SourceTimeoutError,
     SourceUnavailableError,
 )
 
-_MAX_RETRY_AFTER_SECONDS = 30.0
+_ETAG = re.compile(r'"[\x21\x23-\x7e]{0,256}"')
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,11 @@ class Version:
         return self.etag or self.last_modified
 
     def conditions(self) -> dict[str, str]:
-        """Headers that make the server check too; weak validators may not be sent for a range."""
-        return {"If-Match": self.etag} if self.etag and self.etag.startswith('"') else {}
+        """Headers that make the server check too; weak validators may not be sent for a range.
+
+        Nor is one sent that the standard does not allow: it might not be a header's value.
+        """
+        return {"If-Match": self.etag} if self.etag and _ETAG.fullmatch(self.etag) else {}
 
 
 def content_range(headers: Mapping[str, str], *, name: str) -> ContentRange:
@@ -105,13 +108,6 @@ def changed(name: str) -> SourceChangedError:
     return SourceChangedError("another file lies there than when it was opened", source=name)
 
 
-def retry_wait(exc: Exception) -> bool | float:
-    """Decide for stamina whether to try again; seconds where the server named a time."""
-    if isinstance(exc, SourceUnavailableError) and exc.retry_after_seconds is not None:
-        return min(exc.retry_after_seconds, _MAX_RETRY_AFTER_SECONDS)
-    return isinstance(exc, (SourceUnavailableError, SourceTimeoutError, ShortReadError))
-
-
 def status_error(status: int, headers: Mapping[str, str], *, name: str) -> SourceError:
     """Translate a status that brings no bytes."""
     match status:
@@ -128,24 +124,32 @@ def status_error(status: int, headers: Mapping[str, str], *, name: str) -> Sourc
         case _:
             busy = status >= 500
     if busy:
+        seconds = parse_retry_after(headers.get("Retry-After"))
+        wish = "" if seconds is None else f" and asks to come back in {seconds:.0f} s"
         return SourceUnavailableError(
-            f"the server answered {status}",
-            source=name,
-            retry_after_seconds=parse_retry_after(headers.get("Retry-After")),
+            f"the server answered {status}{wish}", source=name, retry_after_seconds=seconds
         )
     if status >= 400:
         return SourceAccessError(f"the server refused the request with {status}", source=name)
     return RangeNotSupportedError(f"the server answered {status} to a range request", source=name)
 
 
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Read how long the body is to be; ``None`` where the header is missing or no number of bytes."""
+    text = headers.get("Content-Length", "").strip()
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
 def parse_retry_after(value: str | None) -> float | None:
     """Read a `Retry-After` header: seconds or a date; ``None`` where it is neither."""
     if value is None:
         return None
-    if value.strip().isdecimal():
+    if _NUMBER.fullmatch(value.strip()):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        # A date without a zone is taken for UTC, which it has to be; some years fit no conversion.
+        aware = moment.replace(tzinfo=moment.tzinfo or UTC)
+        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+    except Exception:  # noqa: BLE001 - whatever the parser makes of it, the header says nothing
         return None
-    return max(0.0, (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds())

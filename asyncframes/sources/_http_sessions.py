@@ -8,6 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from asyncframes._quoting import shortened
 from asyncframes.errors import ClosedError
 from asyncframes.sources._http_guard import guarded_connector
 
@@ -44,7 +45,7 @@ class Sessions:
         """
         given = self._given
         if given is not None and given.closed:
-            raise ClosedError(f"the session given for {name} is closed")
+            raise ClosedError(f"the session given for {shortened(name)} is closed")
         if given is not None and at_home:
             return given, {}
         if self._own is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from asyncframes._quoting import shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceLimitError
 from asyncframes.sources._blocks import BlockCache
@@ -248,7 +249,7 @@ class BlockLoader:
 
 def closed_error(source: StreamSource) -> ClosedError:
     """Say that nobody may read any more."""
-    return ClosedError(f"the reader was closed [{source.name}]")
+    return ClosedError(f"the reader was closed [{shortened(source.name)}]")
 
 
 def _settle(load: Load, outcome: Blocks | BaseException) -> None:

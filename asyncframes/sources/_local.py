@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import BinaryIO, cast
 
+from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
 from asyncframes._threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError, SourceChangedError
+from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
-from asyncframes.sources._reads import exactly
+from asyncframes.sources._reads import check_end, exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,21 @@ class LocalSource(StreamSource):
         Where it is. It is opened once: renaming or deleting it afterwards does
         no harm; when something writes into it, the next read raises
         `SourceChangedError`.
+
+    Raises
+    ------
+    SourceAddressError
+        No file can have this path: it holds a null character, or one that the system cannot encode.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
+        self._path = _possible(os.fspath(path))
         self._handle: _Handle | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"LocalSource({self._path!r})"
+        return f"LocalSource({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -71,7 +77,9 @@ class LocalSource(StreamSource):
     async def read_range(self, start: int, stop: int) -> bytes:
         check_range(start, stop)
         await self.open()
-        assert self._handle is not None  # noqa: S101 - narrows for the type checker
+        if self._handle is None:
+            raise ClosedError(f"{self!r} is closed")
+        check_end(start, stop, size=self._handle.size, name=self.name)
         return await asyncio.to_thread(self._read, self._handle, start, stop)
 
     def local_file(self) -> BinaryIO | None:
@@ -125,6 +133,17 @@ class LocalSource(StreamSource):
 
     def _changed(self) -> SourceChangedError:
         return SourceChangedError("the file was written to or replaced since it was opened", source=self.name)
+
+
+def _possible(path: str | bytes) -> str:
+    try:
+        text = os.fsdecode(path)
+        os.fsencode(text)
+    except UnicodeError as exc:
+        raise SourceAddressError("no file can have this name: it cannot be encoded") from exc
+    if "\0" in text:
+        raise SourceAddressError(f"no file can have this name: it holds a null character: {shortened(text)}")
+    return text
 
 
 def _open_regular(path: str) -> FileIO:

@@ -18,9 +18,16 @@ class MemorySource(StreamSource):
     ----------
     data
         `bytes` are kept as they are; anything else is copied once.
+
+    Raises
+    ------
+    TypeError
+        They are no bytes.
     """
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"bytes were expected, not a {type(data).__name__}")
         self._data = bytes(data)
         self._size = len(self._data)
         self._closed = False

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
+
+_LONGEST_TEXT = 1000
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def public_url(url: str) -> str:
     """Name a URL without user info, query and fragment."""
     try:
         parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        _ = parts.port  # a password with a slash in it makes the user name a host, and its beginning a port
     except ValueError:
-        return "an unreadable URL"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        scheme = url.partition("://")[0]
+        return f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "an unreadable URL"
+    if not parts.netloc and "://" not in url:
+        return _without_secrets(url)
+    return f"{parts.scheme}{':' if parts.scheme else ''}//{host}{parts.path}"
 
 
 def public_name(name: str) -> str:
     """Name a path as it is, and a URL without its secrets."""
     return public_url(name) if "://" in name else name
+
+
+def harmless_cause(exc: BaseException) -> BaseException | None:
+    """Return an exception that a traceback may show, ``None`` for one that may hold an address.
+
+    Libraries put whole URLs into their texts, and a query may be a signature.
+    """
+    text = str(exc)
+    return None if "://" in text or len(text) > _LONGEST_TEXT else exc
+
+
+def _without_secrets(text: str) -> str:
+    """Cut what looks like a URL without its scheme."""
+    login, at, rest = re.split(r"[?#]", text, maxsplit=1)[0].partition("@")
+    return rest if at and "/" not in login else login + at + rest

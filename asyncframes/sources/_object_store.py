@@ -6,15 +6,19 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
+    AsyncFramesError,
     ClosedError,
     MissingExtraError,
     RangeNotSupportedError,
+    SourceAddressError,
     SourceChangedError,
     SourceError,
 )
+from asyncframes.sources._limits import check_counts, check_seconds
 from asyncframes.sources._object_store_errors import as_source_error, is_unsatisfiable
 from asyncframes.sources._reads import check_end, within
 
@@ -61,8 +65,10 @@ class ObjectStoreSource(StreamSource):
     ------
     MissingExtraError
         obstore is not installed.
+    SourceAddressError
+        The URL names no bucket or no key.
     ValueError
-        The URL or the configuration makes no sense.
+        The configuration is refused by obstore, or a bound is out of range.
     """
 
     def __init__(
@@ -77,6 +83,12 @@ class ObjectStoreSource(StreamSource):
         attempts: int = 4,
         **config: Any,
     ) -> None:
+        check_seconds(
+            read_timeout_seconds=read_timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            range_timeout_seconds=range_timeout_seconds,
+        )
+        check_counts(least=1, attempts=attempts)
         if isinstance(store, str):
             if path is not None:
                 raise ValueError("path goes with a store; a URL holds the key itself")
@@ -105,7 +117,7 @@ class ObjectStoreSource(StreamSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"ObjectStoreSource({self.name!r})"
+        return f"ObjectStoreSource({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -164,15 +176,26 @@ class ObjectStoreSource(StreamSource):
         try:
             reply = await obstore.get_async(self._open_store(), self._path, options=options)
             meta, place = reply.meta, reply.range
-            body = bytes(await reply.bytes_async())
-        except _obstore_errors() as exc:
+            self._pin(meta)
+            if place != (start, min(stop, meta["size"])):
+                raise self._other_bytes(start, stop, *place)
+            body = bytearray()
+            async for part in reply.stream(min_chunk_size=max(1, place[1] - start)):
+                body += part
+                if len(body) > place[1] - start:
+                    break  # a body that never ends is not read to its end
+        except AsyncFramesError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - obstore reads what servers send, and fails in many ways
             raise self._translated(exc) from None
-        self._pin(meta)
-        if place != (start, min(stop, meta["size"])) or len(body) != place[1] - start:
-            raise RangeNotSupportedError(
-                f"bytes {start}-{stop} were asked for and {place[0]}-{place[1]} came", source=self.name
-            )
-        return body
+        if len(body) != place[1] - start:
+            raise self._other_bytes(start, stop, start, start + len(body))
+        return bytes(body)
+
+    def _other_bytes(self, start: int, stop: int, first: int, end: int) -> RangeNotSupportedError:
+        return RangeNotSupportedError(
+            f"bytes {start}-{stop} were asked for and {first}-{end} came", source=self.name
+        )
 
     async def _get_empty(self) -> None:
         """Check that an object without a first byte has none at all."""
@@ -180,7 +203,9 @@ class ObjectStoreSource(StreamSource):
 
         try:
             self._pin(await obstore.head_async(self._open_store(), self._path))
-        except _obstore_errors() as exc:
+        except AsyncFramesError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - as above
             raise self._translated(exc) from None
         if self.size:
             raise RangeNotSupportedError("the first bytes of the object are refused", source=self.name)
@@ -201,14 +226,24 @@ def split_url(url: str) -> tuple[str, str, str]:
 
     Raises
     ------
-    ValueError
+    SourceAddressError
         A part is missing.
     """
     scheme, separator, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
-    if not separator or not bucket or not key or "@" in bucket:
-        raise ValueError(f"expected scheme://bucket/key, and no credentials in it, not {scheme}://…")
+    if not separator or not bucket or not key or "@" in bucket or not _is_unicode(rest):
+        raise SourceAddressError(
+            f"expected scheme://bucket/key, and no credentials in it, not {shortened(scheme, longest=40)}://…"
+        )
     return scheme.lower(), bucket, key
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
@@ -219,7 +254,7 @@ def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
     MissingExtraError
         obstore is not installed.
     ValueError
-        The configuration makes no sense.
+        The configuration is refused.
     """
     try:
         from obstore.exceptions import BaseError
@@ -237,15 +272,9 @@ def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
     try:
         store: ObjectStore = stores[scheme](bucket, **config)
     except BaseError as exc:
-        reason = str(exc).partition("\n")[0]
+        reason = shortened(str(exc).partition("\n")[0])
         raise ValueError(f"{scheme}://{bucket} cannot be configured: {reason}") from None
     return store
-
-
-def _obstore_errors() -> tuple[type[Exception], ...]:
-    from obstore.exceptions import BaseError
-
-    return BaseError, FileNotFoundError, ValueError
 
 
 def _retries(attempts: int, range_timeout_seconds: float) -> dict[str, Any]:

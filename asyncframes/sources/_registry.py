@@ -11,7 +11,9 @@ from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from asyncframes._quoting import quoted, shortened
 from asyncframes.abc import StreamSource
+from asyncframes.errors import SourceAddressError
 from asyncframes.sources._fileobj import FileObjectSource, can_seek
 from asyncframes.sources._forward import ForwardSource
 from asyncframes.sources._forward_input import ByteStream
@@ -33,6 +35,9 @@ _ENTRY_POINTS = "asyncframes.sources"
 # Two letters at least: "C:" begins a path. "://" is asked for since a file may be called "a:b.mp4".
 _CHAIN = re.compile(r"[a-z]{2,}::[^/]*://")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
+_DATA_URL = re.compile(
+    r"data:(?:[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{0,80})?)*,", re.IGNORECASE
+)
 
 
 def resolve_source(source: SourceLike) -> StreamSource:
@@ -48,8 +53,8 @@ def resolve_source(source: SourceLike) -> StreamSource:
     ------
     TypeError
         It is none of these.
-    ValueError
-        No source is known for the scheme of the URL.
+    SourceAddressError
+        No source is known for the scheme of the URL, or the one that is cannot open this address.
     """
     match source:
         case StreamSource():
@@ -76,7 +81,7 @@ def register_scheme(scheme: str, factory: SourceFactory) -> None:
     ``asyncframes.sources``, named as the scheme; it is loaded on first use.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
-        raise ValueError(f"not a URL scheme: {scheme!r}")
+        raise ValueError(f"not a URL scheme: {quoted(scheme)}")
     _factories[scheme.lower()] = factory
 
 
@@ -84,6 +89,8 @@ def _from_text(text: str) -> StreamSource:
     match = _URL.match(text)
     if match is None and _CHAIN.match(text):
         return FsspecSource(text)
+    if match is None and _DATA_URL.match(text):
+        raise SourceAddressError("a data: URL is not opened: decode it and pass its bytes")
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)
@@ -105,13 +112,19 @@ def _factory(scheme: str) -> SourceFactory:
     if is_fsspec_scheme(scheme):
         return FsspecSource
     known = ", ".join(sorted({*_factories, *offered.names}))
-    raise ValueError(f"no source is known for {scheme}:// (known: {known}; more with fsspec installed)")
+    raise SourceAddressError(
+        f"no source is known for {shortened(scheme, longest=40)}:// "
+        f"(known: {known}; more with fsspec installed)"
+    )
 
 
 def _from_file_url(url: str) -> StreamSource:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise SourceAddressError("the file: URL cannot be read") from exc
     if parts.netloc not in {"", "localhost"}:
-        raise ValueError("a file: URL that names another host cannot be opened")
+        raise SourceAddressError("a file: URL that names another host cannot be opened")
     return LocalSource(url2pathname(parts.path))
 
 

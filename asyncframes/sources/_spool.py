@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from typing import IO, TypeVar
 
+from asyncframes._quoting import shortened
 from asyncframes.errors import ClosedError, SourceError, SourceLimitError
 from asyncframes.sources._files import PositionalFile, open_in_thread
 
@@ -99,6 +100,8 @@ class Spool:
                 raise self._error
             await self._news.wait()
         file = self._open_file()
+        if start >= self._arrived:
+            return b""
         return await self._on_disk(lambda: file.read_at(start, min(stop, self._arrived)))
 
     async def aclose(self) -> None:
@@ -121,7 +124,7 @@ class Spool:
         return self._file
 
     def _closed_error(self) -> ClosedError:
-        return ClosedError(f"the source is closed [{self._name}]")
+        return ClosedError(f"the source is closed [{shortened(self._name)}]")
 
     def _disk_error(self, exc: OSError) -> SourceError:
         return SourceError(f"the spool on disk failed: {exc.strerror}", source=self._name)

@@ -6,15 +6,17 @@ import asyncio
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import aiohttp
 
+from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes._threads import in_own_thread
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
+    SourceAddressError,
     SourceError,
     SourceNotFoundError,
     SourceNotReadyError,
@@ -103,7 +105,7 @@ class SuperviselySource(StreamSource):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"SuperviselySource({self.name!r})"
+        return f"SuperviselySource({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -188,18 +190,28 @@ def storage_url(info: Mapping[str, Any], *, server_address: str, name: str) -> s
     ------
     SourceNotReadyError
         It is nowhere yet.
-    ValueError
-        The server's address is none.
+    SourceAddressError
+        The server's address is none, or the one it gives cannot be read.
     """
     url = info.get(_STORAGE_URL)
     if not isinstance(url, str) or not url:
         raise SourceNotReadyError(
             f"the server gives no {_STORAGE_URL}: the video is not processed yet", source=name
         )
-    server = urlsplit(server_address)
+    server = _split(server_address, "the server_address of the API object", name=name)
     if server.scheme not in {"http", "https"} or not server.netloc:
-        raise ValueError("the server_address of the API object is no http or https address")
-    return urlunsplit(urlsplit(url)._replace(scheme=server.scheme, netloc=server.netloc))
+        raise SourceAddressError(
+            "the server_address of the API object is no http or https address", source=name
+        )
+    path = _split(url, f"the {_STORAGE_URL} that the server gives", name=name)
+    return urlunsplit(path._replace(scheme=server.scheme, netloc=server.netloc))
+
+
+def _split(url: str, what: str, *, name: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise SourceAddressError(f"{what} cannot be read", source=name) from None
 
 
 def lookup_error(exc: Exception, *, name: str) -> SourceError:

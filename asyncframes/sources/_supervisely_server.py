@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -10,20 +11,23 @@ from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
-import stamina
 
+from asyncframes._quoting import quoted, shortened
 from asyncframes.errors import (
     SourceAccessError,
     SourceError,
     SourceLimitError,
     SourceNotFoundError,
 )
-from asyncframes.sources._http_client import as_source_error, parse_url
-from asyncframes.sources._http_reply import retry_wait, status_error
-from asyncframes.sources._names import public_url
+from asyncframes.sources._http_address import parse_url
+from asyncframes.sources._http_client import as_source_error
+from asyncframes.sources._http_reply import status_error
+from asyncframes.sources._names import harmless_cause, public_url
+from asyncframes.sources._retries import Retries
 
 _METHOD = "/public/api/v3/videos.info"
 _MAX_BODY_BYTES = 64 * 1024**2
+_MAX_RETRY_AFTER_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,10 @@ class SuperviselyServer:
 
     Raises
     ------
+    SourceAddressError
+        The address is no http or https URL.
     ValueError
-        The address is none, or the token cannot be one.
+        The token cannot be one.
     """
 
     def __init__(
@@ -65,10 +71,13 @@ class SuperviselyServer:
         self.token = token
         self._headers = token_header(token)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._attempts = attempts
+        self._all_attempts_seconds = timeout_seconds * attempts
+        self._retries = Retries(
+            attempts=attempts, max_retry_after_seconds=_MAX_RETRY_AFTER_SECONDS, name=self.name
+        )
 
     def __repr__(self) -> str:
-        return f"SuperviselyServer({self.name!r})"
+        return f"SuperviselyServer({quoted(self.name)})"
 
     @property
     def name(self) -> str:
@@ -97,12 +106,12 @@ class SuperviselyServer:
         SourceError
             It cannot be reached, or answers with an error.
         """
-        async for attempt in stamina.retry_context(
-            on=retry_wait, attempts=self._attempts, timeout=None, wait_initial=0.2, wait_jitter=0.5
-        ):
-            with attempt:
-                return self._read(await self._post({"id": video_id, "forceMetadataForLinks": False}))
-        raise AssertionError("stamina ends with a result or an error")
+
+        async def ask(_attempt: int) -> dict[str, Any]:
+            return self._read(await self._post({"id": video_id, "forceMetadataForLinks": False}))
+
+        deadline = asyncio.get_running_loop().time() + self._all_attempts_seconds
+        return await self._retries.run(ask, deadline=deadline)
 
     async def _post(self, question: Mapping[str, Any]) -> _Reply:
         try:
@@ -116,10 +125,9 @@ class SuperviselyServer:
                 while len(body) <= _MAX_BODY_BYTES and (part := await response.content.readany()):
                     body += part
                 return _Reply(response.status, response.headers, bytes(body))
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 - aiohttp reads what servers send, and fails in many ways
             error = as_source_error(exc, name=self.name)
-            # Some of aiohttp's texts hold the whole URL, and that may hold a password.
-            error.__cause__ = None if "://" in str(exc) else exc
+            error.__cause__ = harmless_cause(exc)
         raise error
 
     def _read(self, reply: _Reply) -> dict[str, Any]:
@@ -131,7 +139,7 @@ class SuperviselyServer:
             )
         try:
             info = json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             info = None
         if not isinstance(info, dict):
             raise SourceNotFoundError("what answers at this address is no Supervisely API", source=self.name)
@@ -139,9 +147,8 @@ class SuperviselyServer:
 
     def _refusal(self, reply: _Reply) -> SourceError:
         if 300 <= reply.status < 400:
-            elsewhere = public_url(urljoin(self.server_address, reply.headers.get("Location", "")))
             return SourceAccessError(
-                f"the server redirects its API to {elsewhere}, and the token is not sent on; "
+                f"the server redirects its API to {self._elsewhere(reply)}, and the token is not sent on; "
                 "if that is right, use the new address",
                 source=self.name,
             )
@@ -150,6 +157,13 @@ class SuperviselyServer:
                 "no such video, or no Supervisely API, is at this address", source=self.name
             )
         return status_error(reply.status, reply.headers, name=self.name)
+
+    def _elsewhere(self, reply: _Reply) -> str:
+        try:
+            address = urljoin(self.server_address, reply.headers.get("Location", ""))
+        except ValueError:
+            return "an unreadable address"
+        return shortened(public_url(address))
 
 
 def token_header(token: str | None) -> dict[str, str]:

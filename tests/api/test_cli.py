@@ -380,7 +380,7 @@ def test_module_runs_as_the_command() -> None:
 
 
 def test_a_process_prints_one_line_too() -> None:
-    """Where logging is not set up, retries still leave one line: the error."""
+    """Attempts that failed on the way leave one line: the error."""
     result = run_module("info", "http://127.0.0.1:9/clip.mp4?token=secret")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("asyncframes: error: ")

@@ -15,6 +15,7 @@ import asyncframes as af
 from asyncframes import errors, supervisely
 
 BUILTIN_BASES = {
+    errors.SourceAddressError: ValueError,
     errors.SourceNotFoundError: FileNotFoundError,
     errors.SourceNotReadyError: RuntimeError,
     errors.SourceAccessError: PermissionError,

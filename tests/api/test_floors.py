@@ -14,6 +14,7 @@ PACKAGE = Path(asyncframes.__file__).parent
 # Longest prefix wins; the floors are those of a frame's way, bytes first.
 FLOORS = {
     "asyncframes._version": 0,
+    "asyncframes._quoting": 0,
     "asyncframes.errors": 0,
     "asyncframes._types": 0,
     "asyncframes.abc": 1,

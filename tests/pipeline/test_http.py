@@ -8,14 +8,10 @@ import logging
 import socket
 import traceback
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
-import stamina
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from asyncframes.errors import (
     AsyncFramesError,
@@ -30,8 +26,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import CachedSource, HttpSource
-from asyncframes.sources._http_reply import parse_retry_after, retry_wait
-from tests._servers import Reply, RunningServer, Served
+from tests._servers import Reply, RunningServer, Served, retries_at_once
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +54,7 @@ def other() -> Iterator[RunningServer]:
 @pytest.fixture
 def without_waits() -> Iterator[None]:
     """Retry at once."""
-    with stamina.set_testing(True, attempts=100, cap=True):
+    with retries_at_once():
         yield
 
 
@@ -252,34 +247,6 @@ async def test_a_passing_failure_is_not_seen(server: RunningServer) -> None:
     async with HttpSource(server.url(CLIP)) as source:
         server.script(CLIP, Reply(status=500), Reply(reset_at=20))
         assert await source.read_range(HEAD, HEAD + 100) == DATA[HEAD : HEAD + 100]
-
-
-async def test_retry_after_is_honoured(server: RunningServer) -> None:
-    """The wait before the next attempt is what the server asked for."""
-    waits: list[float] = []
-
-    def note(details: RetryDetails) -> None:
-        waits.append(details.wait_for)
-
-    server.script(CLIP, Reply(status=503, headers={"Retry-After": "0"}))
-    set_on_retry_hooks([note])
-    try:
-        async with HttpSource(server.url(CLIP)):
-            pass
-    finally:
-        set_on_retry_hooks(None)
-    assert waits == [0.0]
-
-
-def test_retry_after_is_bounded() -> None:
-    """Seconds and dates are read, a long wait is cut, and other errors are not retried."""
-    later = datetime.now(UTC) + timedelta(hours=1)
-    assert parse_retry_after("7") == 7
-    assert 3500 < (parse_retry_after(format_datetime(later, usegmt=True)) or 0) <= 3600
-    assert parse_retry_after("soon") is None
-    assert retry_wait(SourceUnavailableError("busy", retry_after_seconds=3600)) == 30
-    assert retry_wait(SourceTimeoutError("slow")) is True
-    assert retry_wait(SourceNotFoundError("gone")) is False
 
 
 @pytest.mark.usefixtures("without_waits")
@@ -533,13 +500,3 @@ async def test_a_reader_closes_during_a_stalled_read(server: RunningServer) -> N
     with pytest.raises(ClosedError):
         await read
     assert asyncio.all_tasks() == before
-
-
-@pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1/x?hush", "clip.mp4", "http://", "https:///x", "http://[bad/"]
-)
-async def test_other_addresses_are_refused(url: str) -> None:
-    """Only http and https URLs with a host are taken; the error tells no query."""
-    with pytest.raises(ValueError) as caught:
-        HttpSource(url)
-    assert "hush" not in str(caught.value)

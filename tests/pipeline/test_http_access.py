@@ -9,7 +9,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ from asyncframes.sources import HttpSource, _http_guard
 from asyncframes.sources._http_guard import is_public
 from tests._clips import clip_bytes, painted_index
 from tests._s3 import BUCKET, rclone_server
-from tests._servers import Reply, RunningServer
+from tests._servers import Reply, RunningServer, retries_at_once
 
 HEAD = 64 * 1024
 DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
@@ -76,7 +75,7 @@ async def test_a_token_is_renewed_for_a_further_attempt(server: RunningServer) -
     """Whoever waited for a busy server comes back with a fresh token."""
     tokens = Tokens()
     server.script(CLIP, Reply(status=503), Reply(status=500))
-    with stamina.set_testing(True, attempts=100, cap=True):
+    with retries_at_once():
         async with HttpSource(server.url(CLIP), headers=tokens):
             pass
     assert tokens_sent(server) == ["1", "2", "3"]

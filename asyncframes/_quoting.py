@@ -1,0 +1,55 @@
+"""How inputs are quoted in errors, logs and representations: short, printable, one line."""
+
+from __future__ import annotations
+
+LONGEST = 200
+"""Most characters that are quoted of one input."""
+
+_GAP = "…"
+
+
+def shortened(text: str, *, longest: int = LONGEST) -> str:
+    """Return text that can be shown: what is unprintable escaped, the middle of what is long left out.
+
+    Parameters
+    ----------
+    text
+        Of any length; only its ends are looked at.
+    longest
+        Most characters of the result.
+    """
+    if len(text) <= longest and text.isprintable():
+        return text
+    head = _printable(text[:longest])
+    if len(text) <= longest and len(head) <= longest:
+        return head
+    tail = _printable(text[-longest:])
+    kept = longest - len(_GAP)
+    return head[: kept - kept // 3] + _GAP + tail[len(tail) - kept // 3 :]
+
+
+def quoted(value: object, *, longest: int = LONGEST) -> str:
+    """Return a representation that can be shown: as `repr`, but never long.
+
+    Parameters
+    ----------
+    value
+        What was given. Only the type of an object that is neither text nor number is named
+        where its representation cannot be made.
+    longest
+        Most characters of the result.
+    """
+    if isinstance(value, str):
+        return repr(shortened(value, longest=longest - 2))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{type(value).__name__} of length {len(value)}"
+    try:
+        return shortened(repr(value), longest=longest)
+    except Exception:  # noqa: BLE001 - an error about a value must not end in another one
+        return f"a {type(value).__name__}"
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

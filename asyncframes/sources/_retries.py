@@ -1,0 +1,104 @@
+"""Trying again what may pass, within a deadline, and saying so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from asyncframes._quoting import shortened
+from asyncframes.errors import (
+    ShortReadError,
+    SourceError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
+from asyncframes.sources._limits import check_counts
+
+T = TypeVar("T")
+
+_log = logging.getLogger("asyncframes")
+
+_FIRST_WAIT_SECONDS = 0.2
+_MOST_JITTER_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often an exchange is tried, and how long is waited before it is tried again.
+
+    Attributes
+    ----------
+    attempts
+        Most attempts, the first included.
+    max_retry_after_seconds
+        Longest wait that a server may ask for. One that asks for more is not waited for.
+    name
+        What to call the source in the log.
+    """
+
+    attempts: int
+    max_retry_after_seconds: float
+    name: str
+
+    def __post_init__(self) -> None:
+        check_counts(least=1, attempts=self.attempts)
+
+    async def run(self, exchange: Callable[[int], Awaitable[T]], *, deadline: float) -> T:
+        """Call until it succeeds, fails for good, or would go on past the deadline.
+
+        Parameters
+        ----------
+        exchange
+            Given the number of the attempt, from 1.
+        deadline
+            By the loop's clock; no wait reaches past it.
+        """
+        for attempt in range(1, self.attempts):
+            try:
+                return await exchange(attempt)
+            except SourceError as exc:
+                wait = self._wait_after(exc, attempt)
+                if wait is None or asyncio.get_running_loop().time() + wait >= deadline:
+                    raise
+                self._log_retry(exc, attempt, wait)
+            await asyncio.sleep(wait)
+        return await exchange(self.attempts)
+
+    def _wait_after(self, exc: SourceError, attempt: int) -> float | None:
+        if not may_pass(exc):
+            return None
+        asked = exc.retry_after_seconds if isinstance(exc, SourceUnavailableError) else None
+        if asked is None:
+            return backoff_seconds(attempt)
+        return asked if asked <= self.max_retry_after_seconds else None
+
+    def _log_retry(self, exc: SourceError, attempt: int, wait: float) -> None:
+        facts = {
+            "source": shortened(self.name),
+            "attempt": attempt,
+            "attempts": self.attempts,
+            "reason": str(exc).removesuffix(f" [{shortened(exc.source or '')}]"),
+            "wait_seconds": wait,
+        }
+        _log.warning(
+            "%(source)s: attempt %(attempt)d of %(attempts)d failed: %(reason)s; "
+            "the next one begins in %(wait_seconds).1f s",
+            facts,
+            extra=facts,
+        )
+
+
+def may_pass(exc: SourceError) -> bool:
+    """Whether trying again may help."""
+    return isinstance(exc, (SourceUnavailableError, SourceTimeoutError, ShortReadError))
+
+
+def backoff_seconds(attempt: int) -> float:
+    """Choose the wait after an attempt that failed: doubled each time, and not the same for everybody."""
+    jitter = random.uniform(0, _MOST_JITTER_SECONDS)  # noqa: S311 - spreads requests, hides nothing
+    return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1) + jitter)

@@ -1,0 +1,114 @@
+"""What is quoted of inputs is short, printable and without secrets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncframes._quoting import quoted, shortened
+from asyncframes.errors import AsyncFramesError, MediaError, SourceError
+from asyncframes.sources import HttpSource, resolve_source
+from asyncframes.sources._names import public_name, public_url
+
+LONG = "x" * 500_000
+
+
+@given(st.text(), st.integers(10, 60))
+def test_what_is_shown_is_short_and_printable(text: str, longest: int) -> None:
+    """Whatever comes in, what goes out has no more characters than allowed, and no line breaks."""
+    shown = shortened(text * 3, longest=longest)
+    assert len(shown) <= longest
+    assert shown.isprintable()
+    assert len(quoted(text * 3, longest=longest)) <= 2 * longest
+
+
+def test_short_text_stays() -> None:
+    """What is short and printable is shown as it is; of what is long both ends are."""
+    assert shortened("a clip.mp4") == "a clip.mp4"
+    assert shortened("a\nb\0\ud800") == r"a\nb\x00\ud800"
+    assert shortened("begin" + LONG + "end.mp4").startswith("begin")
+    assert shortened("begin" + LONG + "end.mp4").endswith("end.mp4")
+
+
+def test_a_value_without_a_representation_is_named_by_its_type() -> None:
+    """An error about a value does not end in that value's own error."""
+
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert quoted(Broken()) == "a Broken"
+    assert quoted(b"1234") == "bytes of length 4"
+    assert quoted("it's") == repr("it's")
+
+
+@pytest.mark.parametrize("kind", [SourceError, MediaError])
+def test_an_error_is_short_whatever_its_source_is_called(kind: type[SourceError] | type[MediaError]) -> None:
+    """The text of an error holds some of a long name, the attribute all of it."""
+    error = kind("no such file", source=LONG)
+    assert len(str(error)) < 300
+    assert error.source == LONG
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        f"data:video/mp4;base64,{LONG}",
+        f"data:,{LONG}",
+        f"gopher{LONG}://host/",
+        f"s3://{LONG}",
+        f"file://{LONG}/",
+        f"file://[{LONG}/",
+        f"http://{LONG}/",
+        f"http://[{LONG}/",
+        f"a\0{LONG}",
+        "a\0b",
+        "\ud800",
+    ],
+)
+def test_an_address_that_cannot_be_opened_is_a_short_error(named: str) -> None:
+    """Our error, a `ValueError` too, of a few hundred characters at most."""
+    with pytest.raises(AsyncFramesError) as caught:
+        resolve_source(named)
+    assert isinstance(caught.value, ValueError)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("named", [LONG, f"{LONG}/a.mp4", f"data;{LONG}"])
+async def test_a_long_path_is_a_short_error(named: str) -> None:
+    """A path that is too long for any file is shown by its ends."""
+    source = resolve_source(named)
+    with pytest.raises(SourceError) as caught:
+        await source.open()
+    assert len(str(caught.value)) < 400
+    assert len(repr(source)) < 400
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://user:hush@host:80/a?sig=hush#hush", "http://host:80/a"),
+        ("http://user:hu/sh@host/a", "http://…"),
+        ("http://[hush", "http://…"),
+        ("user:hush@host/a?sig=hush", "host/a"),
+        ("//user:hush@host/a", "//host/a"),
+        ("clip.mp4", "clip.mp4"),
+    ],
+)
+def test_the_name_of_a_url_holds_no_secret(url: str, name: str) -> None:
+    """User info, query and fragment are left out, also where the URL is none."""
+    assert public_url(url) == name
+
+
+def test_a_path_is_its_own_name() -> None:
+    """What is no URL may hold anything."""
+    assert public_name("a@b?c#d.mp4") == "a@b?c#d.mp4"
+
+
+def test_a_source_of_a_long_address_is_shown_short() -> None:
+    """A representation is for people; `name` stays whole, since tables are found by it."""
+    source = HttpSource(f"http://host/{LONG}")
+    assert len(repr(source)) < 300
+    assert source.name == f"http://host/{LONG}"
