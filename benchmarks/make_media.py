@@ -49,7 +49,8 @@ def encode(source: Path, target: Path, *, width: int, height: int, options: dict
     """Encode the pictures of `source` as H.264 with B-frames and one GOP a second, header last."""
     with av.open(source) as reader, av.open(target, "w", format="mp4") as writer:
         pictures = reader.streams.video[0]
-        rate = pictures.average_rate or Fraction(25)
+        claimed = pictures.average_rate
+        rate = Fraction(claimed.numerator, claimed.denominator) if claimed else Fraction(25)
         gop = round(rate)
         # bitexact keeps the muxer's version and the date out, so the same encoder gives the same bytes
         settings = {"x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=3:b-adapt=0", **options}

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes._media._priority import open_with_modest_threads
+from asyncframes._media._pyav import fraction_of, open_input
 from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -91,9 +92,7 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     else:
         file.plan([beginning.header])
     try:
-        container: InputContainer = av.open(
-            target, "r", options=allowed, metadata_errors="replace", buffer_size=BUFFER_BYTES, **how
-        )
+        container = open_input(target, options=allowed, buffer_size=BUFFER_BYTES, **how)
     except (av.FFmpegError, ValueError) as exc:
         file.raise_error()
         if (error := file.translated(exc)) is not None:
@@ -201,4 +200,9 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
 
 def time_base_of(stream: VideoStream) -> Fraction:
     """Return the seconds per tick of a stream."""
-    return Fraction(stream.time_base or 1)
+    return fraction_of(stream.time_base) or Fraction(1)
+
+
+def average_rate(stream: VideoStream) -> Fraction | None:
+    """Return the frames per second that the container claims or FFmpeg guesses, if any."""
+    return fraction_of(stream.average_rate, stream.guessed_rate)

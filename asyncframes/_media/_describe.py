@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from asyncframes._color import hdr_of, matrix_of
 from asyncframes._media._alpha import announces_alpha
-from asyncframes._media._container import is_cover_art, time_base_of
+from asyncframes._media._container import average_rate, is_cover_art, time_base_of
 from asyncframes._media._layout import has_alpha, matrix_used, orientation_of
+from asyncframes._media._pyav import fraction_of
 from asyncframes._timing import Orientation
 from asyncframes._types import ColorMatrix, VideoInfo, VideoStreamInfo
 
@@ -41,7 +42,7 @@ def describe(
         coded_height=coded[1],
         rotation=orientation.rotation,
         mirrored=orientation.mirrored,
-        average_rate=stream.average_rate or stream.guessed_rate or None,
+        average_rate=average_rate(stream),
         time_base=time_base,
         codec=codec.name,
         pixel_format=picture.format.name if picture is not None else codec.pix_fmt or "unknown",
@@ -65,7 +66,7 @@ def describe(
 
 def pixel_shape_of(stream: VideoStream) -> Fraction:
     """Return the width of a pixel over its height, as stored; the container goes before the codec."""
-    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or _SQUARE
+    return fraction_of(stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio) or _SQUARE
 
 
 def _matrix_of_header(stream: VideoStream) -> ColorMatrix | Literal["unsupported"]:

@@ -10,6 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from asyncframes._color import matrix_of
+from asyncframes._media._pyav import side_data_of
 from asyncframes._timing import Orientation, orientation_from_degrees, orientation_from_matrix
 from asyncframes._types import ColorMatrix
 
@@ -58,8 +59,7 @@ def matrix_used(picture: VideoFrame) -> ColorMatrix | Literal["rgb", "unsupporte
 def orientation_of(picture: VideoFrame) -> Orientation:
     """Read the display matrix that the decoder attached to a picture."""
     try:
-        matrix = picture.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]  # the stub says str
+        matrix = side_data_of(picture).get(SideDataType.DISPLAYMATRIX)
     except ValueError:
-        # PyAV 18 refuses all side data of a frame where one kind is newer than its list (3D displays, say).
         return orientation_from_degrees(picture.rotation)
     return Orientation() if matrix is None else orientation_from_matrix(bytes(matrix))

@@ -12,7 +12,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from asyncframes._media._boxes import SparseFile
-from asyncframes._media._container import media_errors, open_container, select_stream, time_base_of
+from asyncframes._media._container import (
+    average_rate,
+    media_errors,
+    open_container,
+    select_stream,
+    time_base_of,
+)
 from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._fragments import media_ranges
@@ -174,9 +180,3 @@ def _scan_container(
         return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
     finally:
         container.close()
-
-
-def average_rate(stream: VideoStream) -> Fraction | None:
-    """Return the frames per second that the container claims or FFmpeg guesses, if any."""
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate) if rate else None

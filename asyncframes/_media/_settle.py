@@ -6,10 +6,10 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from asyncframes._media._container import time_base_of
+from asyncframes._media._container import average_rate, time_base_of
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._pictures import Picture
-from asyncframes._media._scan import PacketList, Scanned, average_rate
+from asyncframes._media._scan import PacketList, Scanned
 from asyncframes._table import FrameTable, table_from_packets, table_with_head
 
 # Enough to see fields, or pictures out of order, come out otherwise than packets alone would have it.
