@@ -9,8 +9,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes.errors import (
@@ -19,7 +17,7 @@ from asyncframes.errors import (
     SourceTimeoutError,
 )
 from asyncframes.sources import HttpSource, _http_guard
-from asyncframes.sources._http_guard import is_public
+from asyncframes.sources._public_addresses import is_public
 from tests._clips import clip_bytes, painted_index
 from tests._s3 import BUCKET, rclone_server
 from tests._servers import Reply, RunningServer, retries_at_once
@@ -223,24 +221,3 @@ async def test_the_guard_goes_through_no_proxy(
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ValueError, match="session"):
             HttpSource(server.url(CLIP), session=session, allow_private=False)
-
-
-PRIVATE = [
-    "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-    "255.255.255.255", "224.0.0.1", "240.0.0.1", "192.0.2.1", "198.18.0.1",
-    "::", "::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "::127.0.0.1",
-    "::ffff:10.0.0.1", "0.0.0.1", "64:ff9b::169.254.169.254", "2002:7f00:1::",
-]  # fmt: skip
-PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
-
-
-def test_which_addresses_are_public() -> None:
-    """Each kind of private address is known, in whatever form it hides."""
-    assert [address for address in PRIVATE if is_public(address)] == []
-    assert [address for address in PUBLIC if not is_public(address)] == []
-
-
-@given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_the_same_inside_ipv6(address: object) -> None:
-    """Wrapping an address changes nothing about where it leads."""
-    assert is_public(f"::ffff:{address}") == is_public(f"64:ff9b::{address}") == is_public(str(address))
