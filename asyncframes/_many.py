@@ -11,11 +11,13 @@ from typing import Any
 
 from asyncframes._expected import expected_frames
 from asyncframes._progress import Bar, ManyBars
+from asyncframes._quoting import quoted
 from asyncframes._streaming import opened_video, stream_frames_to_dir
 from asyncframes._threads import finished, threads_of_each
 from asyncframes._types import ProgressCallback
 from asyncframes._video import Video
 from asyncframes.sources import SourceLike
+from asyncframes.sources._names import name_of
 from asyncframes.writers import DirectoryWriter
 
 _ALL: dict[str, Any] = {"start": None, "end": None, "step": 1}
@@ -24,14 +26,14 @@ _OPENING: dict[str, Any] = {"on_corrupt": "raise", "threads": None, "executor": 
 _NAMING = ("ext", "template", "image_writer")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extraction:
     """What became of one video.
 
     Attributes
     ----------
     source, output_dir
-        As they were given.
+        As they were given; `name` is what to print of `source`.
     paths
         Absolute paths of its files in frame order; empty after an error.
     error
@@ -42,6 +44,15 @@ class Extraction:
     output_dir: str
     paths: list[str]
     error: Exception | None = None
+
+    def __repr__(self) -> str:
+        outcome = f"error={quoted(self.error)}" if self.error else f"paths=[{len(self.paths)} files]"
+        return f"Extraction({quoted(self.name)}, output_dir={quoted(self.output_dir)}, {outcome})"
+
+    @property
+    def name(self) -> str:
+        """What to call the source in texts: `source` itself may hold a password or a signature."""
+        return name_of(self.source)
 
 
 async def extract_many(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import urlsplit
+
+from asyncframes._quoting import shortened
+from asyncframes.abc import StreamSource
 
 _LONGEST_TEXT = 1000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -26,6 +30,21 @@ def public_url(url: str) -> str:
 def public_name(name: str) -> str:
     """Name a path as it is, and a URL without its secrets."""
     return public_url(name) if "://" in name else name
+
+
+def name_of(source: object) -> str:
+    """Name whatever stands for a source, shortened, without secrets and without looking into it."""
+    match source:
+        case StreamSource():
+            return shortened(source.name)
+        case str():
+            return shortened("::".join(public_name(part) for part in source.split("::")))
+        case os.PathLike():
+            return shortened(os.fsdecode(source))
+        case bytes() | bytearray() | memoryview():
+            return f"{len(source)} bytes in memory"
+    name = getattr(source, "name", None)
+    return name_of(name) if isinstance(name, str) else f"a {type(source).__name__}"
 
 
 def harmless_cause(exc: BaseException) -> BaseException | None:
