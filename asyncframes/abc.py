@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from asyncframes._ranges import check_range
+from asyncframes._reads import check_end
 from asyncframes._types import Frame
 
 __all__ = ["FrameWriter", "StreamSource"]
@@ -72,6 +74,27 @@ class StreamSource(ABC):
         ClosedError
             The source is closed.
         """
+
+    def check_range(self, start: int, stop: int) -> None:
+        """Refuse what `read_range` may not be asked for; call it there before anything is read.
+
+        What lies behind a source may reach further than the source does, as the file around a
+        member of an archive.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+
+        Raises
+        ------
+        ValueError
+            Unless ``0 <= start <= stop``.
+        ShortReadError
+            `stop` lies past a `size` that is known.
+        """
+        check_range(start, stop)
+        check_end(start, stop, size=self.size, name=self.name)
 
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
         """Read a range as `read_range` does, and hand its bytes over in order as they come.

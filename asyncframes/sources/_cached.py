@@ -7,13 +7,13 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from asyncframes._ranges import ByteRange, check_range, merge_ranges
+from asyncframes._reads import check_end
 from asyncframes.abc import StreamSource
 from asyncframes.sources._blocks import BlockCache
 from asyncframes.sources._cursor import ReadCursor
 from asyncframes.sources._interest import Interest
 from asyncframes.sources._kept import KeptRanges
 from asyncframes.sources._loads import BlockLoader, closed_error
-from asyncframes.sources._reads import check_end
 
 T = TypeVar("T")
 

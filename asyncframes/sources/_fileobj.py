@@ -9,11 +9,11 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
+from asyncframes._reads import check_end, exactly
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name
-from asyncframes.sources._reads import check_end, exactly
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import ByteRange, check_range
+from asyncframes._reads import check_end
 from asyncframes.errors import ClosedError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward_input import ByteStream, as_source_error, make_input
 from asyncframes.sources._names import harmless_cause, public_name
 from asyncframes.sources._passing import PassingSource
-from asyncframes.sources._reads import check_end
 from asyncframes.sources._spool import Spool
 
 _log = logging.getLogger("asyncframes")

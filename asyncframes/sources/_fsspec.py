@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
+from asyncframes._reads import check_end, exactly
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
@@ -22,7 +23,6 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._fsspec_readers import Reader, make_opener
 from asyncframes.sources._names import harmless_cause
-from asyncframes.sources._reads import check_end, exactly
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -11,6 +11,7 @@ import aiohttp
 
 from asyncframes._quoting import quoted
 from asyncframes._ranges import ContentRange, check_range
+from asyncframes._reads import Arrivals, check_end, exactly, within
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
@@ -31,7 +32,6 @@ from asyncframes.sources._http_reply import (
 )
 from asyncframes.sources._http_sessions import Sessions
 from asyncframes.sources._limits import check_counts, check_seconds
-from asyncframes.sources._reads import Arrivals, check_end, exactly, within
 from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool
 

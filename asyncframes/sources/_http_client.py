@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from asyncframes._quoting import shortened
+from asyncframes._reads import Arrivals, short_read
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -28,7 +29,6 @@ from asyncframes.sources._http_pace import Pace
 from asyncframes.sources._http_reply import status_error
 from asyncframes.sources._http_sessions import Sessions
 from asyncframes.sources._names import harmless_cause, public_url
-from asyncframes.sources._reads import Arrivals, short_read
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

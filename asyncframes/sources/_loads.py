@@ -9,10 +9,10 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from asyncframes._quoting import shortened
+from asyncframes._reads import exactly, short_read
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceLimitError
 from asyncframes.sources._blocks import BlockCache
-from asyncframes.sources._reads import exactly, short_read
 
 Blocks: TypeAlias = dict[int, bytes]
 

@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 
 from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
+from asyncframes._reads import check_end, exactly
 from asyncframes._threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
-from asyncframes.sources._reads import check_end, exactly
 
 
 @dataclass(frozen=True, slots=True)

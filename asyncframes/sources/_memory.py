@@ -6,9 +6,9 @@ import io
 from typing import BinaryIO
 
 from asyncframes._ranges import check_range
+from asyncframes._reads import check_end
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
-from asyncframes.sources._reads import check_end
 
 
 class MemorySource(StreamSource):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
+from asyncframes._reads import check_end, within
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     AsyncFramesError,
@@ -20,7 +21,6 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._limits import check_counts, check_seconds
 from asyncframes.sources._object_store_errors import as_source_error, is_unsatisfiable
-from asyncframes.sources._reads import check_end, within
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -26,7 +27,29 @@ SUPERVISELY = {
 
 def test_each_example_is_run() -> None:
     """A program that is added is tested too."""
-    assert {path.name for path in EXAMPLES.glob("supervisely_*.py")} == set(SUPERVISELY)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SUPERVISELY, "tar_member.py"}
+
+
+def test_a_member_of_a_tar_file(tmp_path: Path) -> None:
+    """Frames come out of the archive as it lies there."""
+    (tmp_path / "clip.mp4").write_bytes(clip_bytes(frames=24))
+    with tarfile.open(tmp_path / "videos.tar", "w") as archive:
+        archive.add(tmp_path / "clip.mp4", "clip.mp4")
+        archive.add(tmp_path / "clip.mp4", "other.mp4")
+    command = [str(EXAMPLES / "tar_member.py"), "videos.tar", "clip.mp4", "out"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Saved 10 frames:" in done.stdout
+    assert [painted_index(iio.imread(path)) for path in sorted((tmp_path / "out").iterdir())] == list(
+        range(10)
+    )
 
 
 @pytest.mark.parametrize("name", SUPERVISELY)

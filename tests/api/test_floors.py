@@ -17,6 +17,7 @@ FLOORS = {
     "asyncframes._quoting": 0,
     "asyncframes.errors": 0,
     "asyncframes._types": 0,
+    "asyncframes._reads": 1,
     "asyncframes.abc": 1,
     "asyncframes._archive": 1,
     "asyncframes._color": 1,

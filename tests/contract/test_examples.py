@@ -1,0 +1,87 @@
+"""Sources that README and examples/ show keep the contract that they are shown with."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import re
+import tarfile
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ShortReadError
+from asyncframes.sources import MemorySource
+from asyncframes.testing import SourceContract
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def sources_in(program: str) -> list[str]:
+    """Names of the classes that are sources, by their bases."""
+    classes = [node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if any("Source" in ast.unparse(base) for base in node.bases)]
+
+
+def readme_namespace() -> dict[str, Any]:
+    """Run the block of README that defines the source."""
+    block = next(block for block in BLOCKS if sources_in(block))
+    namespace: dict[str, Any] = {}
+    exec(block, namespace)  # noqa: S102 - our own README
+    return namespace
+
+
+def example(name: str) -> Any:
+    """Import a program of examples/, which is no package."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+class TestReadme(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        shard = MemorySource(b"before" + data + b"the next member")
+        yield readme_namespace()["ShardSource"](shard, len(b"before"), len(data))
+        await shard.aclose()
+
+
+class TestTarMember(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "videos.tar")
+            with tarfile.open(path, "w") as archive:
+                for name, content in (("a", b"before"), ("clip.mp4", data), ("z", b"the next member")):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+            yield example("tar_member").TarMember(str(path), "clip.mp4")
+
+
+async def test_a_shard_does_not_read_its_neighbour() -> None:
+    """Past the end of a member lies another one, whose bytes are nobody's frames."""
+    source = readme_namespace()["ShardSource"](MemorySource(b"abcdef"), 1, 2)
+    assert await source.read_range(0, 2) == b"bc"
+    with pytest.raises(ShortReadError):
+        await source.read_range(0, 3)
+
+
+def test_every_source_that_is_shown_is_tried() -> None:
+    """A source that is added to README or to examples/ is tested here too."""
+    shown = [name for block in BLOCKS for name in sources_in(block)]
+    shown += [f"{path.stem}.{name}" for path in EXAMPLES for name in sources_in(path.read_text())]
+    assert shown == ["ShardSource", "tar_member.TarMember"]
