@@ -66,7 +66,7 @@ class S3Server:
 def moto_server() -> Iterator[S3Server]:
     """Run moto's server, with one bucket."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with _running(command, r"Running on (http://[\d.:]+)") as endpoint:
+    with running_process(command, r"Running on (http://[\d.:]+)") as endpoint:
         server = S3Server(endpoint)
         server.request("PUT", f"/{BUCKET}")
         yield server
@@ -80,16 +80,17 @@ def rclone_server(directory: Path, *, keys: bool = True) -> Iterator[S3Server]:
     assert program is not None
     auth = ["--auth-key", f"{ACCESS['access_key_id']},{ACCESS['secret_access_key']}"] if keys else []
     command = [program, "serve", "s3", "--addr", "127.0.0.1:0", *auth, str(directory)]
-    with _running(command, r"on \[(http://[\d.:]+)/?\]") as endpoint:
+    with running_process(command, r"on \[(http://[\d.:]+)/?\]") as endpoint:
         yield S3Server(endpoint)
 
 
 @contextmanager
-def _running(command: list[str], announcement: str) -> Iterator[str]:
+def running_process(command: list[str], announcement: str) -> Iterator[str]:
+    """Run a server, and give what its announcement captures."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "log")
         with path.open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
         try:
             deadline = time.monotonic() + 30
             while not (found := re.search(announcement, path.read_text())):

@@ -57,9 +57,10 @@ class ObjectStoreSource(StreamSource):
     attempts
         How often to try before an error of the network or the server counts.
     **config
-        Passed to obstore's store: ``endpoint=``, ``region=``,
-        ``skip_signature=True`` for anonymous access, ``account_name=``, keys,
-        ``credential_provider=``, ``client_options=``; only with a URL.
+        Passed to obstore's store: ``endpoint=`` (``base_url=`` for Google),
+        ``region=``, ``skip_signature=True`` for anonymous access,
+        ``account_name=``, keys, ``sas_key=``, ``credential_provider=``,
+        ``client_options=``; only with a URL.
 
     Raises
     ------

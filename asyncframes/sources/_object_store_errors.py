@@ -22,6 +22,7 @@ _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _KIND = re.compile(r"\bkind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)\b")
 _OTHER_RANGE = re.compile(r"UnexpectedRange|NotPartial|ContentRange")
 _CREDENTIAL_HINTS = ("169.254.169.254", "metadata.google", "token request", "/api/token", "fd00:ec2")
+_PLACES = {"NoSuchBucket": "bucket", "ContainerNotFound": "container"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 
 
@@ -33,7 +34,7 @@ def as_source_error(exc: Exception, *, name: str) -> SourceError:
     code = found[1] if (found := _CODE.search(text)) else None
     match exc:
         case FileNotFoundError():
-            missing = "bucket" if code == "NoSuchBucket" else "object"
+            missing = _PLACES.get(code or "", "object")
             return SourceNotFoundError(f"there is no such {missing}", source=name)
         case exceptions.PreconditionError():
             return SourceChangedError("another object lies there than when it was opened", source=name)
