@@ -149,6 +149,21 @@ FAULTS: dict[str, Fault] = {
     "stall in the body, once": _once(Reply(stall_at=1000)),
     "stall in the body": _always(Reply(stall_at=10), SourceTimeoutError),
     "stall before the head": _always(Reply(delay_seconds=60), SourceTimeoutError),
+    "Retry-After of a day": _always(
+        Reply(status=503, headers={"Retry-After": "86400"}), SourceUnavailableError
+    ),
+    "one byte a reply": _always(Reply(most_bytes=1), RangeNotSupportedError),
+    "8 KiB a reply": _always(Reply(most_bytes=8192), None),
+    "body without an end": _always(Reply(chunked=True, endless=True), None),
+    "200 without an end": _always(
+        Reply(ignore_range=True, chunked=True, endless=True), RangeNotSupportedError, at_first=None
+    ),
+    "Content-Range longer than any file": _always(
+        Reply(headers={"Content-Range": "bytes 0-1/99999999999999999999"}), RangeNotSupportedError
+    ),
+    "redirect to an impossible host": _always(
+        Reply(status=302, headers={"Location": "http://a..b:99999/"}), SourceAccessError
+    ),
     "slow loris": _always(Reply(trickle_seconds=0.1), SourceTimeoutError),
     "ETag changed": Fault(change={"etag": '"v2"'}, expected=SourceChangedError, at_first=None),
     "weak ETag changed": Fault(change={"etag": 'W/"v2"'}, expected=SourceChangedError, at_first=None),

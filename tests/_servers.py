@@ -78,6 +78,10 @@ class Reply:
         Send other bytes of the same length.
     trickle_seconds
         Between one byte of the body and the next.
+    most_bytes
+        Answer a range with so many of its first bytes.
+    endless
+        After the body, send zeros until the other side has gone.
     version
         Of the protocol; the connection of an HTTP/1.0 reply is closed after it.
     """
@@ -93,6 +97,8 @@ class Reply:
     reset_at: int | None = None
     garbled: bool = False
     trickle_seconds: float | None = None
+    most_bytes: int | None = None
+    endless: bool = False
     version: str = "HTTP/1.1"
 
 
@@ -269,6 +275,9 @@ class RunningServer:
             if edge == reply.reset_at:
                 await asyncio.sleep(0.02)  # what was sent should arrive before the reset does
                 return _reset(writer)
+        while reply.endless:
+            await self._send_piece(request, reply, bytes(_PIECE_BYTES), writer)
+            await asyncio.sleep(0.001)
         if reply.chunked:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
@@ -285,7 +294,7 @@ class RunningServer:
 
 
 def _compose(request: Request, served: Served, reply: Reply) -> tuple[int, dict[str, str], bytes]:
-    status, sent, body = _right_answer(request, served, ignore_range=reply.ignore_range)
+    status, sent, body = _right_answer(request, served, reply)
     if reply.status is not None:
         status = reply.status
         body = b"" if status >= 400 else body
@@ -304,9 +313,7 @@ def _compose(request: Request, served: Served, reply: Reply) -> tuple[int, dict[
     return status, sent, body
 
 
-def _right_answer(
-    request: Request, served: Served, *, ignore_range: bool
-) -> tuple[int, dict[str, str], bytes]:
+def _right_answer(request: Request, served: Served, reply: Reply) -> tuple[int, dict[str, str], bytes]:
     facts = {"Content-Type": served.content_type, "ETag": served.etag, "Last-Modified": served.last_modified}
     sent = {name: value for name, value in facts.items() if value is not None}
     if any(request.headers.get(name.lower()) != value for name, value in served.required.items()):
@@ -316,11 +323,11 @@ def _right_answer(
     size = len(served.data)
     total = "*" if served.hides_size else size
     start, stop = request.byte_range or (request.open_range_start, size)
-    if ignore_range or start is None:
+    if reply.ignore_range or start is None:
         return 200, sent, served.data
     if start >= size:
         return 416, sent | {"Content-Range": f"bytes */{total}"}, b""
-    stop = min(stop, size)
+    stop = min(stop, size if reply.most_bytes is None else start + reply.most_bytes, size)
     return 206, sent | {"Content-Range": f"bytes {start}-{stop - 1}/{total}"}, served.data[start:stop]
 
 

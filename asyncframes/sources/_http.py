@@ -114,7 +114,7 @@ class HttpSource(StreamSource):
         attempts: int = 4,
         max_retry_after_seconds: float = 30.0,
         max_spool_bytes: int = 8 * 1024**3,
-        spool_timeout_seconds: float = 3600.0,
+        spool_timeout_seconds: float = 1800.0,
         spool_directory: str | os.PathLike[str] | None = None,
         trust_env: bool = True,
         allow_private: bool = True,
