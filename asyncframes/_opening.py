@@ -10,6 +10,7 @@ from typing import get_args
 
 from asyncframes._index_cache import IndexCache
 from asyncframes._media._container import ContainerOptions
+from asyncframes._quoting import quoted
 from asyncframes._session import PacketProgress, ReadOptions
 from asyncframes._table import FrameTable
 from asyncframes._threads import shared_executor, threads_of_each
@@ -128,9 +129,9 @@ def open_video(
     more, each decoder has so many of its own besides.
     """
     if on_corrupt not in get_args(OnCorrupt):
-        raise ValueError(f"on_corrupt={on_corrupt!r}: expected one of {', '.join(get_args(OnCorrupt))}")
+        raise ValueError(f"on_corrupt={quoted(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}")
     if seek_mode not in get_args(SeekMode):
-        raise ValueError(f"seek_mode={seek_mode!r}: expected one of {', '.join(get_args(SeekMode))}")
+        raise ValueError(f"seek_mode={quoted(seek_mode)}: expected one of {', '.join(get_args(SeekMode))}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
     options = ReadOptions(

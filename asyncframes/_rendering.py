@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
 
+from asyncframes._quoting import quoted
 from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
 
 _MATRICES = ("auto", *get_args(ColorMatrix))
@@ -68,11 +69,13 @@ def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Render
     rendering = Rendering(image_format=image_format, **options)
     formats = get_args(ImageFormat)
     if image_format not in formats:
-        raise ValueError(f"image_format={image_format!r}: expected one of {', '.join(formats)}")
+        raise ValueError(f"image_format={quoted(image_format)}: expected one of {', '.join(formats)}")
     if image_format == "i420" and rendering.tone_map:
         raise ValueError('tone_map goes to RGB: image_format="i420" has no such images')
     if rendering.color_matrix not in _MATRICES:
-        raise ValueError(f"color_matrix={rendering.color_matrix!r}: expected one of {', '.join(_MATRICES)}")
+        raise ValueError(
+            f"color_matrix={quoted(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"
+        )
     if rendering.resize is not None:
         _check_resize(rendering.resize)
     return rendering
@@ -81,4 +84,4 @@ def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Render
 def _check_resize(resize: tuple[int | None, int | None]) -> None:
     lengths = [length for length in resize if length is not None]
     if len(resize) != 2 or not lengths or any(length < 1 for length in lengths):
-        raise ValueError(f"resize={resize!r}: expected (width, height), one of which may be None")
+        raise ValueError(f"resize={quoted(resize)}: expected (width, height), one of which may be None")

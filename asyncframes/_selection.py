@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from asyncframes._quoting import quoted
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._timing import seconds_to_tick_after, seconds_to_ticks
 from asyncframes._types import TimeRange
@@ -127,7 +128,7 @@ def _integer(name: str, value: int | None) -> int | None:
     try:
         return None if value is None else as_integer(value)
     except TypeError:
-        raise TypeError(f"{name}={value!r}: expected an integer or None") from None
+        raise TypeError(f"{name}={quoted(value)}: expected an integer or None") from None
 
 
 def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
@@ -143,7 +144,7 @@ def _seconds(value: float | Fraction) -> Fraction:
     try:
         return Fraction(value)
     except (OverflowError, ValueError, TypeError):
-        raise ValueError(f"time {value!r}: expected a finite number of seconds") from None
+        raise ValueError(f"time {quoted(value)}: expected a finite number of seconds") from None
 
 
 def resolve(selection: Selection, table: FrameTable) -> Int64Array:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._archive import ArchiveError, pack, unpack, write_whole
+from asyncframes._quoting import quoted
 from asyncframes._ranges import ByteRange, merge_ranges
 
 Int64Array = NDArray[np.int64]
@@ -307,7 +308,7 @@ class FrameTable:
         try:
             return cls.from_bytes(Path(path).read_bytes())
         except ArchiveError as exc:
-            raise ArchiveError(f"{os.fspath(path)!r} holds no frame table to use: {exc}") from exc
+            raise ArchiveError(f"{quoted(os.fspath(path))} holds no frame table to use: {exc}") from exc
 
     def to_bytes(self) -> bytes:
         """Return what `save` writes."""
@@ -346,7 +347,7 @@ class FrameTable:
         try:
             return cls._from_columns(facts, arrays)
         except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError) as exc:
-            raise ArchiveError(f"malformed: {exc!r}") from exc
+            raise ArchiveError(f"malformed: {quoted(exc)}") from exc
 
     @classmethod
     def _from_columns(cls, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:

@@ -59,6 +59,8 @@ __all__ = [
     "UnsupportedMediaError",
 ]
 
+_LONGEST_MESSAGE = 800
+
 
 def _rebuild(cls: type[AsyncFramesError], args: tuple[Any, ...], context: dict[str, Any]) -> AsyncFramesError:
     error = cls.__new__(cls, *args)
@@ -69,6 +71,10 @@ def _rebuild(cls: type[AsyncFramesError], args: tuple[Any, ...], context: dict[s
 
 class AsyncFramesError(Exception):
     """Base of every error this library raises by name."""
+
+    def __init__(self, message: str = "") -> None:
+        # Names, paths and the words of other libraries go into messages, and some are as long as a video.
+        super().__init__(shortened(str(message), longest=_LONGEST_MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))

@@ -6,7 +6,6 @@ import asyncio
 import time
 from concurrent.futures import Future
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 
@@ -22,6 +21,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import CachedSource, FFmpegUrlSource
+from asyncframes.sources._ffmpeg_url import scheme_of
 
 _CACHE_BYTES = 4 * 1024 * 1024
 _DEMUXERS = "hls,dash,rtsp,rtp,sdp"
@@ -81,7 +81,7 @@ class UrlFile(MediaFile):
         try:
             if self._aborted:
                 raise ClosedError(f"reading {shortened(self.source_name)} was cancelled")
-            scheme = urlsplit(url).scheme.lower()
+            scheme = scheme_of(url)
             if scheme not in {"http", "https"} or scheme not in self._source.protocols:
                 raise SourceAccessError(
                     f"it leads to {scheme or 'an address without a scheme'}, which is not among "

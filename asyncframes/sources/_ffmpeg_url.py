@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from asyncframes._quoting import quoted
+from asyncframes._quoting import quoted, shortened
 from asyncframes.abc import StreamSource
-from asyncframes.errors import RangeNotSupportedError, SourceError
+from asyncframes.errors import RangeNotSupportedError, SourceAddressError, SourceError
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._names import public_url
 from asyncframes.sources._passing import PassingSource
@@ -61,8 +61,8 @@ class FFmpegUrlSource(PassingSource):
 
     Raises
     ------
-    ValueError
-        No protocols are known for the scheme.
+    SourceAddressError
+        The address cannot be read, or no protocols are known for its scheme.
     """
 
     def __init__(
@@ -76,9 +76,10 @@ class FFmpegUrlSource(PassingSource):
         read_timeout_seconds: float = 30.0,
         http: Callable[[str], StreamSource] = HttpSource,
     ) -> None:
-        scheme = urlsplit(url).scheme.lower()
+        scheme = scheme_of(url)
         if protocols is None and scheme not in _PROTOCOLS:
-            raise ValueError(f"name the protocols that {scheme or 'an address without a scheme'} needs")
+            what = shortened(scheme, longest=40) or "an address without a scheme"
+            raise SourceAddressError(f"name the protocols that {what} needs", source=public_url(url))
         self.url = url
         self.protocols = tuple(_PROTOCOLS[scheme] if protocols is None else protocols)
         self.format = format
@@ -109,3 +110,17 @@ class FFmpegUrlSource(PassingSource):
 
     async def read_range(self, start: int, stop: int) -> bytes:
         raise RangeNotSupportedError("a stream like this has no byte ranges", source=self.name)
+
+
+def scheme_of(url: str) -> str:
+    """Find the scheme of an address, ``""`` where it has none.
+
+    Raises
+    ------
+    SourceAddressError
+        It cannot be read.
+    """
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError:
+        raise SourceAddressError("the address cannot be read", source=public_url(url)) from None

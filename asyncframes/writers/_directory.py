@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from asyncframes._quoting import quoted
 from asyncframes._threads import in_thread, settled
 from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
@@ -78,7 +79,7 @@ class DirectoryWriter(FrameWriter):
         executor: Executor | None = None,
     ) -> None:
         if overwrite not in get_args(Overwrite):
-            raise ValueError(f"overwrite is one of {', '.join(get_args(Overwrite))}, got {overwrite!r}")
+            raise ValueError(f"overwrite is one of {', '.join(get_args(Overwrite))}, got {quoted(overwrite)}")
         if image_writer is not None and (quality, compression_level) != (None, None):
             raise ValueError(
                 "quality and compression_level are for the built-in encoders, not an image_writer"

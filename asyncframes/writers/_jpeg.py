@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # ships no types
 
+from asyncframes._quoting import quoted
 from asyncframes._types import Image
 
 __all__ = ["Subsampling", "encode_i420", "encode_jpeg"]
@@ -95,7 +96,9 @@ def _check_options(quality: int, subsampling: str) -> None:
     if not 1 <= quality <= 100:
         raise ValueError(f"JPEG quality is 1 to 100, got {quality}")
     if subsampling not in get_args(Subsampling):
-        raise ValueError(f"subsampling is one of {', '.join(get_args(Subsampling))}, got {subsampling!r}")
+        raise ValueError(
+            f"subsampling is one of {', '.join(get_args(Subsampling))}, got {quoted(subsampling)}"
+        )
 
 
 def _is_gray(image: Image) -> bool:

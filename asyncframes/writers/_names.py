@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Formatter
 
+from asyncframes._quoting import quoted
 from asyncframes._types import Frame
 
 __all__ = ["NameTemplate"]
@@ -33,12 +34,14 @@ class NameTemplate:
             fields = self._fields()
             names = {self._format(index, pts=0, seconds=0.0) for index in TRIAL_INDICES}
         except (KeyError, IndexError, ValueError, AttributeError) as exc:
-            raise ValueError(f"template {self.template!r} does not format: {exc}") from exc
+            raise ValueError(f"template {quoted(self.template)} does not format: {exc}") from exc
         if "index" not in fields or len(names) < len(TRIAL_INDICES):
-            raise ValueError(f"template {self.template!r} does not give each index its own name")
+            raise ValueError(f"template {quoted(self.template)} does not give each index its own name")
         for name in names:
             if name in {".", ".."} or set(name) & set("/\\\0"):
-                raise ValueError(f"template {self.template!r} leaves the directory: it gives {name!r}")
+                raise ValueError(
+                    f"template {quoted(self.template)} leaves the directory: it gives {quoted(name)}"
+                )
 
     @property
     def needs_pts(self) -> bool:
@@ -54,7 +57,7 @@ class NameTemplate:
             The template asks for pts or seconds.
         """
         if self.needs_pts:
-            raise ValueError(f"template {self.template!r} needs more than the frame's index")
+            raise ValueError(f"template {quoted(self.template)} needs more than the frame's index")
         return self._format(index, pts=None, seconds=None)
 
     def name_of(self, frame: Frame) -> str:
@@ -66,7 +69,7 @@ class NameTemplate:
             The template asks for pts or seconds and the frame has none.
         """
         if frame.pts is None and self.needs_pts:
-            raise ValueError(f"template {self.template!r} needs pts, and the frame has none")
+            raise ValueError(f"template {quoted(self.template)} needs pts, and the frame has none")
         return self._format(frame.index, pts=frame.pts, seconds=frame.pts_seconds)
 
     def _fields(self) -> set[str]:

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from asyncframes._quoting import quoted
 from asyncframes._threads import in_thread, settled
 from asyncframes._types import Frame
 from asyncframes.abc import FrameWriter
@@ -144,4 +145,6 @@ class OrderedWriter(FrameWriter, Generic[T]):
 def check_overwrite(overwrite: Literal["error", "replace"]) -> None:
     """Refuse what makes no sense for a file of many frames."""
     if overwrite not in {"error", "replace"}:
-        raise ValueError(f"overwrite is 'error' or 'replace' for a file of many frames, got {overwrite!r}")
+        raise ValueError(
+            f"overwrite is 'error' or 'replace' for a file of many frames, got {quoted(overwrite)}"
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
+from asyncframes._quoting import quoted
 from asyncframes._types import Frame, ImageFormat
 from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import prepare_directory
@@ -191,9 +192,9 @@ def _checked(name: str) -> str:
         fields = {field for _, field, _, _ in Formatter().parse(name) if field is not None}
         numbered = {name.format(shard=number) for number in (0, 1, 10, 999_999, 1_000_000)}
     except (KeyError, IndexError, ValueError, AttributeError) as exc:
-        raise ValueError(f"path_template ends in {name!r}, which does not format: {exc}") from exc
+        raise ValueError(f"path_template ends in {quoted(name)}, which does not format: {exc}") from exc
     if fields != {"shard"} or len(numbered) < 5:
-        raise ValueError(f"path_template ends in {name!r}: expected a name with {{shard}} in it")
+        raise ValueError(f"path_template ends in {quoted(name)}: expected a name with {{shard}} in it")
     return name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from asyncframes.errors import (
     RangeNotSupportedError,
     ShortReadError,
     SourceAccessError,
+    SourceAddressError,
     SourceError,
     SourceNotFoundError,
     SourceTimeoutError,
@@ -245,3 +247,21 @@ async def test_an_unknown_scheme_needs_its_protocols() -> None:
     """Without a list nothing is guessed."""
     with pytest.raises(ValueError, match="protocols"):
         FFmpegUrlSource("gopher://x")
+
+
+@pytest.mark.parametrize(
+    "entry", ["http://[bad/1.ts", "http://h:99999/1.ts", "http://a..b/1.ts", "http://" + "a" * 64 + "/1.ts"]
+)
+async def test_an_entry_that_no_address_is(server: RunningServer, entry: str) -> None:
+    """An impossible host or port in a playlist is an error of ours, or the entry is left out by FFmpeg."""
+    server.serve("/list.m3u8", playlist("0.ts", entry))
+    with suppress(AsyncFramesError):
+        assert await painted(FFmpegUrlSource(server.url("/list.m3u8"))) == list(range(FRAMES))
+
+
+@pytest.mark.parametrize("url", ["http://[bad/a.m3u8", "rtmp://[bad", "gopher://host/a", "", "a.m3u8"])
+async def test_an_address_that_cannot_be_opened(url: str) -> None:
+    """It is a named error that is a `ValueError` too."""
+    with pytest.raises(SourceAddressError) as caught:
+        FFmpegUrlSource(url)
+    assert isinstance(caught.value, ValueError)

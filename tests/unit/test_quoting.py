@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import asyncframes as af
+from asyncframes import errors
 from asyncframes._quoting import quoted, shortened
+from asyncframes._rendering import make_rendering
+from asyncframes._selection import make_selection
 from asyncframes.errors import AsyncFramesError, MediaError, SourceError
-from asyncframes.sources import HttpSource, resolve_source
+from asyncframes.sources import HttpSource, MemorySource, register_scheme, resolve_source
 from asyncframes.sources._names import public_name, public_url
 
 LONG = "x" * 500_000
@@ -112,3 +118,34 @@ def test_a_source_of_a_long_address_is_shown_short() -> None:
     source = HttpSource(f"http://host/{LONG}")
     assert len(repr(source)) < 300
     assert source.name == f"http://host/{LONG}"
+
+
+@pytest.mark.parametrize("kind", [getattr(errors, name) for name in errors.__all__])
+def test_no_error_of_ours_is_long(kind: type[AsyncFramesError]) -> None:
+    """Whatever goes into its message, what comes out is less than a kilobyte and one line."""
+    text = str(kind(f"a\n{LONG}"))
+    assert len(text) < 1000
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: af.open_video(b"", on_corrupt=LONG),  # type: ignore[arg-type]
+        lambda: af.open_video(b"", seek_mode=LONG),  # type: ignore[arg-type]
+        lambda: af.writers.DirectoryWriter("out", overwrite=LONG),  # type: ignore[arg-type]
+        lambda: af.writers.DirectoryWriter("out", template=LONG),
+        lambda: af.writers.NpyWriter("a.npy", overwrite=LONG),  # type: ignore[arg-type]
+        lambda: af.writers.TarWriter(f"{LONG}.tar"),
+        lambda: af.sync.open_video(MemorySource(b""), seek_mode=LONG),  # type: ignore[arg-type]
+        lambda: make_rendering(LONG, {}),  # type: ignore[arg-type]
+        lambda: make_selection(LONG, None, 1),  # type: ignore[arg-type]
+        lambda: register_scheme(f"{LONG}!", resolve_source),
+        lambda: HttpSource("http://host/", attempts=LONG),  # type: ignore[arg-type]
+    ],
+)
+def test_no_refused_argument_is_quoted_whole(refused: Callable[[], object]) -> None:
+    """A wrong argument is shown by its ends, whatever it is."""
+    with pytest.raises((ValueError, TypeError)) as caught:
+        refused()
+    assert len(str(caught.value)) < 1000
