@@ -28,6 +28,7 @@ from asyncframes._media._layout import (
 from asyncframes._media._planes import i420_of
 from asyncframes._media._pooled import PooledScale, is_worth_pooling
 from asyncframes._media._tone import ToneMapper
+from asyncframes._media._whole import WholePictures
 from asyncframes._rendering import Rendering
 from asyncframes._timing import Orientation
 from asyncframes._types import Image
@@ -75,6 +76,7 @@ class Converter:
         self._rotation: int | None = None
         self._orientation = Orientation()
         self._tone_mapper = ToneMapper()
+        self._whole = WholePictures()
         self._is_first = True
 
     def rest(self) -> None:
@@ -110,11 +112,12 @@ class Converter:
         )
         if facts != self._facts:
             self._way = self._find_way(picture)
+            self._whole = WholePictures()
             self._facts = facts
         # A filter does not pay for one image.
         pooled, self._is_first = not self._is_first, False
         try:
-            return self._way(picture, alpha, pooled=pooled)
+            return self._way(self._whole(picture), alpha, pooled=pooled)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"no conversion of {what} to {self.rendering.image_format}: {exc.strerror}"

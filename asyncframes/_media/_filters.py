@@ -8,6 +8,8 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+from asyncframes.errors import UnsupportedMediaError
+
 
 def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> Graph:
     """Make a chain that takes pictures like this one, in the thread that calls.
@@ -37,3 +39,20 @@ def pull(graph: Graph) -> VideoFrame | None:
         return graph.vpull()
     except (av.BlockingIOError, av.EOFError):
         return None
+
+
+def filtered(graph: Graph, picture: VideoFrame) -> VideoFrame:
+    """Return what a chain of filters that are one for one makes of a picture.
+
+    Raises
+    ------
+    av.FFmpegError
+        A filter refuses the picture.
+    UnsupportedMediaError
+        Nothing comes out.
+    """
+    graph.vpush(picture)
+    result = pull(graph)
+    if result is None:
+        raise UnsupportedMediaError("a filter of this FFmpeg gave no picture for one")
+    return result

@@ -6,7 +6,7 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from asyncframes._media._filters import make_chain, pull
+from asyncframes._media._filters import filtered, make_chain
 from asyncframes.errors import UnsupportedMediaError
 
 _UNSPECIFIED = 2
@@ -44,11 +44,7 @@ class ToneMapper:
         if self._graph is None or facts != self._facts:
             self._graph = _tone_mapping(picture, size, target, matrix)
             self._facts = facts
-        self._graph.vpush(picture)
-        mapped = pull(self._graph)
-        if mapped is None:
-            raise UnsupportedMediaError("the scale filter of this FFmpeg gave no picture to tone mapping")
-        return mapped
+        return filtered(self._graph, picture)
 
 
 def _tone_mapping(picture: VideoFrame, size: tuple[int, int], target: str, matrix: str) -> Graph:
