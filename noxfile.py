@@ -71,7 +71,7 @@ def bench_more(session: nox.Session) -> None:
 
 @nox.session
 def exactness(session: nox.Session) -> None:
-    """Print how every file of the corpus comes out; arguments are names of its files."""
+    """Print how every file beside the checkout comes out by every route; arguments go to the script."""
     session.install(".[test]")
     session.run("python", "benchmarks/exactness.py", *session.posargs)
 

@@ -1,14 +1,19 @@
-"""Print how every file of the corpus comes out: in sequence, by index, and counted, against the truth files.
+"""Print how every file beside the checkout comes out, against one codec thread and against the truth files.
 
-A frame is right in sequence where its picture has the MD5, in the decoder's own pixel format, that the ffmpeg
-program found at that place. It is right by index where it is bit for bit the one in sequence: every frame of
-files up to 64 frames, 64 frames of longer ones, in shuffled order.
+The first table holds each route to the frames (in sequence, by index in an order that jumps about, by ranges,
+backward, alone) against a decode of the whole stream by PyAV with one thread, in each mode and with each
+number of threads. A cell counts what differs, and the differences follow.
+
+In the second table a frame is right in sequence where its picture has the MD5, in the decoder's own pixel
+format, that the ffmpeg program found at that place. It is right by index where it is bit for bit the one in
+sequence: every frame of files up to 64 frames, 64 frames of longer ones, in shuffled order.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +22,16 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1]))
 
 from tests._corpus import CorpusFile, corpus_files
-from tests._exactness import Exactness, measure, note
+from tests._exactness import (
+    MODES,
+    THREADS,
+    Exactness,
+    Routed,
+    compare_routes,
+    files_beside,
+    measure,
+    note,
+)
 
 Row = tuple[CorpusFile, Exactness]
 
@@ -64,22 +78,76 @@ def summary(rows: list[Row]) -> str:
     ])  # fmt: skip
 
 
-def main() -> int:
-    """Measure and print; 1 where a file without an explanation disagrees."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", help="names of files of the corpus; all playable ones by default")
-    names = set(parser.parse_args().names)
-    files = [file for file in corpus_files() if file.is_playable and (not names or file.path.name in names)]
-    if not files:
-        print("the corpus of real files (../shared/corpus) is not beside this checkout", file=sys.stderr)
-        return 2
+def routes_row(path: Path, found: Routed) -> str:
+    """Lay one file out: for each mode, by how much each number of threads differs."""
+    truth = found.truth
+    cells = [
+        f"`{path.parent.name}/{path.name}`".replace("|", r"\|"),
+        "no stream" if truth is None else f"{truth.container.split(',')[0]} {truth.codec}",
+        str(len(truth or ())),
+        "yes" if truth is not None and truth.is_damaged else "",
+        *(_worst(found, mode) for mode in MODES),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _worst(found: Routed, mode: str) -> str:
+    counts = [(len(texts), threads) for (asked, threads), texts in found.differences.items() if asked == mode]
+    wrong = [f"{count} ({threads or 'default'})" for count, threads in counts if count]
+    return f"**{', '.join(wrong)}**" if wrong else "right"
+
+
+def print_routes(paths: list[Path], threads: tuple[int | None, ...], shown: int) -> bool:
+    """Print how files come out by every route; whether all are right."""
+    print("| file | what | frames | damaged | raise | keep | skip |\n|---|---|--:|---|---|---|---|")
+    wrong: list[tuple[Path, Routed]] = []
+    for path in paths:
+        found = asyncio.run(compare_routes(path, threads=threads))
+        print(routes_row(path, found), flush=True)
+        if not found.is_exact:
+            wrong.append((path, found))
+    for path, found in wrong:
+        print(f"\n{path.name}")
+        for (mode, count), texts in found.differences.items():
+            for text in texts[:shown]:
+                print(f"- {mode}, threads={count}: {text}")
+            if len(texts) > shown:
+                print(f"- {mode}, threads={count}: {len(texts) - shown} more")
+    print(f"\n{len(paths) - len(wrong)} of {len(paths)} files are right by every route\n")
+    return not wrong
+
+
+def print_truths(files: list[CorpusFile]) -> bool:
+    """Print how files of the corpus agree with their truth files; whether all do that should."""
     rows: list[Row] = []
     print(HEADER)
     for file in files:
         rows.append((file, asyncio.run(measure(file))))
         print(row(*rows[-1]), flush=True)
     print(f"\n{summary(rows)}")
-    return int(any(not found.is_exact(file) and not note(file) for file, found in rows))
+    return all(found.is_exact(file) or note(file) for file, found in rows)
+
+
+def main() -> int:
+    """Measure and print; 1 where a file differs without an explanation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", help="names of files; all by default")
+    parser.add_argument("--threads", type=int, nargs="*", help="codec threads, 0 for the default number")
+    parser.add_argument("--show", type=int, default=5, help="differences printed of each mode")
+    parser.add_argument("--only", choices=["routes", "truths"], help="print one of the two tables")
+    asked = parser.parse_args()
+    logging.getLogger("asyncframes").setLevel(logging.ERROR)
+    names = set(asked.names)
+    paths = [path for path in files_beside() if not names or path.name in names]
+    if not paths:
+        print("the real files (../shared) are not beside this checkout", file=sys.stderr)
+        return 2
+    threads = THREADS if asked.threads is None else tuple(count or None for count in asked.threads)
+    right = asked.only == "truths" or print_routes(paths, threads, asked.show)
+    files = [file for file in corpus_files() if file.is_playable and file.path in paths]
+    if files and asked.only != "routes":
+        right &= print_truths(files)
+    return int(not right)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import pytest
 LONG = 2000
 """Frames beyond which the tests of a file are slow ones."""
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+CORPUS = SHARED / "corpus"
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import random
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
+
+import av
 
 import asyncframes as af
 from asyncframes import Frame
-from tests._corpus import CorpusFile
+from asyncframes._types import OnCorrupt
+from asyncframes.errors import AsyncFramesError
+from tests._corpus import SHARED, CorpusFile
+from tests._one_thread import OneThread, decode_by_one_thread
 from tests._pictures import picture_md5, sequential_pictures
+from tests._routes import SAMPLE, Routes
 
 EVERY_FRAME_UP_TO = 64
 """Frames of a file up to which each is asked for; of longer files, as many as this."""
@@ -116,3 +125,88 @@ def _truth(file: CorpusFile, key: str) -> list[Any]:
 
 def _agreeing(found: list[Any], expected: list[Any]) -> int:
     return sum(one == other for one, other in zip(found, expected, strict=False))
+
+
+MODES: tuple[OnCorrupt, ...] = ("raise", "keep", "skip")
+
+THREADS = (None, 1, 2, 4, 8)
+"""Codec threads; ``None`` is the default."""
+
+UNBOUNDED = {"stsz_50000000.mp4", "elst_10000x1000.mp4", "gif_16000.gif"}
+"""Files on which PyAV alone takes gigabytes or minutes."""
+
+
+def files_beside(folders: Iterable[str] = ("corpus", "found", "hostile")) -> list[Path]:
+    """Return the files that lie beside the checkout, none where there are none."""
+    return sorted(
+        path
+        for folder in folders
+        for path in (SHARED / folder).glob("*")
+        if path.suffix not in {".json", ".md", ".py"} and path.name not in UNBOUNDED
+    )
+
+
+@dataclass(slots=True)
+class Routed:
+    """How a file comes out by every route.
+
+    Attributes
+    ----------
+    truth
+        Its decode by one thread, ``None`` where PyAV cannot open it.
+    differences
+        By mode and threads, and then as texts.
+    """
+
+    truth: OneThread | None
+    differences: dict[tuple[OnCorrupt, int | None], list[str]] = field(default_factory=dict)
+
+    @property
+    def is_exact(self) -> bool:
+        return not any(self.differences.values())
+
+
+async def compare_routes(
+    path: Path,
+    *,
+    modes: Iterable[OnCorrupt] = MODES,
+    threads: Iterable[int | None] = THREADS,
+    most: int = SAMPLE,
+) -> Routed:
+    """Ask for the frames of a file in every way, with each number of threads, and judge them by one thread.
+
+    With the default number and one all ways are taken, with others those that differ most.
+    """
+    truth, refusal = await _truth_as_opened(path)
+    found = Routed(truth)
+    for mode in modes:
+        for count in threads:
+            if refusal is not None or truth is None:
+                shown = len(truth or ())
+                found.differences[mode, count] = [f"{shown} frames, and {refusal}"] if shown else []
+                continue
+            opener = partial(af.open_video, path, on_corrupt=mode, threads=count)
+            routes = Routes(opener, truth, mode, path.name, most=most)
+            wide = count in {None, 1}
+            found.differences[mode, count] = (
+                await routes.all() if wide else [*await routes.in_sequence(), *await routes.by_index()]
+            )
+    return found
+
+
+async def _truth_as_opened(path: Path) -> tuple[OneThread | None, str | None]:
+    """Decode by one thread the stream that is opened here, and say why none is."""
+    try:
+        async with af.open_video(path, on_corrupt="keep") as video:
+            return _truth_of(path, video.info.stream_index, video.info.container), None
+    except AsyncFramesError as exc:
+        refusal = f"{type(exc).__name__}: {exc}"
+    try:
+        return _truth_of(path, None, None), refusal
+    except (av.FFmpegError, ValueError, LookupError):
+        return None, refusal
+
+
+@cache
+def _truth_of(path: Path, stream_index: int | None, container_format: str | None) -> OneThread:
+    return decode_by_one_thread(path, stream_index=stream_index, container_format=container_format)

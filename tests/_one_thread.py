@@ -1,0 +1,249 @@
+"""What a video is by definition: a decode of its whole stream by PyAV alone, with one codec thread.
+
+Nothing of the library takes part in the decoding, so that its seeks, threads and tables are held against
+something else. Its `Converter` makes the images, by one way from the first picture to the last.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from asyncframes._media._convert import Converter
+from asyncframes._media._describe import pixel_shape_of
+from asyncframes._rendering import make_rendering
+from asyncframes.errors import UnsupportedMediaError
+from tests._pictures import picture_md5
+
+Digest: TypeAlias = tuple[tuple[int, ...], int]
+"""Shape and checksum of an image."""
+
+_DRAINS = 64
+"""How often a codec is asked for what it still holds: an error may stand between two pictures."""
+
+
+def digest(image: np.ndarray[Any, Any]) -> Digest:
+    """Tell images apart."""
+    return image.shape, zlib.crc32(np.ascontiguousarray(image).data)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that came out.
+
+    Attributes
+    ----------
+    packet
+        Number of the packet it comes from, in decode order.
+    pts
+        Of that packet, in ticks.
+    is_corrupt
+        Whether the decoder marked it as damaged.
+    native
+        MD5 of the decoder's own pixels, where it was asked for.
+    image
+        Digest of what it is converted to, ``None`` where no conversion is known.
+    """
+
+    packet: int
+    pts: int | None
+    is_keyframe: bool
+    is_corrupt: bool
+    native: str | None
+    image: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A packet that the decoder refused, or the end of a container that cannot be read on.
+
+    Attributes
+    ----------
+    packet
+        Its number in decode order.
+    pts
+        In ticks, ``None`` where it has none.
+    shown_before
+        How many pictures had come out by then.
+    """
+
+    packet: int
+    pts: int | None
+    shown_before: int
+    reason: str
+
+
+@dataclass(slots=True)
+class OneThread:
+    """A whole stream, decoded.
+
+    Attributes
+    ----------
+    shown
+        Its pictures, in the order in which they came out: frame i is the i-th.
+    refusals
+        What did not decode, in order.
+    packets
+        How many there are.
+    ends_short
+        Whether the container's index lists bytes beyond the end of the source.
+    is_whole
+        Whether PyAV read the container to its end, or to an error of FFmpeg.
+    """
+
+    container: str = ""
+    codec: str = ""
+    shown: list[Shown] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    packets: int = 0
+    ends_short: bool = False
+    is_whole: bool = True
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @property
+    def is_damaged(self) -> bool:
+        return bool(self.refusals) or self.ends_short or any(one.is_corrupt for one in self.shown)
+
+    def places_of(self, refusal: Refusal) -> set[int]:
+        """Indices that may name a refused packet: its place among those shown, or what was due then."""
+        places = {refusal.shown_before}
+        if refusal.pts is None:
+            places.add(len(self.shown))
+        else:
+            places.add(sum(one.pts is not None and one.pts < refusal.pts for one in self.shown))
+        return places
+
+    def damaged_places(self) -> set[int]:
+        """Indices that an error may name."""
+        places = {index for index, one in enumerate(self.shown) if one.is_corrupt or one.image is None}
+        places.update(*(self.places_of(refusal) for refusal in self.refusals))
+        return places | {len(self.shown)} if self.ends_short else places
+
+
+def decode_by_one_thread(
+    source: Path | bytes,
+    *,
+    stream_index: int | None = None,
+    container_format: str | None = None,
+    with_native: bool = False,
+    most_packets: int | None = None,
+) -> OneThread:
+    """Decode a stream from its first packet to its last.
+
+    Parameters
+    ----------
+    source
+        A file, or its bytes.
+    stream_index
+        Stream to decode; the one that a container marks as its default, or the first, without cover art.
+    container_format
+        Demuxer to read it with; the one that FFmpeg finds by default.
+    with_native
+        Whether to hash the decoder's own pixels.
+    most_packets
+        Stop after so many, and say that it is not whole.
+
+    Raises
+    ------
+    av.FFmpegError, ValueError, LookupError
+        It cannot be opened, or has no such stream.
+    """
+    target = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    with av.open(target, "r", format=container_format and container_format.split(",")[0]) as container:
+        stream = _video_stream(container, stream_index)
+        codec = stream.codec_context
+        codec.thread_type, codec.thread_count = "NONE", 1
+        found = OneThread(container.format.name, codec.name)
+        _Pass(stream, found, with_native=with_native).run(container, most_packets)
+        ends = [entry.pos + entry.size for entry in stream.index_entries]
+        found.ends_short = max(ends, default=0) > size
+    return found
+
+
+def _video_stream(container: InputContainer, index: int | None) -> VideoStream:
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    if index is not None:
+        streams = [one for one in streams if one.index == index]
+    defaults = [one for one in streams if one.disposition & Disposition.default]
+    stream = (defaults or streams)[0]
+    if stream.codec_context is None:
+        raise LookupError("no decoder")
+    return stream
+
+
+class _Pass:
+    """One pass over a stream."""
+
+    def __init__(self, stream: VideoStream, found: OneThread, *, with_native: bool) -> None:
+        self._stream = stream
+        self._found = found
+        self._with_native = with_native
+        self._pts_of: list[int | None] = []
+        self._convert = Converter(make_rendering("rgb24", {}), pixel_shape_of(stream), "")
+
+    def run(self, container: InputContainer, most_packets: int | None) -> None:
+        found = self._found
+        try:
+            for packet in container.demux(self._stream):
+                if most_packets is not None and found.packets >= most_packets:
+                    found.is_whole = False
+                    break
+                if packet.size:
+                    self._feed(packet)
+        except av.FFmpegError as exc:
+            self._refuse(exc)
+        except IndexError:  # PyAV's, when a stream appears late
+            found.is_whole = False
+        for _ in range(_DRAINS):
+            if not self._decode(None):
+                break
+
+    def _feed(self, packet: Packet[VideoStream]) -> None:
+        number, self._found.packets = self._found.packets, self._found.packets + 1
+        self._pts_of.append(packet.pts)
+        packet.pts = number
+        self._decode(packet)
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> bool:
+        """Decode a packet, or what is left where there is none; whether there may be more."""
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.EOFError:
+            return False
+        except av.FFmpegError as exc:
+            self._refuse(exc)
+            return True
+        for frame in frames:
+            self._show(frame)
+        return bool(frames)
+
+    def _refuse(self, exc: av.FFmpegError) -> None:
+        found = self._found
+        number = max(found.packets - 1, 0)
+        pts = self._pts_of[number] if self._pts_of else None
+        found.refusals.append(Refusal(number, pts, len(found), exc.strerror or type(exc).__name__))
+
+    def _show(self, frame: VideoFrame) -> None:
+        origin = self._found.packets - 1 if frame.pts is None else frame.pts
+        pts = self._pts_of[origin] if 0 <= origin < len(self._pts_of) else None
+        try:
+            image = digest(self._convert(frame))
+        except UnsupportedMediaError:
+            image = None
+        native = picture_md5(frame) if self._with_native else None
+        shown = Shown(origin, pts, bool(frame.key_frame), bool(frame.is_corrupt), native, image)
+        self._found.shown.append(shown)
