@@ -29,7 +29,7 @@ async def expected_frames(video: Video, selection: dict[str, Any], *, exact: boo
     """
     checked = make_selection(**selection)
     if exact or not checked.is_forward:
-        return len(set((await video.indices(**selection)).tolist()))
+        return len(await video._resolve(checked, distinct=True))
     start, end, step = checked.forward_range
     stops = [_frames_from_header(video.info), None if end is None else end + 1]
     known = [stop for stop in stops if stop is not None]

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asyncframes._entries import Unread, read_indices, read_times
 from asyncframes._expected import expected_frames
+from asyncframes._media._plan import each
 from asyncframes._progress import Bar, ManyBars
 from asyncframes._quoting import quoted
+from asyncframes._selection import make_selection
 from asyncframes._streaming import opened_video, stream_frames_to_dir
 from asyncframes._threads import finished, threads_of_each
 from asyncframes._types import ProgressCallback
@@ -21,7 +24,7 @@ from asyncframes.sources._names import name_of
 from asyncframes.writers import DirectoryWriter
 
 _ALL: dict[str, Any] = {"start": None, "end": None, "step": 1}
-_SELECTION = (*_ALL, "indices", "times", "time_range", "fps", "keyframes")
+_SELECTION = (*_ALL, "indices", "times", "time_range", "fps", "keyframes", "tolerance_seconds")
 _OPENING: dict[str, Any] = {"on_corrupt": "raise", "threads": None, "executor": None}
 _NAMING = ("ext", "template", "image_writer")
 
@@ -95,7 +98,7 @@ async def extract_many(
     """
     if concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: expected 1 or more")
-    run = _Run(videos, concurrency, options, show_progress=show_progress)
+    run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
     try:
         while run.fill():
             for extraction in await run.some():
@@ -116,7 +119,7 @@ class _Run:
         show_progress: bool,
     ) -> None:
         total = len(videos) if isinstance(videos, Sized) else None
-        self._options = _for_each(options)
+        self._options = options
         if self._options.get("threads") is None:
             self._options["threads"] = threads_of_each(min(concurrency, total or concurrency))
         self._waiting = iter(videos)
@@ -166,10 +169,16 @@ class _Run:
             self._bars.close()
 
 
-def _for_each(options: dict[str, Any]) -> dict[str, Any]:
-    """Make lists of what names frames, so that iterators serve every video."""
-    listed = {name: list(options[name]) for name in ("indices", "times") if options.get(name) is not None}
-    return options | listed
+async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
+    """Make arrays of what names frames, so that iterators serve every video."""
+    named = {
+        name: read(options[name])
+        for name, read in (("indices", read_indices), ("times", read_times))
+        if options.get(name) is not None
+    }
+    for name, entries in named.items():
+        named[name] = await entries.read() if isinstance(entries, Unread) else entries
+    return options | named
 
 
 async def _missing(video: Video, directory: str, options: dict[str, Any]) -> int | None:
@@ -178,8 +187,8 @@ async def _missing(video: Video, directory: str, options: dict[str, Any]) -> int
     if options.get("overwrite") != "skip":
         return await expected_frames(video, selection, exact=False)
     writer = DirectoryWriter(directory, **{name: options[name] for name in _NAMING if name in options})
-    chosen = set((await video.indices(**selection)).tolist())
-    return len(chosen - await writer.existing(chosen))
+    chosen = await video._resolve(make_selection(**selection), distinct=True)
+    return len(chosen) - len(await writer.existing(each(chosen)))
 
 
 def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:

@@ -7,14 +7,14 @@ the task does, so a video whose consumer is slow holds no thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._threads import finished, in_thread
 from asyncframes._types import Frame
-from asyncframes.errors import ClosedError
+from asyncframes.errors import ClosedError, CorruptMediaError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -162,3 +162,12 @@ class Pump:
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))
+
+
+async def only_frame(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
+    """Return the one frame of a request, which is called so in errors."""
+    # To the end, for to leave a request while a thread works on it takes the decoder along.
+    found = [frame async for frame in frames]
+    if found:
+        return found[0]
+    raise CorruptMediaError(f'{what} is damaged, and on_corrupt="skip" leaves it out')

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 ByteRange: TypeAlias = tuple[int, int]
 """Half-open ``(start, stop)``."""
 
@@ -81,6 +84,24 @@ def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) ->
         else:
             merged.extend(split_range(start, stop, max_span=max_span))
     return merged
+
+
+def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_gap: int) -> list[ByteRange]:
+    """Turn many ranges into few, as `merge_ranges` does without a longest one.
+
+    Parameters
+    ----------
+    starts, lengths
+        In any order, overlaps allowed; those of no length are left out.
+    max_gap
+        Bytes nobody asked for that may lie between two ranges that become one.
+    """
+    starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+    order = np.argsort(starts, kind="stable")
+    starts, stops = starts[order], np.maximum.accumulate((starts + lengths)[order])
+    is_far = starts[1:] - stops[:-1] > max_gap
+    firsts, lasts = np.append(True, is_far), np.append(is_far, True)
+    return list(zip(starts[firsts].tolist(), stops[lasts].tolist(), strict=True)) if len(starts) else []
 
 
 def split_range(start: int, stop: int, *, max_span: int) -> list[ByteRange]:

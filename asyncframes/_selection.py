@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import index as as_integer
 from typing import Any
 
 import numpy as np
 
+from asyncframes._entries import Entries, Unread, as_seconds, read_indices, read_times
 from asyncframes._quoting import quoted
+from asyncframes._shown import Clock
 from asyncframes._table import FrameTable, Int64Array
-from asyncframes._timing import seconds_to_tick_after, seconds_to_ticks
+from asyncframes._timing import as_float
 from asyncframes._types import TimeRange
 from asyncframes.errors import FrameIndexError
 
+FEW = 1000
+"""As many indices as this take less time than handing them to a thread."""
 
-@dataclass(frozen=True, slots=True)
+_FLOAT_DENOMINATOR = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Selection:
     """A request for frames; at most one of `indices`, `times`, `fps` and `keyframes` is set.
 
@@ -35,20 +42,50 @@ class Selection:
         Frames per second to resample the bounds to.
     keyframes
         Only keyframes of the bounds.
+    tolerance_seconds
+        By how much times may be early.
     """
 
     start: int | None = None
     end: int | None = None
     step: int = 1
-    indices: tuple[int, ...] | None = None
-    times: tuple[Fraction, ...] | None = None
+    indices: Entries | Unread | None = None
+    times: Entries | Unread | None = None
     time_range: tuple[Fraction | None, Fraction | None] | None = None
     fps: Fraction | None = None
     keyframes: bool = False
+    tolerance_seconds: Fraction = Fraction(0)
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments that name this selection, checked and with iterables read."""
+        """Return the arguments that name this selection, checked."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    async def read(self) -> Selection:
+        """Return it with its iterables read, which may take long; the event loop goes on meanwhile.
+
+        Raises
+        ------
+        TypeError, ValueError, FrameIndexError
+            An entry cannot name a frame, or there are too many.
+        """
+        indices, times = self.indices, self.times
+        if not isinstance(indices, Unread) and not isinstance(times, Unread):
+            return self
+        if isinstance(indices, Unread):
+            indices = await indices.read()
+        if isinstance(times, Unread):
+            times = await times.read()
+        return replace(self, indices=indices, times=times)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is resolved at once, however long the video is."""
+        return self.indices is not None and not isinstance(self.indices, Unread) and len(self.indices) <= FEW
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it is named by times."""
+        return not (self.times is None and self.time_range is None and self.fps is None)
 
     @property
     def is_range(self) -> bool:
@@ -72,13 +109,14 @@ def make_selection(
     end: int | None,
     step: int,
     *,
-    indices: Iterable[int] | None = None,
-    times: Iterable[float | Fraction] | None = None,
+    indices: Iterable[int] | Unread | None = None,
+    times: Iterable[float | Fraction] | Unread | None = None,
     time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
+    tolerance_seconds: float | Fraction = 0,
 ) -> Selection:
-    """Check what can be checked before anything is read.
+    """Check what can be checked before anything is read; of a long iterable that is its type.
 
     Raises
     ------
@@ -95,156 +133,153 @@ def make_selection(
         "keyframes": keyframes,
     }
     chosen = [name for name, given in ways.items() if given]
-    if len(chosen) > 1:
-        raise ValueError(f"{' and '.join(chosen)} name frames in different ways: give one of them")
-    if chosen and step != 1:
-        raise ValueError(f"step={step} goes with start and end, not with {chosen[0]}")
-    if chosen and chosen[0] in {"indices", "times"} and (start is not None or end is not None):
-        raise ValueError(f"start and end bound a range; {chosen[0]} already names each frame")
-    if time_range is not None and (start, end) != (None, None):
-        raise ValueError("start and end bound a range by index, time_range by seconds: give one of them")
-    if time_range is not None and chosen and chosen[0] in {"indices", "times"}:
-        raise ValueError(f"time_range bounds a range; {chosen[0]} already names each frame")
+    _refuse_mixture(chosen, (start, end), step, has_time_range=time_range is not None)
     start, end, step = _integer("start", start), _integer("end", end), as_integer(step)
     if step < 1:
-        raise ValueError(f"step={step}: expected 1 or more")
+        raise ValueError(f"step={quoted(step, longest=60)}: expected 1 or more")
     if start is not None and end is not None and (start < 0) == (end < 0) and end < start:
-        raise ValueError(f"end={end} lies before start={start}; both are inclusive")
-    if fps is not None and not 0 < fps < float("inf"):
-        raise ValueError(f"fps={fps}: expected more than 0")
-    return Selection(
+        raise ValueError(
+            f"end={quoted(end, longest=60)} lies before start={quoted(start, longest=60)}; both are inclusive"
+        )
+    selection = Selection(
         start=start,
         end=end,
         step=step,
-        indices=None if indices is None else tuple(as_integer(index) for index in indices),
-        times=None if times is None else tuple(_seconds(seconds) for seconds in times),
+        indices=None if indices is None else read_indices(indices),
+        times=None if times is None else read_times(times),
         time_range=None if time_range is None else _time_range(time_range),
-        fps=None if fps is None else Fraction(fps).limit_denominator(1_000_000),
+        fps=None if fps is None else _rate(fps),
         keyframes=keyframes,
+        tolerance_seconds=_tolerance(tolerance_seconds),
     )
+    if selection.tolerance_seconds and not selection.is_by_time:
+        raise ValueError("tolerance_seconds goes with times, time_range and fps: none of them is given")
+    return selection
+
+
+def _refuse_mixture(
+    chosen: list[str], bounds: tuple[int | None, int | None], step: int, *, has_time_range: bool
+) -> None:
+    if len(chosen) > 1:
+        raise ValueError(f"{' and '.join(chosen)} name frames in different ways: give one of them")
+    if chosen and step != 1:
+        raise ValueError(f"step={quoted(step, longest=60)} goes with start and end, not with {chosen[0]}")
+    if chosen and chosen[0] in {"indices", "times"} and bounds != (None, None):
+        raise ValueError(f"start and end bound a range; {chosen[0]} already names each frame")
+    if has_time_range and bounds != (None, None):
+        raise ValueError("start and end bound a range by index, time_range by seconds: give one of them")
+    if has_time_range and chosen and chosen[0] in {"indices", "times"}:
+        raise ValueError(f"time_range bounds a range; {chosen[0]} already names each frame")
 
 
 def _integer(name: str, value: int | None) -> int | None:
     try:
         return None if value is None else as_integer(value)
     except TypeError:
-        raise TypeError(f"{name}={quoted(value)}: expected an integer or None") from None
+        raise TypeError(f"{name}={quoted(value, longest=80)}: expected an integer or None") from None
+
+
+def _rate(fps: float | Fraction) -> Fraction:
+    try:
+        rate = as_seconds(fps)
+    except ValueError:
+        rate = Fraction(0)
+    if rate <= 0:
+        text = f"{as_float(fps):g}" if isinstance(fps, Fraction) else quoted(fps, longest=80)
+        raise ValueError(f"fps={text}: expected a finite number above 0")
+    # A float such as 29.97 means what it is written as, not the nearest sum of powers of two.
+    return rate if isinstance(fps, Fraction) else rate.limit_denominator(_FLOAT_DENOMINATOR) or rate
+
+
+def _tolerance(seconds: float | Fraction) -> Fraction:
+    try:
+        tolerance = as_seconds(seconds)
+    except ValueError:
+        tolerance = Fraction(-1)
+    if tolerance < 0:
+        raise ValueError(
+            f"tolerance_seconds={quoted(seconds, longest=80)}: expected a finite number of seconds, 0 or more"
+        )
+    return tolerance
 
 
 def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
-    begin, stop = (None if seconds is None else _seconds(seconds) for seconds in bounds)
+    begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in bounds)
     if begin is not None and stop is not None and stop <= begin:
         raise ValueError(
-            f"time_range ends at {float(stop):g} s, not after its beginning at {float(begin):g} s"
+            f"time_range ends at {as_float(stop):g} s, not after its beginning at {as_float(begin):g} s"
         )
     return begin, stop
 
 
-def _seconds(value: float | Fraction) -> Fraction:
-    try:
-        return Fraction(value)
-    except (OverflowError, ValueError, TypeError):
-        raise ValueError(f"time {quoted(value)}: expected a finite number of seconds") from None
-
-
 def resolve(selection: Selection, table: FrameTable) -> Int64Array:
-    """Turn a selection into the indices of frames that exist.
+    """Turn a selection whose iterables are read into the indices of frames that exist.
+
+    Takes a time that grows with the number of frames: call it in a thread
+    unless `Selection.is_quick`.
 
     Raises
     ------
     FrameIndexError
         An index, `start` or a time lies outside the video.
     ValueError
-        The bounds are empty once negative ones are counted from the end.
+        The bounds are empty once negative ones are counted from the end, `fps`
+        names too many frames, or the video has no times.
     """
+    if isinstance(selection.indices, Unread) or isinstance(selection.times, Unread):
+        raise RuntimeError("the iterables of a selection are read before it is resolved")
     if selection.indices is not None:
-        return np.array([checked_index(index, len(table)) for index in selection.indices], np.int64)
+        return checked_indices(selection.indices, len(table))
     if selection.times is not None:
-        return _rows_at(table, [seconds_to_ticks(time, table.time_base) for time in selection.times])
-    if selection.time_range is not None:
-        first, last = _shown_between(table, *selection.time_range)
-    else:
+        return _at_times(selection.times, table, selection.tolerance_seconds)
+    clock = Clock(table, selection.tolerance_seconds) if selection.is_by_time and len(table) else None
+    if clock is None or selection.time_range is None:
         first, last = _bounds(selection, len(table))
+    else:
+        first, last = clock.bounds(*selection.time_range)
     if selection.keyframes:
         rows = np.flatnonzero(table.is_keyframe)
         return rows[(rows >= first) & (rows <= last)]
-    if selection.fps is not None:
-        return _resampled(table, first, last, selection.fps)
-    return np.arange(first, last + 1, selection.step, dtype=np.int64)
+    if selection.fps is not None and clock is not None:
+        return clock.resampled(first, last, selection.fps) if first <= last else np.empty(0, np.int64)
+    return np.arange(first, last + 1, min(selection.step, len(table) + 1), dtype=np.int64)
+
+
+def _at_times(times: Entries, table: FrameTable, tolerance: Fraction) -> Int64Array:
+    if not len(times):
+        return np.empty(0, np.int64)
+    if not len(table):
+        raise FrameIndexError(f"{as_float(times[0]):.6g} s asked for; the video has no frames", length=0)
+    return Clock(table, tolerance).rows_at(times)
+
+
+def checked_indices(indices: Int64Array, length: int) -> Int64Array:
+    """Count negative indices from the end and refuse those outside ``0 <= index < length``."""
+    places = np.where(indices < 0, indices + length, indices)
+    outside = (places < 0) | (places >= length)
+    if np.any(outside):
+        checked_index(int(indices[np.flatnonzero(outside)[0]]), length)
+    return places
 
 
 def checked_index(index: int, length: int) -> int:
     """Count a negative index from the end and refuse one outside ``0 <= index < length``."""
     place = index + length if index < 0 else index
     if not 0 <= place < length:
-        raise FrameIndexError(
-            f"frame {index} asked for; the video has {length} frames", index=index, length=length
-        )
+        message = f"frame {quoted(index, longest=60)} asked for; the video has {length} frames"
+        raise FrameIndexError(message, index=index, length=length)
     return place
 
 
 def _bounds(selection: Selection, length: int) -> tuple[int, int]:
-    if length == 0 and selection.start is None:
+    if length == 0 and (selection.start is None or selection.time_range is not None):
         return 0, -1
     start = checked_index(selection.start or 0, length)
     end = length - 1 if selection.end is None else selection.end
     end = end + length if end < 0 else min(end, length - 1)
     if end < start:
         raise ValueError(
-            f"end={selection.end} lies before start={selection.start or 0} in a video of {length} frames; "
-            "both are inclusive"
+            f"end={quoted(selection.end, longest=60)} lies before start={selection.start or 0} "
+            f"in a video of {length} frames; both are inclusive"
         )
     return start, end
-
-
-def _shown_between(table: FrameTable, begin: Fraction | None, stop: Fraction | None) -> tuple[int, int]:
-    """First and last frame shown in a half-open range of time; nothing where it lies outside the video."""
-    pts = table.ticks()
-    if begin is None or not len(pts):
-        first = 0
-    elif seconds_to_ticks(begin, table.time_base) >= _end_tick(table, pts):
-        first = len(pts)
-    else:
-        first = max(int(np.searchsorted(pts, seconds_to_ticks(begin, table.time_base), side="right")) - 1, 0)
-    if stop is None:
-        return first, len(pts) - 1
-    return first, int(np.searchsorted(pts, seconds_to_tick_after(stop, table.time_base), side="left")) - 1
-
-
-def _rows_at(table: FrameTable, ticks: list[int]) -> Int64Array:
-    """Frames shown at these ticks: the last one whose pts is not after the tick."""
-    pts = table.ticks()
-    rows = np.searchsorted(pts, ticks, side="right") - 1
-    stop = _end_tick(table, pts)
-    for tick, row in zip(ticks, rows, strict=True):
-        if row < 0 or tick >= stop:
-            first, last = (
-                (float(int(edge) * table.time_base) for edge in (pts[0], stop)) if len(pts) else (0.0, 0.0)
-            )
-            raise FrameIndexError(
-                f"{float(tick * table.time_base):.6g} s asked for; "
-                f"the video is shown from {first:.6g} s to {last:.6g} s",
-                length=len(table),
-            )
-    return rows.astype(np.int64)
-
-
-def _end_tick(table: FrameTable, pts: Int64Array) -> int:
-    """Tick at which the last frame stops being shown."""
-    if not len(pts):
-        return 0
-    duration = int(table.packets.duration[table.packet_of[-1]])
-    if duration <= 0 and len(pts) > 1:
-        duration = int(pts[-1] - pts[-2])
-    return int(pts[-1]) + max(duration, 1)
-
-
-def _resampled(table: FrameTable, first: int, last: int, fps: Fraction) -> Int64Array:
-    if last < first:
-        return np.empty(0, np.int64)
-    pts = table.ticks()[first : last + 1]
-    stop = _end_tick(table, table.ticks()) if last == len(table) - 1 else int(table.ticks()[last + 1])
-    ticks_per_output = 1 / (fps * table.time_base)
-    count = max(1, -(-(stop - int(pts[0])) // ticks_per_output))
-    ticks = [int(pts[0]) + seconds_to_ticks(output / fps, table.time_base) for output in range(int(count))]
-    return np.clip(np.searchsorted(pts, ticks, side="right") - 1, 0, None).astype(np.int64) + first

@@ -10,12 +10,17 @@ from fractions import Fraction
 from functools import partial
 from typing import Unpack
 
+import numpy as np
+
 from asyncframes._color import is_as_in_jpeg
+from asyncframes._media._plan import each
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._rendering import make_rendering
 from asyncframes._selection import Selection, make_selection
 from asyncframes._session import PacketProgress
+from asyncframes._table import BoolArray, Int64Array
+from asyncframes._threads import in_thread
 from asyncframes._types import (
     Image,
     ImageFormat,
@@ -46,6 +51,7 @@ def stream_frames(
     time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
+    tolerance_seconds: float | Fraction = 0,
     image_format: ImageFormat = "rgb24",
     on_corrupt: OnCorrupt = "raise",
     queue_maxsize: int = 32,
@@ -58,7 +64,7 @@ def stream_frames(
     ----------
     source
         What `open_video` takes, or a `Video`, which is then left open.
-    start, end, step, indices, times, time_range, fps, keyframes, image_format
+    start, end, step, indices, times, time_range, fps, keyframes, tolerance_seconds, image_format
         As for `Video.frames`.
     on_corrupt
         As for `open_video`; a `Video` keeps its own.
@@ -79,10 +85,18 @@ def stream_frames(
     AsyncFramesError
         As `open_video` and `Video.frames` do.
     ValueError
-        The selection makes no sense.
+        The selection is invalid.
     """
     selection = make_selection(
-        start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
+        start,
+        end,
+        step,
+        indices=indices,
+        times=times,
+        time_range=time_range,
+        fps=fps,
+        keyframes=keyframes,
+        tolerance_seconds=tolerance_seconds,
     )
     make_rendering(image_format, picture)
     opened = opened_video(source, on_corrupt=on_corrupt, threads=threads)
@@ -118,6 +132,7 @@ async def stream_frames_to_dir(
     time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
+    tolerance_seconds: float | Fraction = 0,
     ext: str = "png",
     template: str = "frame_{index:06d}.{ext}",
     quality: int | None = None,
@@ -146,7 +161,7 @@ async def stream_frames_to_dir(
         What `open_video` takes, or a `Video`, which is then left open.
     output_dir
         Where the files go; made if it is not there.
-    start, end, step, indices, times, time_range, fps, keyframes
+    start, end, step, indices, times, time_range, fps, keyframes, tolerance_seconds
         As for `Video.frames`; a frame named twice is written once.
     ext
         Kind of image file: png, jpg, npy, raw (the array's bytes), or any that imageio writes.
@@ -191,7 +206,7 @@ async def stream_frames_to_dir(
     AsyncFramesError
         As `open_video` and `Video.frames` do.
     ValueError
-        The selection or an option of the writer makes no sense.
+        The selection or an option of the writer is invalid.
     """
     make_rendering(image_format, picture)
     if image_writer is None:
@@ -209,7 +224,15 @@ async def stream_frames_to_dir(
     )
     writer = make_writer(image_format=image_format)
     selection = make_selection(
-        start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
+        start,
+        end,
+        step,
+        indices=indices,
+        times=times,
+        time_range=time_range,
+        fps=fps,
+        keyframes=keyframes,
+        tolerance_seconds=tolerance_seconds,
     )
     asked = selection.arguments()
     async with AsyncExitStack() as stack:
@@ -222,18 +245,24 @@ async def stream_frames_to_dir(
             image_format = "i420" if _holds_jpeg_planes(video.info) else image_format
             writer = make_writer(image_format=image_format)
         await writer.prepare()
-        chosen, present = await _plan(video, selection, writer, overwrite)
-        wanted = (
-            {"indices": [index for index in chosen if index not in present]} if chosen is not None else asked
-        )
+        chosen, is_there = await _plan(video, selection, writer, overwrite, executor)
+        wanted = {"indices": chosen[~is_there]} if chosen is not None else asked
         frames = video.frames(**wanted, image_format=image_format, queue_maxsize=queue_maxsize, **picture)
         written = await write_frames(
             frames, writer, max_write_workers=max_write_workers, progress_cb=progress_cb
         )
-    if chosen is None or not present:
+    if chosen is None or not is_there.any():
         return written
-    remaining = iter(written)
-    return [writer.path_for(index) if index in present else next(remaining) for index in chosen]
+    return await in_thread(executor, _all_paths, writer, chosen, is_there, written)
+
+
+def _all_paths(
+    writer: DirectoryWriter, chosen: Int64Array, is_there: BoolArray, written: list[str]
+) -> list[str]:
+    # Damaged frames that were left out have no file.
+    stored = set(written)
+    paths = zip(map(writer.path_for, each(chosen)), is_there.tolist(), strict=True)
+    return [path for path, there in paths if there or path in stored]
 
 
 def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
@@ -256,16 +285,27 @@ def _holds_jpeg_planes(info: VideoInfo) -> bool:
 
 
 async def _plan(
-    video: Video, selection: Selection, writer: DirectoryWriter, overwrite: Overwrite
-) -> tuple[list[int] | None, set[int]]:
-    """Name the frames to write, each once and ascending, and those that are on disk already.
+    video: Video,
+    selection: Selection,
+    writer: DirectoryWriter,
+    overwrite: Overwrite,
+    executor: Executor | None,
+) -> tuple[Int64Array | None, BoolArray]:
+    """Name the frames to write, each once and ascending, and say which are on disk already.
 
     A plain range that leaves nothing out needs no list: ``None``.
     """
     if selection.is_range and overwrite != "skip":
-        return None, set()
-    chosen = sorted(set((await video.indices(**selection.arguments())).tolist()))
-    return chosen, await writer.existing(chosen) if overwrite == "skip" else set()
+        return None, np.zeros(0, bool)
+    chosen = await video._resolve(selection, distinct=True)
+    if overwrite != "skip":
+        return chosen, np.zeros(len(chosen), bool)
+    present = await writer.existing(each(chosen))
+    return chosen, await in_thread(executor, _mask, chosen, present)
+
+
+def _mask(chosen: Int64Array, present: set[int]) -> BoolArray:
+    return np.fromiter((index in present for index in each(chosen)), bool, len(chosen))
 
 
 @asynccontextmanager

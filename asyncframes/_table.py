@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
@@ -14,87 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._archive import ArchiveError, pack, unpack, write_whole
+from asyncframes._packets import NO_TIMESTAMP, BoolArray, Int64Array, Packets
 from asyncframes._quoting import quoted
-from asyncframes._ranges import ByteRange, merge_ranges
+from asyncframes._ranges import ByteRange, near_ranges
+from asyncframes._timing import MOST_TICKS, even_ticks
 
-Int64Array = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-
-NO_TIMESTAMP = np.iinfo(np.int64).min
-"""Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
+__all__ = [
+    "NO_TIMESTAMP",
+    "BoolArray",
+    "FrameTable",
+    "Int64Array",
+    "Packets",
+    "SourceIdentity",
+    "table_from_packets",
+    "table_with_head",
+]
 
 _FORMAT_VERSION = 1
 
 # Packets of other streams that lie between two of this one are read along up to here: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packets:
-    """The packets of one stream in decode order, without their bytes.
-
-    Attributes
-    ----------
-    pts, dts
-        Ticks of the stream's time base, `NO_TIMESTAMP` where missing.
-    position, size
-        Byte range in the source; position -1 where unknown.
-    duration
-        Ticks, 0 where unknown.
-    is_keyframe, is_discard
-        The demuxer's flags.
-    """
-
-    pts: Int64Array
-    dts: Int64Array
-    position: Int64Array
-    size: Int64Array
-    duration: Int64Array
-    is_keyframe: BoolArray
-    is_discard: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.pts)
-
-    @property
-    def are_timed(self) -> bool:
-        """Whether every packet that may become a frame has a pts of its own."""
-        pts = np.sort(self.pts[~self.is_discard])
-        return not len(pts) or (pts[0] != NO_TIMESTAMP and not np.any(pts[1:] == pts[:-1]))
-
-    @property
-    def keep_order(self) -> bool:
-        """Whether packets are shown in the order in which they are decoded, going by their pts."""
-        return bool(np.all(self.pts[1:] > self.pts[:-1]))
-
-    @property
-    def begin_whole(self) -> bool:
-        """Whether the stream begins with a keyframe, and nothing is shown before that one."""
-        if not len(self):
-            return True
-        return bool(self.is_keyframe[0]) and not np.any((self.pts < self.pts[0]) & ~self.is_discard)
-
-    def in_presentation_order(self) -> Int64Array:
-        """Return the numbers of the packets that may become frames, ordered by pts."""
-        kept = np.flatnonzero(~self.is_discard)
-        return kept[np.argsort(self.pts[kept], kind="stable")]
-
-    def begin_with(self, first: Packets) -> bool:
-        """Whether these are the same packets as others, as far as those go."""
-        return all(
-            np.array_equal(getattr(self, column.name)[: len(first)], getattr(first, column.name))
-            for column in fields(self)
-        )
-
-    def find(self, *, position: int, size: int, dts: int) -> int | None:
-        """Return the number of the one packet that looks like this, or ``None``."""
-        matches = self.size == size
-        if position >= 0:
-            matches &= self.position == position
-        numbers = np.flatnonzero(matches)
-        if len(numbers) > 1:
-            numbers = numbers[self.dts[numbers] == dts]
-        return int(numbers[0]) if len(numbers) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +102,19 @@ class FrameTable:
     confirmed: bool = False
     identity: SourceIdentity | None = None
     headers: Sequence[tuple[int, bytes]] = ()
+    _ticks: Int64Array | None = field(init=False, repr=False, default=None)
     _row_of: Int64Array = field(init=False, repr=False)
+    _has_extra: bool = field(init=False, repr=False)
     _rank: Int64Array = field(init=False, repr=False)
     _starts: Int64Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.time_base <= 0:
+            raise ValueError(f"time_base={self.time_base}: expected more than 0 seconds per tick")
         count = len(self.packets)
         self._row_of = np.full(count, -1, np.int64)
         self._row_of[self.packet_of] = np.arange(len(self.packet_of))
+        self._has_extra = bool(np.any((self._row_of < 0) & ~self.packets.is_discard))
         self._rank = self._presentation_ranks()
         self._starts = np.flatnonzero(self.packets.is_keyframe)
         if self.unsafe:
@@ -206,22 +149,38 @@ class FrameTable:
         return len(self) == int(np.count_nonzero(~self.packets.is_discard))
 
     def ticks(self) -> Int64Array:
-        """Return presentation times that never fall, for looking frames up by time.
+        """Return presentation times that never fall, for looking frames up by time; read-only.
 
-        They are reckoned from the average rate where the container gives none.
+        A pts that lies before that of an earlier frame counts as that one's. They
+        are reckoned from the average rate where the container gives none.
 
         Raises
         ------
         ValueError
-            There are no timestamps and no rate to reckon them from.
+            There are no timestamps and no rate to reckon them from, or they are
+            too far apart for times.
         """
-        pts = self.pts
-        if not np.any(pts == NO_TIMESTAMP):
-            return np.maximum.accumulate(pts)
-        if self.average_rate is None:
+        pts = self.pts if self._ticks is None else self._ticks
+        if self._ticks is None and not np.any(pts == NO_TIMESTAMP):
+            pts = np.maximum.accumulate(pts)
+            pts.flags.writeable = False
+            self._ticks = pts
+        if self._ticks is None:
+            return self._ticks_by_rate()
+        if len(pts) and int(pts[-1]) - int(pts[0]) >= MOST_TICKS:
+            raise ValueError("the pts of this video are too far apart for times: ask for frames by index")
+        return pts
+
+    def _ticks_by_rate(self) -> Int64Array:
+        if self.average_rate is None or self.average_rate <= 0:
             raise ValueError("this video has neither timestamps nor a frame rate: ask for frames by index")
-        ticks_per_frame = 1 / (self.average_rate * self.time_base)
-        return np.array([round(index * ticks_per_frame) for index in range(len(self))], np.int64)
+        whole, part = even_ticks(len(self), 1 / (self.average_rate * self.time_base))
+        return whole + (part >= 0.5)
+
+    def repeated_times(self) -> int:
+        """Count the frames whose pts is no later than that of a frame before them."""
+        ticks = self.ticks()
+        return int(np.count_nonzero(ticks[1:] == ticks[:-1]))
 
     def pts_of(self, index: int) -> int | None:
         """Return a frame's presentation time in ticks, ``None`` where it has none."""
@@ -254,6 +213,24 @@ class FrameTable:
             place -= 1
         return int(self._starts[place]) if place >= 0 else 0
 
+    def starts_for(self, rows: Int64Array) -> Int64Array:
+        """Return `start_for` of many frames."""
+        starts, packets = self._starts, self.packet_of[rows]
+        if not len(starts):
+            return np.zeros(len(rows), np.int64)
+        places = np.searchsorted(starts, packets, side="right") - 1
+        places -= self._rank[packets] < self._rank[starts[np.maximum(places, 0)]]
+        return np.where(places >= 0, starts[np.maximum(places, 0)], 0)
+
+    def last_packets_for(self, rows: Int64Array) -> Int64Array:
+        """Return `last_packet_for` of many frames."""
+        packets = self.packet_of[rows]
+        if not self._has_extra:
+            return packets
+        belongs = (self._row_of < 0) & ~self.packets.is_discard
+        ends = np.append(np.flatnonzero(~belongs), len(belongs))
+        return ends[np.searchsorted(ends, packets, side="right")] - 1
+
     def earlier_starts(self, packet: int) -> Sequence[int]:
         """Return the keyframes before a packet, nearest first."""
         place = int(np.searchsorted(self._starts, packet, side="left"))
@@ -274,12 +251,11 @@ class FrameTable:
 
     def byte_ranges(self, first_packet: int, last_packet: int) -> list[ByteRange]:
         """Return where these packets lie, near ones as one range; nothing where that is unknown."""
-        positions = self.packets.position[first_packet : last_packet + 1]
+        packets = slice(first_packet, last_packet + 1)
+        positions = self.packets.position[packets]
         if np.any(positions < 0):
             return []
-        stops = positions + self.packets.size[first_packet : last_packet + 1]
-        ranges = zip(positions.tolist(), stops.tolist(), strict=True)
-        return merge_ranges(ranges, max_gap=_GAP_WORTH_READING, max_span=sys.maxsize)
+        return near_ranges(positions, self.packets.size[packets], max_gap=_GAP_WORTH_READING)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to a file; blocks.

@@ -2,27 +2,104 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, TypeAlias
 
-# A float of seconds may fall short of the tick it was computed from by some 1e-6 ticks.
-_TICK_TOLERANCE = Fraction(1, 1000)
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Array: TypeAlias = NDArray[np.int64]
+
+MOST_TICKS = 2**61
+"""Ticks are reckoned up to here, so that sums and differences of them are ``int64``."""
+
+# Up to here the rounding of floats stays well below `CLOSE`.
+_TICKS_IN_FLOATS = 2.0**40
+
+CLOSE = 1 / 1024
+"""Ticks that the rounding of floats may take from a time."""
 
 
-def seconds_to_ticks(seconds: float | Fraction, time_base: Fraction) -> int:
-    """Return the last tick at or before `seconds`.
+def seconds_to_ticks(
+    seconds: NDArray[Any], time_base: Fraction, origin: int
+) -> tuple[Int64Array, NDArray[np.float64]]:
+    """Return times in whole ticks since `origin`, and the part of a tick that is left of each.
 
-    ``seconds_to_ticks(float(ticks * time_base), time_base) == ticks`` for every
-    tick within the precision of a double.
+    Parameters
+    ----------
+    seconds
+        ``float64``, or objects that are numbers; finite.
+    time_base
+        Seconds per tick.
+    origin
+        Tick that counts as 0.
+
+    Returns
+    -------
+    tuple of (ndarray, ndarray)
+        Ticks, clipped to plus and minus `MOST_TICKS`; and ``0 <= part < 1``, which is
+        off by less than `CLOSE`.
     """
-    return math.floor(Fraction(seconds) / time_base + _TICK_TOLERANCE)
+    if seconds.dtype != object and abs(origin) < _TICKS_IN_FLOATS:
+        numerator, denominator = float(time_base.numerator), float(time_base.denominator)
+        if not len(seconds) or np.abs(seconds).max() < _TICKS_IN_FLOATS / denominator * numerator:
+            ticks = seconds * denominator / numerator - origin
+            whole = np.floor(ticks)
+            return whole.astype(np.int64), ticks - whole
+    found = [_ticks_exactly(value, time_base, origin) for value in seconds.tolist()]
+    return (
+        np.array([ticks for ticks, _ in found], np.int64),
+        np.array([part for _, part in found], np.float64),
+    )
 
 
-def seconds_to_tick_after(seconds: float | Fraction, time_base: Fraction) -> int:
-    """Return the first tick at or after `seconds`, within the precision of a double."""
-    return math.ceil(Fraction(seconds) / time_base - _TICK_TOLERANCE)
+def _ticks_exactly(seconds: float | Fraction, time_base: Fraction, origin: int) -> tuple[int, float]:
+    over, under = seconds.as_integer_ratio()
+    under *= time_base.numerator
+    ticks, rest = divmod(over * time_base.denominator - origin * under, under)
+    if abs(ticks) >= MOST_TICKS:
+        return (MOST_TICKS if ticks > 0 else -MOST_TICKS), 0.0
+    return ticks, rest / under
+
+
+def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.float64]]:
+    """Return the multiples 0, 1, … of an interval in whole ticks, and the part of a tick that is left.
+
+    Parameters
+    ----------
+    count
+        How many.
+    interval
+        Ticks from each to the next, more than 0.
+
+    Raises
+    ------
+    ValueError
+        The last one lies beyond `MOST_TICKS`.
+    """
+    if count < 2:
+        return np.zeros(count, np.int64), np.zeros(count)
+    if count * interval > MOST_TICKS:
+        raise ValueError(f"{count} frames last for more than {MOST_TICKS} ticks: ask for frames by index")
+    numbers = np.arange(count, dtype=np.int64)
+    over, under = interval.as_integer_ratio()
+    whole, over = divmod(over, under)
+    if count * under < MOST_TICKS:
+        more, rest = np.divmod(numbers * over, under)
+        return numbers * whole + more, rest / under
+    left = numbers * (over / under)
+    floor = np.floor(left)
+    return numbers * whole + floor.astype(np.int64), left - floor
+
+
+def as_float(value: float | Fraction) -> float:
+    """Return a number as a float, infinity where it is larger than floats are."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 @dataclass(frozen=True, slots=True)

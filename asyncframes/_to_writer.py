@@ -29,6 +29,7 @@ async def stream_frames_to_writer(
     time_range: TimeRange | None = None,
     fps: float | Fraction | None = None,
     keyframes: bool = False,
+    tolerance_seconds: float | Fraction = 0,
     progress_cb: ProgressCallback | None = None,
     max_write_workers: int = 4,
     queue_maxsize: int = 32,
@@ -50,7 +51,7 @@ async def stream_frames_to_writer(
         What `open_video` takes, or a `Video`, which is then left open.
     writer
         Takes the frames, in the order asked.
-    start, end, step, indices, times, time_range, fps, keyframes
+    start, end, step, indices, times, time_range, fps, keyframes, tolerance_seconds
         As for `Video.frames`.
     progress_cb
         Called with 1 after each frame is taken, on the event loop; plain or async.
@@ -77,11 +78,19 @@ async def stream_frames_to_writer(
     AsyncFramesError
         As `open_video` and `Video.frames` do.
     ValueError
-        The selection makes no sense.
+        The selection is invalid.
     """
     make_rendering(image_format, picture)
     selection = make_selection(
-        start, end, step, indices=indices, times=times, time_range=time_range, fps=fps, keyframes=keyframes
+        start,
+        end,
+        step,
+        indices=indices,
+        times=times,
+        time_range=time_range,
+        fps=fps,
+        keyframes=keyframes,
+        tolerance_seconds=tolerance_seconds,
     )
     opened = opened_video(source, on_corrupt=on_corrupt, threads=threads, executor=executor)
     async with writer, opened as video:

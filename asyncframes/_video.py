@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Unpack
 
+from asyncframes._choice import Chooser
 from asyncframes._index_cache import IndexCache
-from asyncframes._lanes import deal, lane_selection, merge
+from asyncframes._lanes import side_by_side
 from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions
 from asyncframes._media._table_job import TableJob
 from asyncframes._pool import SessionPool
-from asyncframes._pump import Pump
+from asyncframes._pump import Pump, only_frame
 from asyncframes._rendering import make_rendering
 from asyncframes._route import goes_forward
-from asyncframes._selection import Selection, make_selection, resolve
+from asyncframes._selection import Selection, make_selection
 from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._tables import TableKeeper
 from asyncframes._threads import lanes_for
+from asyncframes._timing import as_float
 from asyncframes._types import (
     Frame,
     ImageFormat,
@@ -34,7 +37,7 @@ from asyncframes._types import (
     VideoInfo,
 )
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError, CorruptMediaError, MediaError
+from asyncframes.errors import ClosedError, MediaError
 from asyncframes.sources import CachedSource
 from asyncframes.sources._passing import passing
 
@@ -65,6 +68,7 @@ class Video:
         self._reorder_bytes = reorder_bytes
         self._seek_mode = seek_mode
         self._sessions = SessionPool(source, cached, options)
+        self._chooser = Chooser(options.executor, source.name)
         self._running: dict[Pump, Session] = {}
         self._tables = TableKeeper(
             cached, self._sessions, options.executor, given=frame_table, cache=index_cache
@@ -122,17 +126,16 @@ class Video:
     async def count(self) -> int:
         """Return the exact number of frames.
 
-        Needs the frame table: the header of an MP4/MOV, one pass over the bytes
-        of other containers, and a decode where neither can tell. In approximate
-        mode it is the number that the header claims, or rate times duration.
+        Needs the frame table: the header of an MP4/MOV, one pass over other
+        containers, a decode where neither can tell. In approximate mode it is the
+        number that the header claims, or rate times duration.
         """
         return len(await self._rows())
 
     async def frame_table(self) -> FrameTable:
         """Return the frame table, found in the cheapest way there is; exact in either mode.
 
-        Save it, and give it to `open_video` when the same bytes are opened
-        again: nothing is scanned for then. `count` says what a scan costs.
+        Given to `open_video` with the same bytes later, it spares the scan. `count` says what that costs.
 
         Raises
         ------
@@ -157,26 +160,29 @@ class Video:
         time_range: TimeRange | None = None,
         fps: float | Fraction | None = None,
         keyframes: bool = False,
+        tolerance_seconds: float | Fraction = 0,
     ) -> Int64Array:
         """Return the indices of the frames that `frames` would yield, without decoding them.
 
         Takes the arguments of `frames`, raises the same errors.
         """
-        return await self._resolve(
-            make_selection(
-                start,
-                end,
-                step,
-                indices=indices,
-                times=times,
-                time_range=time_range,
-                fps=fps,
-                keyframes=keyframes,
-            )
+        selection = make_selection(
+            start,
+            end,
+            step,
+            indices=indices,
+            times=times,
+            time_range=time_range,
+            fps=fps,
+            keyframes=keyframes,
+            tolerance_seconds=tolerance_seconds,
         )
+        return await self._resolve(selection)
 
-    async def _resolve(self, selection: Selection) -> Int64Array:
-        return resolve(selection, await self._rows(selection))
+    async def _resolve(self, selection: Selection, *, distinct: bool = False) -> Int64Array:
+        """Return the indices of a selection; `distinct` ones each once and ascending."""
+        selection = await selection.read()
+        return await self._chooser.chosen(selection, await self._rows(selection), distinct=distinct)
 
     async def _rows(self, selection: Selection | None = None) -> FrameTable:
         """Return what a selection is resolved with: the frame table, or how it would be by the header."""
@@ -198,6 +204,7 @@ class Video:
         time_range: TimeRange | None = None,
         fps: float | Fraction | None = None,
         keyframes: bool = False,
+        tolerance_seconds: float | Fraction = 0,
         image_format: ImageFormat = "rgb24",
         queue_maxsize: int = 32,
         **picture: Unpack[PictureOptions],
@@ -211,27 +218,35 @@ class Video:
         Parameters
         ----------
         start, end
-            Inclusive bounds, 0-based; negative counts from the end. An `end`
-            past the last frame clamps.
+            Inclusive, 0-based; negative from the end. An `end` past the last frame clamps.
         step
             Every `step`-th frame of the bounds.
         indices
-            Frames by index, in any order, repeats included; they come in the
-            order asked, and each GOP is decoded once as long as the frames that
-            wait for their turn fit into ``reorder_bytes``.
+            Frames by index, in any order, repeats included, up to 10,000,000; they
+            come in the order asked, and each GOP is decoded once as long as the
+            frames that wait for their turn fit into ``reorder_bytes``. A long
+            iterable is read and checked when the first frame is asked for.
         times
-            Frames shown at these times in seconds, in the order asked.
+            Frames shown at these times in seconds, in the order asked. Containers
+            round times to ticks, so a time names a frame from half a tick before its
+            pts, unless frames are one tick apart. Of frames with the same pts, or
+            with one before an earlier frame's, it names the first in presentation
+            order; the log warns of that once.
         time_range
             Bounds in seconds in place of `start` and `end`: the frames shown
             from the first time up to, and without, the second; ``None`` for an
             open end. Goes with `step`, `fps` and `keyframes`.
         fps
-            The bounds resampled: for each tick of this rate, counted from the
-            first frame, the frame that is shown then (FFmpeg's filter
-            ``fps=…:round=up`` with ``start_time`` at the first frame, but for
-            how long it takes the last frame to last).
+            The bounds resampled: for each tick of this rate, counted from the first
+            frame, the frame that is shown then; up to 10,000,000. A frame may begin a
+            tick of its container late, so a video's own constant rate gives each frame
+            once. Otherwise, but for how long the last frame lasts, as FFmpeg's filter
+            ``fps=…:round=up`` with ``start_time`` at the first frame.
         keyframes
             Only the keyframes of the bounds.
+        tolerance_seconds
+            By how much times may be early besides: 0.0005 for those rounded to three
+            decimals. Never so much as half the time from one frame to the next.
         image_format
             Layout of `Frame.image`.
         queue_maxsize
@@ -255,7 +270,7 @@ class Video:
         SourceError
             Bytes cannot be had.
         ValueError
-            The selection makes no sense.
+            The selection is invalid.
         ClosedError
             The video is closed.
         """
@@ -271,6 +286,7 @@ class Video:
             time_range=time_range,
             fps=fps,
             keyframes=keyframes,
+            tolerance_seconds=tolerance_seconds,
         )
         options = FrameOptions(
             rendering=rendering, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
@@ -300,12 +316,13 @@ class Video:
             The packets for this frame do not decode.
         """
         frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1, **picture)
-        return await _only(frames, f"frame {index}")
+        return await only_frame(frames, f"frame {index}")
 
     async def frame_at(
         self,
         seconds: float | Fraction,
         *,
+        tolerance_seconds: float | Fraction = 0,
         image_format: ImageFormat = "rgb24",
         **picture: Unpack[PictureOptions],
     ) -> Frame:
@@ -315,7 +332,7 @@ class Video:
         ----------
         seconds
             On the clock of `Frame.pts_seconds`; not every video begins at 0.
-        image_format, **picture
+        tolerance_seconds, image_format, **picture
             As for `frames`.
 
         Raises
@@ -325,8 +342,14 @@ class Video:
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(times=[seconds], image_format=image_format, queue_maxsize=1, **picture)
-        return await _only(frames, f"the frame at {float(seconds):g} s")
+        frames = self.frames(
+            times=[seconds],
+            tolerance_seconds=tolerance_seconds,
+            image_format=image_format,
+            queue_maxsize=1,
+            **picture,
+        )
+        return await only_frame(frames, f"the frame at {as_float(seconds):g} s")
 
     async def aclose(self) -> None:
         """End every request and release the source; calling it again does nothing."""
@@ -338,18 +361,21 @@ class Video:
         await self._sessions.aclose()
         await self._cached.aclose()
 
-    # Requests
-
     async def _stream(
         self, selection: Selection, options: FrameOptions, queue_maxsize: int
     ) -> AsyncGenerator[Frame, None]:
         delivered = 0
+        selection = await selection.read()
         if self._seek_mode == "exact" and not self._goes_forward(selection):
             table = await self.frame_table()
-            dealt = deal(table, resolve(selection, table), lanes_for(self._threads))
-            if len(dealt) > 1:
+            order = await self._chooser.chosen(selection, table)
+            dealt = await self._chooser.dealt(table, order, lanes_for(self._threads))
+            if dealt.lanes > 1:
+                pumped = partial(
+                    self._pumped, options=options, queue_maxsize=queue_maxsize, lanes=dealt.lanes
+                )
                 try:
-                    async with aclosing(self._merged(dealt, options, queue_maxsize)) as frames:
+                    async with aclosing(side_by_side(pumped, dealt)) as frames:
                         async for place, frame in frames:
                             delivered = place + 1
                             yield frame
@@ -363,22 +389,6 @@ class Video:
             while (got := await pump.get()) is not None:
                 yield got
                 del got
-
-    async def _merged(
-        self, dealt: list[list[list[int]]], options: FrameOptions, queue_maxsize: int
-    ) -> AsyncGenerator[tuple[int, Frame], None]:
-        """Decode the lanes of a scattered request side by side."""
-        async with AsyncExitStack() as stack:
-            pumps = [
-                await stack.enter_async_context(
-                    self._pumped(lane_selection(lane), options, queue_maxsize, lanes=len(dealt))
-                )
-                for lane in dealt
-            ]
-            async with aclosing(merge(pumps, dealt)) as frames:
-                async for place, frame in frames:
-                    yield place, frame
-                    del frame
 
     @asynccontextmanager
     async def _pumped(
@@ -438,12 +448,3 @@ class Video:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise ClosedError(f"the video is closed [{self._source.name}]")
-
-
-async def _only(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
-    """Return the one frame of a request."""
-    # To the end, for to leave a request while a thread works on it takes the decoder along.
-    found = [frame async for frame in frames]
-    if found:
-        return found[0]
-    raise CorruptMediaError(f'{what} is damaged, and on_corrupt="skip" leaves it out')

@@ -6,15 +6,17 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import isfinite
 
 import numpy as np
 
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._jobs import FrameJob, FrameOptions
 from asyncframes._media._pictures import Damage, Picture
-from asyncframes._media._plan import Wanted
+from asyncframes._media._plan import Wanted, each
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable, Packets
+from asyncframes._timing import MOST_TICKS, even_ticks
 from asyncframes._types import Frame, VideoInfo
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 
@@ -38,19 +40,28 @@ def nominal_table(info: VideoInfo, first_pts: int | None, source: str) -> FrameT
         It claims no rate or no length, or its frames carry no times.
     """
     count, rate, seconds = info.frames_from_header, info.average_rate, info.duration_seconds_from_header
-    if count is None and rate and seconds is not None:
+    if count is None and rate and seconds is not None and isfinite(seconds):
         count = round(rate * Fraction(seconds))
-    if not rate or count is None or count > _MOST_FRAMES or first_pts is None:
-        lacks = "rate" if not rate else "time of the first frame" if first_pts is None else "sound length"
+    if not rate or rate < 0 or count is None or count > _MOST_FRAMES or first_pts is None:
+        lacks = (
+            "rate"
+            if not rate or rate < 0
+            else "time of the first frame"
+            if first_pts is None
+            else "sound length"
+        )
         message = f'seek_mode="approximate" finds no frames in a video without a {lacks}; use "exact"'
         raise UnsupportedMediaError(message, source=source)
-    ticks = 1 / (rate * info.time_base)
-    twice, half = 2 * ticks.denominator, ticks.denominator
-    pts = [first_pts + (2 * number * ticks.numerator + half) // twice for number in range(count)]
+    count, ticks = max(count, 0), 1 / (rate * info.time_base)
+    if abs(first_pts) + count * ticks > MOST_TICKS:
+        message = 'seek_mode="approximate" finds no frames by times as large as these; use "exact"'
+        raise UnsupportedMediaError(message, source=source)
+    whole, part = even_ticks(count, ticks)
+    pts = first_pts + whole + (part >= 0.5)
     nothing, unknown = np.zeros(count, bool), np.full(count, -1, np.int64)
     packets = Packets(
-        pts=np.array(pts, np.int64),
-        dts=np.array(pts, np.int64),
+        pts=pts,
+        dts=pts,
         position=unknown,
         size=unknown,
         duration=np.full(count, max(1, round(ticks)), np.int64),
@@ -95,7 +106,7 @@ class ApproximateJob(FrameJob):
     def _make(self) -> Iterator[Frame | None]:
         order = resolve(self._selection, self._nominal)
         wanted = Wanted(order, self._held_bytes)
-        for index in order.tolist():
+        for index in each(order):
             yield from self._fetch(index, wanted)
             if (frame := wanted.take(index)) is not None:
                 yield replace(frame, image=frame.image.copy()) if index in wanted else frame

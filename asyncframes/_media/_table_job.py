@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from asyncframes._media._decoder import Decoder, TableMismatchError
 from asyncframes._media._jobs import FrameJob, FrameOptions, mark
 from asyncframes._media._pictures import Damage, Picture
-from asyncframes._media._plan import Runs, Wanted
+from asyncframes._media._plan import Runs, Wanted, each
 from asyncframes._media._settle import scan_by_decoding
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable, Int64Array
@@ -104,7 +104,7 @@ class TableJob(FrameJob):
         wanted = Wanted(order, self._held_bytes)
         passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
         try:
-            for index in order.tolist():
+            for index in each(order):
                 yield from passage.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
@@ -194,7 +194,7 @@ class _Passage:
         """Decode what else is wanted of the GOP under way, while there is room to hold it."""
         if self._shown < 0:
             return
-        for row in self._runs.rows_from[self._runs.start_for(self._shown)]:
+        for row in self._runs.rows_from(self._runs.start_for(self._shown)):
             while (
                 row > self._shown
                 and self._wanted.is_missing(row)

@@ -50,6 +50,13 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     ways.add_argument("--times", type=_options.seconds, metavar="S,...", help="frames shown at these seconds")
     ways.add_argument("--keyframes", action="store_true", help="only keyframes")
     group.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="by how much times may be early: 0.0005 if rounded to 3 decimals (default: 0)",
+    )
+    group.add_argument(
         "--on-corrupt",
         choices=["raise", "skip", "keep"],
         default="raise",
@@ -86,7 +93,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 def selection_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Collect the arguments that name frames."""
     names = ("start", "end", "step", "indices", "times", "time_range", "fps", "keyframes")
-    return {name: getattr(arguments, name) for name in names}
+    return {name: getattr(arguments, name) for name in names} | {"tolerance_seconds": arguments.tolerance}
 
 
 def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:

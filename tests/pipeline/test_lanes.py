@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._lanes import deal
+from asyncframes._lanes import Deal, deal
+from asyncframes._selection import resolve
 from tests._clips import clip_bytes, painted_index
 from tests.pipeline.test_requests import damaged_clip
 from tests.unit.test_table import table
@@ -40,14 +41,19 @@ async def test_lanes_keep_the_order(seed: int, count: int, threads: int) -> None
 
 @given(indices=st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=60), lanes=st.integers(1, 5))
 def test_a_request_is_dealt_out_whole(indices: list[int], lanes: int) -> None:
-    """Read lane by lane and turn by turn, the stretches are the request, and no GOP is in two lanes."""
+    """Each frame is in one lane, and no GOP is in two."""
     found = table(range(FRAMES), range(0, FRAMES, 8))
     dealt = deal(found, np.array(indices), lanes)
-    assert 1 <= len(dealt) <= lanes
-    turns = range(max(map(len, dealt)))
-    assert [i for turn in turns for lane in dealt if turn < len(lane) for i in lane[turn]] == indices
-    gops = [{index // 8 for stretch in lane for index in stretch} for lane in dealt]
+    assert 1 <= dealt.lanes <= lanes
+    assert dealt.order.tolist() == indices
+    assert set(dealt.lane_of.tolist()) == set(range(dealt.lanes))
+    gops = [{index // 8 for index in indices_of(dealt, lane)} for lane in range(dealt.lanes)]
     assert sum(map(len, gops)) == len(set().union(*gops))
+
+
+def indices_of(dealt: Deal, lane: int) -> list[int]:
+    chosen: list[int] = resolve(dealt.selection(lane), table(range(FRAMES), [0])).tolist()
+    return chosen
 
 
 @pytest.mark.anyio

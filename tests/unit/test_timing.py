@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncframes._timing import (
+    CLOSE,
+    MOST_TICKS,
     Orientation,
+    as_float,
+    even_ticks,
     orientation_from_degrees,
     orientation_from_matrix,
     seconds_to_ticks,
@@ -29,19 +33,48 @@ RIGHT_ANGLES = [
 
 @given(ticks=st.integers(-(2**40), 2**40), rate=st.sampled_from([24, 1000, 12800, 90000]))
 def test_a_tick_survives_the_way_through_float_seconds(ticks: int, rate: int) -> None:
-    """The seconds of a tick name that tick again."""
-    time_base = Fraction(1, rate)
-    assert seconds_to_ticks(float(ticks * time_base), time_base) == ticks
+    """The seconds of a tick are that tick again, within what floats round."""
+    whole, part = seconds_to_ticks(np.array([ticks / rate]), Fraction(1, rate), 0)
+    assert abs(int(whole[0]) + part[0] - ticks) < CLOSE
 
 
-@given(seconds=st.floats(0, 1e6), rate=st.integers(1, 90000))
-def test_a_tick_is_never_after_its_seconds(seconds: float, rate: int) -> None:
-    """The tick lies at or before the time, and the next one after it."""
-    time_base = Fraction(1, rate)
-    tick = seconds_to_ticks(seconds, time_base)
-    slack = time_base / 1000
-    assert tick * time_base <= Fraction(seconds) + slack
-    assert (tick + 1) * time_base > Fraction(seconds)
+@given(
+    seconds=st.lists(st.fractions() | st.floats(-1e300, 1e300), max_size=5),
+    over=st.integers(1, 2**31),
+    under=st.integers(1, 2**31),
+    origin=st.integers(-(2**63), 2**63),
+)
+def test_ticks_are_those_of_exact_arithmetic(
+    seconds: list[float | Fraction], over: int, under: int, origin: int
+) -> None:
+    """Whatever the seconds and the time base: the floor and what is left of it, clipped, and no overflow."""
+    entries = np.empty(len(seconds), object)
+    entries[:] = seconds
+    floats = np.array([as_float(value) for value in seconds], np.float64)
+    for values in (entries, floats):
+        whole, part = seconds_to_ticks(values, Fraction(over, under), origin)
+        for value, ticks, rest in zip(values.tolist(), whole.tolist(), part.tolist(), strict=True):
+            exact = Fraction(value) * under / over - origin
+            clipped = min(max(exact, Fraction(-MOST_TICKS)), Fraction(MOST_TICKS))
+            assert abs(ticks + Fraction(rest) - clipped) < CLOSE
+            assert 0 <= rest <= 1
+
+
+@given(count=st.integers(0, 50), interval=st.fractions(0, 10**6).filter(bool))
+def test_even_ticks_are_multiples(count: int, interval: Fraction) -> None:
+    """Multiple number i is the floor of i intervals, and what is left."""
+    whole, part = even_ticks(count, interval)
+    exact = [number * interval for number in range(count)]
+    assert all(abs(a + Fraction(b) - e) < 1e-6 for a, b, e in zip(whole.tolist(), part, exact, strict=True))
+
+
+def test_too_many_ticks_are_refused() -> None:
+    """Multiples beyond what is reckoned with are no OverflowError."""
+    assert even_ticks(1, Fraction(10**400))[0].tolist() == [0]
+    with pytest.raises(ValueError, match="by index"):
+        even_ticks(2, Fraction(10**400))
+    whole, _ = even_ticks(10**6, Fraction(2**40, 2**40 - 1))
+    assert whole[-1] == 10**6 - 1
 
 
 @pytest.mark.parametrize("matrix", RIGHT_ANGLES)
