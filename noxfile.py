@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "tests-lowest"]
 nox.options.error_on_external_run = True
+# A Python that is not installed is skipped with a line that says so, and an error where CI is set.
+nox.options.download_python = "never"
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+# The Python that all tests run under; the others get the fast half, unless arguments say otherwise.
+MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.version_info[1]}"
+FAST_HALF = ("-m", "not slow")
 
 # What is installed together: torchcodec goes with one release of torch. This one's wheel is for the CPU.
 PEERS = [
@@ -38,12 +46,24 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session
+@nox.session(python=sorted({*PYTHONS, MAIN_PYTHON}))
 def tests(session: nox.Session) -> None:
-    """Test the built wheel; arguments go to pytest, as in ``nox -s tests -- -m 'not slow'``."""
+    """Test the built wheel under each Python; arguments go to pytest, as in ``nox -s tests-3.12 -- -x``."""
     session.install(".[test]")
+    _test(session, () if session.python == MAIN_PYTHON else FAST_HALF)
+
+
+@nox.session(name="tests-lowest", python=PYTHONS[0])
+def tests_lowest(session: nox.Session) -> None:
+    """Test the built wheel with the lowest versions of its dependencies that pyproject.toml allows."""
+    session.install("uv")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
+    _test(session, FAST_HALF)
+
+
+def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:
     # the script, unlike "python -m pytest", leaves the checkout off sys.path: the wheel is what is imported
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or chosen))
 
 
 @nox.session
