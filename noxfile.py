@@ -89,7 +89,7 @@ def bench_more(session: nox.Session) -> None:
         session.run("python", f"benchmarks/bench_{name}.py")
 
 
-@nox.session
+@nox.session(python=[PYTHONS[0], PYTHONS[-1]])
 def exactness(session: nox.Session) -> None:
     """Print how every file beside the checkout comes out by every route; arguments go to the script."""
     session.install(".[test]")
