@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-import av
 from av.codec.context import CodecContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from asyncframes._media._boundary import PyAVError, pyav_calls
 
 _CODECS = {"vp8", "vp9"}
 
@@ -49,9 +50,10 @@ class AlphaDecoder:
         if not data.startswith(_ALPHA_HEADER):
             return None
         try:
-            pictures = self._codec.decode(Packet(data[len(_ALPHA_HEADER) :]))
-        except av.FFmpegError as exc:
-            return f"its alpha: {exc.strerror}"
+            with pyav_calls():
+                pictures = self._codec.decode(Packet(data[len(_ALPHA_HEADER) :]))
+        except PyAVError as exc:
+            return f"its alpha: {exc}"
         for picture in pictures:
             self._pictures[number] = picture
         if len(self._pictures) > _REMEMBERED:

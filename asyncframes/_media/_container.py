@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -13,11 +11,12 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
+from asyncframes._media._boundary import reason_of
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes._media._priority import open_with_modest_threads
 from asyncframes._media._pyav import fraction_of, open_input
-from asyncframes.errors import CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
+from asyncframes.errors import AsyncFramesError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
     from asyncframes._media._files import MediaFile
@@ -52,19 +51,6 @@ class ContainerOptions:
     idle_priority: bool = False
 
 
-@contextmanager
-def media_errors(file: MediaFile, action: str) -> Iterator[None]:
-    """Turn FFmpeg's errors into ours; an error of the file itself goes first."""
-    try:
-        yield
-    except av.FFmpegError as exc:
-        file.raise_error()
-        if (error := file.translated(exc)) is not None:
-            raise error from None  # FFmpeg's text holds the whole address
-        raise CorruptMediaError(f"{action} failed: {exc.strerror}", source=file.source_name) from exc
-    file.raise_error()
-
-
 def open_container(file: MediaFile, *, options: dict[str, str] | None = None) -> InputContainer:
     """Open a container such that FFmpeg reads these bytes and nothing else.
 
@@ -93,7 +79,9 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         file.plan([beginning.header])
     try:
         container = open_input(target, options=allowed, buffer_size=BUFFER_BYTES, **how)
-    except (av.FFmpegError, ValueError) as exc:
+    except AsyncFramesError:
+        raise
+    except Exception as exc:
         file.raise_error()
         if (error := file.translated(exc)) is not None:
             raise error from None
@@ -114,7 +102,7 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.target()[0] is not file:
         if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
             return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
-        return f"FFmpeg cannot make anything of it: {getattr(exc, 'strerror', exc)}"
+        return f"FFmpeg cannot make anything of it: {reason_of(exc)}"
     file.seek(0)
     head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
@@ -123,7 +111,7 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
         return "the source is a playlist or script that points elsewhere; only the video itself is opened"
     if isinstance(exc, av.InvalidDataError):
         return "no demuxer recognises these bytes, or their header is cut off or broken"
-    return f"FFmpeg refuses these bytes: {getattr(exc, 'strerror', exc)}"
+    return f"FFmpeg refuses these bytes: {reason_of(exc)}"
 
 
 def has_demuxer(name: str) -> bool:

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
-import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from asyncframes._media._alpha import AlphaDecoder, announces_alpha
+from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
 from asyncframes._media._container import (
     ContainerOptions,
     open_container,
@@ -88,7 +88,7 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
-        self._packets: Iterator[Packet[VideoStream]] = iter(self.container.demux(self.stream))
+        self._packets = packets_of(self.container, self.stream)
         self._read_back: deque[Packet[VideoStream]] = deque()
         self._pts_of: dict[int, int | None] = {}
         self._ahead: deque[Picture | Damage] = deque()
@@ -145,10 +145,9 @@ class Decoder:
             return self._read_back.popleft()
         try:
             for packet in self._packets:
-                if packet.size:
-                    return packet
-        except av.FFmpegError as exc:
-            self._broken = f"reading the container failed: {exc.strerror}"
+                return packet
+        except PyAVError as exc:
+            self._broken = f"reading the container failed: {exc}"
         self.file.raise_error()
         return None
 
@@ -271,11 +270,12 @@ class Decoder:
         self, packet: Packet[VideoStream] | None, number: int, pts: int | None
     ) -> Iterator[Picture | Damage]:
         try:
-            frames = self.stream.codec_context.decode(packet)
-        except av.FFmpegError as exc:
+            with pyav_calls():
+                frames = self.stream.codec_context.decode(packet)
+        except PyAVError as exc:
             self.file.raise_error()
             self._refused += 1
-            yield Damage(number, pts, exc.strerror or type(exc).__name__)
+            yield Damage(number, pts, str(exc))
             return
         for frame in frames:
             origin = number if frame.pts is None else frame.pts
@@ -390,12 +390,13 @@ class Decoder:
 
     def _seek_container(self, target: dict[str, int | bool]) -> bool:
         try:
-            self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is the only int
-        except (av.FFmpegError, OverflowError):
+            with pyav_calls():
+                self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is an int
+        except PyAVError:
             self.file.raise_error()
             return False
         self.file.raise_error()
-        self._packets = iter(self.container.demux(self.stream))
+        self._packets = packets_of(self.container, self.stream)
         self._read_back.clear()
         self._ahead.clear()
         self._pts_of.clear()

@@ -68,5 +68,7 @@ def _has_no_gif_image(data: memoryview) -> bool:
 def _gif_header_length(data: memoryview) -> int:
     if bytes(data[:3]) != b"GIF":
         return 0
+    if len(data) <= 10:
+        return len(data)
     flags = data[10]
     return 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)

@@ -11,10 +11,10 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from asyncframes._media._boundary import PyAVError, packets_of
 from asyncframes._media._boxes import SparseFile
 from asyncframes._media._container import (
     average_rate,
-    media_errors,
     open_container,
     select_stream,
     time_base_of,
@@ -162,21 +162,21 @@ def _scan_container(
         stream = select_stream(container, stream_index, file.source_name)
         packets = PacketList(stream.codec_context.name if has_media else None)
         try:
-            with media_errors(file, "reading the container"):
-                for packet in container.demux(stream):
-                    if packet.size:
-                        packets.add(packet)
-                        if on_packet is not None:
-                            on_packet(packet)
-                    if (
-                        not has_media
-                        and len(packets) == _COMPARED_PACKETS
-                        and (listed := scan_index(file, stream, packets.finish())) is not None
-                    ):
-                        return listed
-        except CorruptMediaError:
+            for packet in packets_of(container, stream):
+                packets.add(packet)
+                if on_packet is not None:
+                    on_packet(packet)
+                if (
+                    not has_media
+                    and len(packets) == _COMPARED_PACKETS
+                    and (listed := scan_index(file, stream, packets.finish())) is not None
+                ):
+                    return listed
+        except PyAVError as exc:
+            file.raise_error()
             if not has_media:
-                raise
+                raise CorruptMediaError(f"reading the container failed: {exc}") from exc
+        file.raise_error()
         return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
     finally:
         container.close()

@@ -1,0 +1,71 @@
+"""The boundary to PyAV: whatever one of its calls raises comes out as an error of ours.
+
+Besides FFmpeg's own errors PyAV raises what its Python happens to meet in hostile bytes:
+`ValueError` for values that are new to it, `IndexError` for streams that appear late,
+`OverflowError` and `MemoryError` for sizes, `AttributeError` where a decoder is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from asyncframes.errors import AsyncFramesError
+
+_LONGEST_REASON = 200
+
+
+class PyAVError(Exception):
+    """A call into PyAV failed; its text says why."""
+
+
+def reason_of(exc: Exception) -> str:
+    """Say in a few words why a call into PyAV failed."""
+    told = exc.strerror if isinstance(exc, av.FFmpegError) else f"{type(exc).__name__}: {exc}"
+    return (told or type(exc).__name__)[:_LONGEST_REASON]
+
+
+@contextmanager
+def pyav_calls() -> Iterator[None]:
+    """Turn whatever PyAV raises into a `PyAVError`; errors of ours, which a read may raise, pass.
+
+    Nothing but calls into PyAV belongs inside.
+    """
+    try:
+        yield
+    except AsyncFramesError:
+        raise
+    except Exception as exc:
+        raise PyAVError(reason_of(exc)) from exc
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream that hold something, from where the container stands.
+
+    Raises
+    ------
+    PyAVError
+        The container breaks off.
+    AsyncFramesError
+        A read failed.
+    """
+    packets = iter(container.demux(stream))
+    while True:
+        try:
+            with pyav_calls():
+                packet = next(packets, None)
+        except PyAVError as exc:
+            # Behind the last packet PyAV looks up every stream, also those that appeared while it read,
+            # which its list does not hold.
+            if isinstance(exc.__cause__, IndexError):
+                return
+            raise
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
