@@ -83,7 +83,7 @@ class FileObjectSource(StreamSource):
         async with self._opening:
             was_open, self._closed = not self._closed, True
             if self._close_file and was_open:
-                await self._in_thread(self._file.close)
+                await self._in_thread(self._file.leave)
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

@@ -6,8 +6,9 @@ import asyncio
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from asyncframes._quoting import shortened
@@ -57,16 +58,25 @@ class PositionalFile:
     def __init__(self, file: Seekable) -> None:
         self._file = file
         self._lock = threading.Lock()
+        self._state = threading.Lock()
+        self._inside = 0
+        self._left = False
 
     def size(self) -> int:
         """Length in bytes, found by seeking to the end."""
-        with self._lock:
+        with self._turn():
             return self._file.seek(0, io.SEEK_END)
 
     def read_at(self, start: int, stop: int) -> bytes:
-        """Read ``start <= i < stop``; shorter where the file ends."""
+        """Read ``start <= i < stop``; shorter where the file ends.
+
+        Raises
+        ------
+        ValueError
+            The file is closed.
+        """
         parts = []
-        with self._lock:
+        with self._turn():
             self._file.seek(start)
             while start < stop and (part := self._file.read(stop - start)):
                 if len(part) > stop - start:
@@ -79,6 +89,30 @@ class PositionalFile:
         """Close the file once nobody is inside a read."""
         with self._lock:
             self._file.close()
+
+    def leave(self) -> None:
+        """Close the file, or have the read that is under way do so; nobody waits for that."""
+        with self._state:
+            self._left = True
+            is_last = not self._inside
+        if is_last:
+            self._file.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._state:
+            self._inside += 1
+        try:
+            with self._lock:
+                if self._left:
+                    raise ValueError("the file is closed")
+                yield
+        finally:
+            with self._state:
+                self._inside -= 1
+                is_last = self._left and not self._inside
+            if is_last:
+                self._file.close()
 
 
 class SharedFile:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
-from asyncframes._reads import check_end, exactly
+from asyncframes._reads import check_end, exactly, within
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
@@ -22,6 +22,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources._fsspec_readers import Reader, make_opener
+from asyncframes.sources._limits import check_seconds
 from asyncframes.sources._names import harmless_cause
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class FsspecSource(StreamSource):
         filesystem; or a file opened with `fsspec.open`.
     path
         Path inside the filesystem; only with a filesystem.
+    range_timeout_seconds
+        Longest time that opening, or one range, may take in all. A call of a
+        blocking filesystem goes on in its thread, and nobody waits for it.
     **storage_options
         As fsspec takes them for the URL.
 
@@ -62,9 +66,16 @@ class FsspecSource(StreamSource):
     """
 
     def __init__(
-        self, file: str | AbstractFileSystem | OpenFile, path: str | None = None, **storage_options: Any
+        self,
+        file: str | AbstractFileSystem | OpenFile,
+        path: str | None = None,
+        *,
+        range_timeout_seconds: float = 120.0,
+        **storage_options: Any,
     ) -> None:
         import_fsspec()
+        check_seconds(range_timeout_seconds=range_timeout_seconds)
+        self._range_timeout_seconds = range_timeout_seconds
         self._opener = make_opener(file, path, storage_options)
         self._reader: Reader | None = None
         self._size: int | None = None
@@ -92,9 +103,9 @@ class FsspecSource(StreamSource):
             self._check_open()
             if self._reader is not None:
                 return
-            reader = await self._calling(self._opener.open())
+            reader = await self._calling(self._in_time(self._opener.open()))
             try:
-                info = await self._calling(_info_of_file(reader))
+                info = await self._calling(self._in_time(_info_of_file(reader)))
             except BaseException:
                 await _closed(reader)
                 raise
@@ -112,7 +123,7 @@ class FsspecSource(StreamSource):
             raise self._closed_error()
         if start == stop:
             return b""
-        data = await self._calling(self._reader.read(start, stop))
+        data = await self._calling(self._in_time(self._reader.read(start, stop)))
         if len(data) > stop - start:
             raise RangeNotSupportedError(
                 f"bytes {start}-{stop} were asked for and {len(data)} came", source=self.name
@@ -125,6 +136,9 @@ class FsspecSource(StreamSource):
             reader, self._reader = self._reader, None
             if reader is not None:
                 await _closed(reader)
+
+    async def _in_time(self, call: Awaitable[T]) -> T:
+        return await within(self._range_timeout_seconds, call, name=self.name)
 
     async def _calling(self, call: Awaitable[T]) -> T:
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, cast
 
 from asyncframes._quoting import shortened
 from asyncframes.errors import MissingExtraError, SourceAddressError
-from asyncframes.sources._files import PositionalFile, Seekable, open_in_thread
+from asyncframes.sources._files import PositionalFile, Seekable
 from asyncframes.sources._names import public_name
 
 
@@ -84,7 +85,7 @@ class _OpenFile(Reader):
         return await asyncio.to_thread(self._file.read_at, start, stop)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._file.close)
+        await asyncio.to_thread(self._file.leave)
 
 
 class Opener(ABC):
@@ -179,6 +180,22 @@ async def _opened(filesystem: Any, path: str) -> Reader:
         if filesystem.asynchronous:
             return _Native(filesystem, path, own=False)
         return _Shared(filesystem, path)
-    # The file would read ahead on its own, and what is above this does so already.
-    file = await open_in_thread(lambda: filesystem.open(path, "rb", cache_type="none"))
-    return _OpenFile(filesystem, path, file)
+    return _OpenFile(filesystem, path, await _open_file(filesystem, path))
+
+
+async def _open_file(filesystem: Any, path: str) -> Seekable:
+    """Open in a thread; what opens when nobody waits for it any more is closed there."""
+    abandoned = threading.Event()
+
+    def open_it() -> Seekable:
+        # The file would read ahead on its own, and what is above this does so already.
+        file: Seekable = filesystem.open(path, "rb", cache_type="none")
+        if abandoned.is_set():
+            file.close()
+        return file
+
+    try:
+        return await asyncio.to_thread(open_it)
+    except asyncio.CancelledError:
+        abandoned.set()
+        raise

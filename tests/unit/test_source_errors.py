@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from asyncframes.errors import (
     RangeNotSupportedError,
     SourceAddressError,
     SourceError,
+    SourceTimeoutError,
     SourceUnavailableError,
 )
 from asyncframes.sources import (
@@ -260,3 +262,67 @@ async def test_unavailable_is_a_connection_error() -> None:
         with pytest.raises(ConnectionError) as caught:
             await source.read_range(0, 5)
     assert isinstance(caught.value, SourceUnavailableError)
+
+
+class StuckFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Opens or reads for as long as it is told to."""
+
+    protocol = "stuck"
+    cachable = False
+
+    def __init__(self, *, opens: bool) -> None:
+        super().__init__()
+        self.opens = opens
+        self.free = threading.Event()
+        self.closed = threading.Event()
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        return {"name": path, "size": 4, "type": "file"}
+
+    def _open(self, *_: Any, **__: Any) -> Any:
+        if not self.opens:
+            self.free.wait(20)
+        filesystem = self
+
+        class File(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                filesystem.free.wait(20)
+                return super().read(size)
+
+            def close(self) -> None:
+                super().close()
+                filesystem.closed.set()
+
+        return File(b"1234")
+
+
+@pytest.mark.parametrize("opens", [False, True])
+async def test_a_filesystem_that_hangs(opens: bool) -> None:
+    """Nobody waits for it longer than a range may take, and the file is closed in the end."""
+    filesystem = StuckFileSystem(opens=opens)
+    source = FsspecSource(filesystem, "/a", range_timeout_seconds=0.2)
+    try:
+        with pytest.raises(SourceTimeoutError, match=r"0\.2 s"):
+            await source.read_range(0, 4)
+        async with asyncio.timeout(10):
+            await source.aclose()
+        assert not filesystem.closed.is_set()
+    finally:
+        filesystem.free.set()
+    assert await asyncio.to_thread(filesystem.closed.wait, 10)
+
+
+async def test_a_file_object_that_hangs() -> None:
+    """Closing returns while a read hangs; the read closes the object when it comes to its end."""
+    filesystem = StuckFileSystem(opens=True)
+    source = FileObjectSource(filesystem.open("/a"), close=True)
+    await source.open()
+    read = asyncio.create_task(source.read_range(0, 4))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        await source.aclose()
+    assert not filesystem.closed.is_set()
+    filesystem.free.set()
+    with suppress(ClosedError):
+        assert await read == b"1234"
+    assert await asyncio.to_thread(filesystem.closed.wait, 10)
