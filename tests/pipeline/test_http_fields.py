@@ -53,7 +53,6 @@ LOCATIONS = [
     "data:,x",
     "javascript:1",
     "http:///x",
-    "http://h\\@i/",
     "//h:99999",
     "http://" + "\xfc" * 70 + "/",
     "http://u:p@[x/",
