@@ -205,26 +205,29 @@ class RunningServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._released = asyncio.Event()
-        self._connections: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._connected, self._host, 0)
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        server = await asyncio.start_server(self._accepted, self._host, 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for connection in self._connections:
+        while self._connections:
+            connection, writer = self._connections.popitem()
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.wait([connection])
+            writer.close()  # a task that is cancelled before its first step runs no code of its own
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._connected(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(lambda done: self._connections.pop(done, None))
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._exchange(reader, writer):
                     pass
         finally:
-            self._connections.discard(task)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
