@@ -1,4 +1,4 @@
-"""What is checked: ``nox`` runs lint, types and tests; ``nox -s bench`` and ``exactness`` measure."""
+"""What is checked: ``nox`` runs lint, types and tests; ``nox -s bench``, ``exactness``, ``fuzz`` measure."""
 
 from __future__ import annotations
 
@@ -94,6 +94,13 @@ def exactness(session: nox.Session) -> None:
     """Print how every file beside the checkout comes out by every route; arguments go to the script."""
     session.install(".[test]")
     session.run("python", "benchmarks/exactness.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damage files in random ways, and hold every route against one thread; arguments go to the script."""
+    session.install(".[test]")
+    session.run("python", "benchmarks/fuzz.py", *session.posargs)
 
 
 @nox.session

@@ -17,9 +17,9 @@ from asyncframes import Frame
 from asyncframes._types import OnCorrupt
 from asyncframes.errors import AsyncFramesError
 from tests._corpus import SHARED, CorpusFile
-from tests._one_thread import OneThread, decode_by_one_thread
+from tests._one_thread import OneThread, decode_by_one_thread, determined
 from tests._pictures import picture_md5, sequential_pictures
-from tests._routes import SAMPLE, Routes
+from tests._routes import SAMPLE, Effort, Routes
 
 EVERY_FRAME_UP_TO = 64
 """Frames of a file up to which each is asked for; of longer files, as many as this."""
@@ -186,10 +186,10 @@ async def compare_routes(
                 found.differences[mode, count] = [f"{shown} frames, and {refusal}"] if shown else []
                 continue
             opener = partial(af.open_video, path, on_corrupt=mode, threads=count)
-            routes = Routes(opener, truth, mode, path.name, most=most)
+            routes = Routes(opener, truth, mode, path.name, effort=Effort(by_index=most))
             wide = count in {None, 1}
             found.differences[mode, count] = (
-                await routes.all() if wide else [*await routes.in_sequence(), *await routes.by_index()]
+                await routes.all() if wide else [*await routes.counted(), *await routes.by_index()]
             )
     return found
 
@@ -209,4 +209,5 @@ async def _truth_as_opened(path: Path) -> tuple[OneThread | None, str | None]:
 
 @cache
 def _truth_of(path: Path, stream_index: int | None, container_format: str | None) -> OneThread:
-    return decode_by_one_thread(path, stream_index=stream_index, container_format=container_format)
+    truth = decode_by_one_thread(path, stream_index=stream_index, container_format=container_format)
+    return determined(truth, path, stream_index=stream_index, container_format=container_format)

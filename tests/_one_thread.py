@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +29,8 @@ from tests._pictures import picture_md5
 
 Digest: TypeAlias = tuple[tuple[int, ...], int]
 """Shape and checksum of an image."""
+
+_HELD = 8
 
 _DRAINS = 64
 """How often a codec is asked for what it still holds: an error may stand between two pictures."""
@@ -54,6 +57,8 @@ class Shown:
         MD5 of the decoder's own pixels, where it was asked for.
     image
         Digest of what it is converted to, ``None`` where no conversion is known.
+    is_determinate
+        Whether its pixels follow from the stream; see `determined`.
     """
 
     packet: int
@@ -62,6 +67,7 @@ class Shown:
     is_corrupt: bool
     native: str | None
     image: Digest | None
+    is_determinate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,10 @@ class Refusal:
     pts: int | None
     shown_before: int
     reason: str
+
+
+def _may_be_refused(picture: Shown) -> bool:
+    return picture.is_corrupt or picture.image is None or not picture.is_determinate
 
 
 @dataclass(slots=True)
@@ -128,7 +138,7 @@ class OneThread:
 
     def damaged_places(self) -> set[int]:
         """Indices that an error may name."""
-        places = {index for index, one in enumerate(self.shown) if one.is_corrupt or one.image is None}
+        places = {index for index, one in enumerate(self.shown) if _may_be_refused(one)}
         places.update(*(self.places_of(refusal) for refusal in self.refusals))
         return places | {len(self.shown)} if self.ends_short else places
 
@@ -140,6 +150,7 @@ def decode_by_one_thread(
     container_format: str | None = None,
     with_native: bool = False,
     most_packets: int | None = None,
+    holds: bool = False,
 ) -> OneThread:
     """Decode a stream from its first packet to its last.
 
@@ -155,6 +166,8 @@ def decode_by_one_thread(
         Whether to hash the decoder's own pixels.
     most_packets
         Stop after so many, and say that it is not whole.
+    holds
+        Whether to keep each picture for a while, so that the decoder does not get its memory back at once.
 
     Raises
     ------
@@ -168,10 +181,23 @@ def decode_by_one_thread(
         codec = stream.codec_context
         codec.thread_type, codec.thread_count = "NONE", 1
         found = OneThread(container.format.name, codec.name)
-        _Pass(stream, found, with_native=with_native).run(container, most_packets)
+        _Pass(stream, found, with_native=with_native, holds=holds).run(container, most_packets)
         ends = [entry.pos + entry.size for entry in stream.index_entries]
         found.ends_short = max(ends, default=0) > size
     return found
+
+
+def determined(truth: OneThread, source: Path | bytes, **options: Any) -> OneThread:
+    """Mark the pictures that do not follow from the stream; returns the same object.
+
+    Some decoders output a picture of which they decoded only a part, and do not mark it: the rest is whatever
+    the memory held, so it depends on how long others before it were kept.
+    """
+    other = decode_by_one_thread(source, holds=True, **options)
+    for index, (one, two) in enumerate(zip(truth.shown, other.shown, strict=False)):
+        if one.image != two.image:
+            truth.shown[index] = replace(one, is_determinate=False)
+    return truth
 
 
 def _video_stream(container: InputContainer, index: int | None) -> VideoStream:
@@ -188,10 +214,11 @@ def _video_stream(container: InputContainer, index: int | None) -> VideoStream:
 class _Pass:
     """One pass over a stream."""
 
-    def __init__(self, stream: VideoStream, found: OneThread, *, with_native: bool) -> None:
+    def __init__(self, stream: VideoStream, found: OneThread, *, with_native: bool, holds: bool) -> None:
         self._stream = stream
         self._found = found
         self._with_native = with_native
+        self._held: deque[VideoFrame] = deque(maxlen=_HELD if holds else 0)
         self._pts_of: list[int | None] = []
         self._convert = Converter(make_rendering("rgb24", {}), pixel_shape_of(stream), "")
 
@@ -238,6 +265,7 @@ class _Pass:
         found.refusals.append(Refusal(number, pts, len(found), exc.strerror or type(exc).__name__))
 
     def _show(self, frame: VideoFrame) -> None:
+        self._held.append(frame)
         origin = self._found.packets - 1 if frame.pts is None else frame.pts
         pts = self._pts_of[origin] if 0 <= origin < len(self._pts_of) else None
         try:

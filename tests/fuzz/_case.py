@@ -1,0 +1,294 @@
+"""One case: a damaged file, asked for its frames in every way, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+
+from asyncframes.errors import AsyncFramesError
+from tests._one_thread import OneThread, decode_by_one_thread, determined
+from tests._routes import Effort, Routes
+from tests._servers import RunningServer
+from tests.fuzz._ways import WAYS, Opener, opener
+
+EFFORT = Effort(by_index=8, ranges=1, backward=2, alone=1)
+
+MOST_PACKETS = 300
+MOST_PIXELS = 2 * 1024 * 1024
+MOST_SECONDS = 5.0
+"""CPU that one request may take, beyond ten times what one thread takes for the whole stream."""
+
+MOST_MEGABYTES = 300.0
+"""Memory that a case may take beyond what the process held before."""
+
+_SETTLING_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a case came to.
+
+    Attributes
+    ----------
+    kind
+        One word or two; `FAULTS` of `tests.fuzz._report` are those that must not be.
+    detail
+        What differs, or the error.
+    """
+
+    kind: str
+    detail: list[str] = field(default_factory=list)
+    what: str = ""
+    plan: str = ""
+    megabytes: float = 0.0
+    seconds: float = 0.0
+    frames: int = 0
+
+
+class Case:
+    """Runs a case.
+
+    Parameters
+    ----------
+    data
+        The damaged file.
+    path
+        The same on disk.
+    seed
+        How it is opened and what is asked for depends on it.
+    server
+        Serves it.
+    phase
+        Called with what is done next.
+    """
+
+    def __init__(
+        self, data: bytes, path: Path, seed: str, server: RunningServer, phase: Callable[[str], None]
+    ) -> None:
+        self._data = data
+        self._seed = seed
+        self._phase = phase
+        generator = random.Random(f"{seed} plan")
+        self._way = generator.choice(WAYS)
+        self._threads = generator.choice((None, None, 1, 2))
+        self._counts_first = generator.random() < 0.5
+        self._open = opener(self._way, data, path, generator, server)
+        self._what = ""
+        self._truth: OneThread | None = None
+        self._options: dict[str, Any] = {}
+        self._cost = 0.0
+        self._was_provisional = False
+        self._stray: list[str] = []
+
+    def run(self) -> Outcome:
+        """Run it to the end, and look at what it leaves."""
+        before, start = _Left.now(), time.monotonic()
+        _forget_peak()
+        with _stray_errors(self._stray):
+            outcome = asyncio.run(self._main())
+        outcome.megabytes = max(0.0, _peak_megabytes() - before.megabytes)
+        outcome.plan = f"{self._way}, threads={self._threads}"
+        outcome.what = self._what
+        outcome.seconds = time.monotonic() - start
+        outcome.frames = len(self._truth or ())
+        self._phase("what is left")
+        return self._judge_bounds(outcome, before)
+
+    def _judge_bounds(self, outcome: Outcome, before: _Left) -> Outcome:
+        if outcome.kind in {"wrong", "foreign", "over time"}:
+            return outcome
+        if self._stray:
+            outcome.kind, outcome.detail = "foreign", self._stray
+        elif leak := before.leak():
+            outcome.kind, outcome.detail = "leak", [leak]
+        elif outcome.megabytes > MOST_MEGABYTES:
+            outcome.kind, outcome.detail = "over memory", [f"{outcome.megabytes:.0f} MB"]
+        return outcome
+
+    async def _main(self) -> Outcome:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: self._stray.append(
+                f"loop: {context.get('exception') or context['message']}"[:300]
+            )
+        )
+        outcome = await self._outcome()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left and outcome.kind != "wrong":
+            await asyncio.sleep(0.05)
+            if left := {task for task in left if not task.done()}:
+                return Outcome("leak", [f"task {task.get_name()}" for task in left])
+        return outcome
+
+    async def _outcome(self) -> Outcome:
+        try:
+            self._phase("opening")
+            async with self._open(on_corrupt="keep", threads=self._threads) as video:
+                info = video.info
+                self._what = f"{info.container.split(',')[0]} {info.codec}"
+                if info.width * info.height > MOST_PIXELS:
+                    return await self._one_frame(video)
+        except AsyncFramesError as exc:
+            return Outcome("named error", [_line(exc)])
+        except Exception as exc:  # noqa: BLE001 - this is what is looked for
+            return Outcome("foreign", [f"open: {_line(exc)}"])
+        if not self._find_truth(info.stream_index, info.container):
+            return Outcome("no reference")
+        return await self._compare()
+
+    async def _one_frame(self, video: Any) -> Outcome:
+        async for _ in video.frames(end=0):
+            pass
+        return Outcome("too large to compare")
+
+    def _find_truth(self, stream_index: int, container_format: str) -> bool:
+        self._phase("reference")
+        start = time.process_time()
+        options: dict[str, Any] = {
+            "stream_index": stream_index,
+            "container_format": container_format,
+            "most_packets": MOST_PACKETS,
+        }
+        try:
+            self._truth = decode_by_one_thread(self._data, **options)
+        except (av.FFmpegError, ValueError, LookupError, MemoryError):
+            return False
+        self._cost = time.process_time() - start
+        self._options = options
+        _forget_peak()
+        return self._truth.is_whole
+
+    async def _compare(self) -> Outcome:
+        assert self._truth is not None
+        found = await self._all_routes(self._truth)
+        if any("silently" in text or "damage" in text for text in found):
+            self._phase("reference")
+            truth = determined(self._truth, self._data, **self._options)
+            if not all(one.is_determinate for one in truth.shown):
+                found = await self._all_routes(truth)
+        if found:
+            kind = "foreign" if any("foreign" in text for text in found) else "wrong"
+            slow = any("s of CPU" in text for text in found)
+            return Outcome("over time" if slow and kind == "wrong" else kind, found)
+        if not self._truth.shown:
+            return Outcome("named error", ["nothing decodes"])
+        if self._truth.is_damaged:
+            return Outcome("damage reported")
+        return Outcome("provisional count" if self._was_provisional else "right")
+
+    async def _all_routes(self, truth: OneThread) -> list[str]:
+        found: list[str] = []
+        counts_first = self._counts_first
+        for mode in ("keep", "raise"):
+            opened: Opener = partial(self._open, on_corrupt=mode, threads=self._threads)
+            routes = Routes(opened, truth, mode, self._seed, effort=EFFORT)
+            counts_first = not counts_first
+            ways = [routes.counted if counts_first else routes.in_sequence, routes.by_index]
+            if self._way != "forward":
+                ways += [routes.ranges, routes.backward, routes.alone]
+            for way in ways:
+                found += [f"{mode}, {text}" for text in await self._timed(way, f"{mode} {way.__name__}")]
+            self._was_provisional |= routes.was_provisional
+        return found
+
+    async def _timed(self, way: Callable[[], Any], name: str) -> list[str]:
+        self._phase(name)
+        start = time.process_time()
+        try:
+            found: list[str] = await way()
+        except AsyncFramesError as exc:
+            found = [] if not self._truth else [f"{name}: closing or opening: {_line(exc)}"]
+        except Exception as exc:  # noqa: BLE001 - this is what is looked for
+            found = [f"{name}: foreign {_line(exc)}"]
+        spent = time.process_time() - start
+        if spent > MOST_SECONDS + 10 * self._cost:
+            found.append(f"{name}: {spent:.1f} s of CPU")
+        return found
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"
+
+
+@contextmanager
+def _stray_errors(found: list[str]) -> Iterator[None]:
+    """Collect what nobody catches: in finalisers, in threads, and warnings of things left open."""
+    hooks = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook = lambda args: found.append(f"unraisable: {args.exc_value!r} in {args.object!r}"[:300])
+    threading.excepthook = lambda args: found.append(f"thread: {args.exc_value!r}"[:300])
+    try:
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always", ResourceWarning)
+            yield
+        found += [f"warning: {one.message}"[:300] for one in noted if one.category is ResourceWarning]
+    finally:
+        sys.unraisablehook, threading.excepthook = hooks
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a process holds."""
+
+    files: frozenset[str]
+    codec_threads: int
+    megabytes: float
+
+    @classmethod
+    def now(cls) -> _Left:
+        own = len(threading.enumerate())
+        return cls(_open_files(), len(list(Path("/proc/self/task").iterdir())) - own, _status("VmRSS"))
+
+    def leak(self) -> str | None:
+        """Wait a moment for what ends by itself, and say what does not."""
+        deadline = time.monotonic() + _SETTLING_SECONDS
+        while (text := self._more()) is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if text is not None and "files" in text:
+            gc.collect()
+        return text
+
+    def _more(self) -> str | None:
+        now = _Left.now()
+        if now.codec_threads > self.codec_threads:
+            return f"{now.codec_threads - self.codec_threads} threads of codecs"
+        new = sorted(now.files - self.files)
+        return f"{len(new)} files: {new[:3]}" if new else None
+
+
+def _open_files() -> frozenset[str]:
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        if not target.startswith(("anon_inode", "pipe:", "/proc")):
+            found.add(f"{link.name}: {target}")
+    return frozenset(found)
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_megabytes() -> float:
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
