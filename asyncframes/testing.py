@@ -119,6 +119,16 @@ class SourceContract(ABC):
                 await source.read_range(0, 1)
             with _raises(ClosedError):
                 await source.open()
+            await self._check_no_local_file(source)
+
+    async def _check_no_local_file(self, source: StreamSource) -> None:
+        try:
+            file = await asyncio.to_thread(source.local_file)
+        except ClosedError:
+            return
+        if file is not None:
+            file.close()
+        assert file is None, "a source that is closed opened its file again"
 
     async def test_closing_during_reads(self) -> None:
         """A read that is under way when the source is closed gives its bytes, or says that it is closed."""

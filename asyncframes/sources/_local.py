@@ -18,6 +18,7 @@ from asyncframes._threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
+from asyncframes.sources._names import harmless_cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,11 @@ class LocalSource(StreamSource):
         ------
         SourceChangedError
             The file was written to.
+        ClosedError
+            The source is closed.
         """
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
         if self._handle is None:
             with closing(self._open_file()) as handle:
                 return cast("BinaryIO", handle.file.reader())
@@ -97,7 +102,7 @@ class LocalSource(StreamSource):
             view = self._handle.file.reader()
             validator = _validator(self._handle.file.facts())
         except (OSError, ValueError) as exc:
-            raise as_library_error(exc, name=self.name) from exc
+            raise as_library_error(exc, name=self.name) from harmless_cause(exc)
         if validator != self._handle.validator:
             view.close()
             raise self._changed()
@@ -115,7 +120,7 @@ class LocalSource(StreamSource):
             raw = _open_regular(self._path)
             facts = os.fstat(raw.fileno())
         except OSError as exc:
-            raise as_library_error(exc, name=self.name) from exc
+            raise as_library_error(exc, name=self.name) from harmless_cause(exc)
         return _Handle(SharedFile(raw), facts.st_size, _validator(facts))
 
     def _read(self, handle: _Handle, start: int, stop: int) -> bytes:
@@ -125,7 +130,7 @@ class LocalSource(StreamSource):
                 data = b"".join(iter(lambda: view.read(stop - view.tell()), b""))
                 validator = _validator(handle.file.facts())
         except (OSError, ValueError) as exc:
-            raise as_library_error(exc, name=self.name) from exc
+            raise as_library_error(exc, name=self.name) from harmless_cause(exc)
         exactly(data, start, stop, name=self.name)
         if validator != handle.validator:
             raise self._changed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -90,6 +91,7 @@ async def test_a_long_path_is_a_short_error(named: str) -> None:
         await source.open()
     assert len(str(caught.value)) < 400
     assert len(repr(source)) < 400
+    assert len("".join(traceback.format_exception(caught.value))) < 20_000
 
 
 @pytest.mark.parametrize(
