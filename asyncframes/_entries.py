@@ -24,8 +24,8 @@ Convert: TypeAlias = Callable[[Sequence[Any] | Entries], Entries]
 MOST_ENTRIES = 10_000_000
 """Most frames that one request may name, repeats included."""
 
-# Converting as many as this takes well under a millisecond.
-_AT_ONCE = 2048
+# Converting as many as this takes a few milliseconds, if they are fractions.
+_AT_ONCE = 512
 
 # While a long iterable is read, the event loop gets its turn this often.
 _SLICE_SECONDS = 0.002

@@ -24,7 +24,7 @@ _EARLY = 0.5
 _EARLY_FROM_A_FRAME = 1.0
 
 # The end of the last frame is a pts and a duration, which was rounded as well.
-_EARLY_TO_AN_END = 1.5
+_EARLY_TO_AN_END = Fraction(3, 2)
 
 
 class Clock:
@@ -113,7 +113,7 @@ class Clock:
         end = self._stop if last == self._length - 1 else int(self._ticks[last + 1])
         interval = 1 / (fps * self._time_base)
         lasts = end - int(self._ticks[last])
-        spare = Fraction(min(_EARLY_TO_AN_END, lasts / 2)) if lasts > 1 else Fraction(0)
+        spare = min(_EARLY_TO_AN_END, Fraction(lasts, 2), interval / 2) if lasts > 1 else Fraction(0)
         count = max(1, ceil((end - begin - spare) / interval))
         if count > MOST_ENTRIES:
             seconds = float((end - begin) * self._time_base)
