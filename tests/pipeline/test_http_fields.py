@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def reply(status: int, fields: bytes, body: bytes = b"1234") -> bytes:
 async def outcome(url: str) -> AsyncFramesError | None:
     """Open and read; what is raised must be ours."""
     with retries_at_once():
-        source = HttpSource(url, attempts=2, range_timeout_seconds=20, max_spool_bytes=10_000)
+        source = HttpSource(url, attempts=2, range_timeout_seconds=5, max_spool_bytes=10_000)
         try:
             async with source:
                 await source.read_range(0, 1)
@@ -134,7 +135,7 @@ VALUES = [
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("status", [200, 206, 301, 401, 416, 429, 503])
+@pytest.mark.parametrize("status", [200, 206, 302, 416, 503])
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.decode())
 async def test_any_value_of_any_field(status: int, field: bytes) -> None:
     """Each field with each impossible value, under each kind of status, is the bytes or a named error."""
@@ -170,6 +171,63 @@ async def test_what_is_no_http(head: bytes) -> None:
     """A reply that is no reply is a named error."""
     async with raw_server(head) as url:
         assert isinstance(await outcome(url), SourceError)
+
+
+REPLIES = [
+    reply(206, b'Content-Range: bytes 0-99/100\r\nContent-Length: 100\r\nETag: "v1"', bytes(100)),
+    reply(200, b"Content-Length: 100\r\nContent-Type: video/mp4", bytes(100)),
+    reply(
+        200, b"Transfer-Encoding: chunked\r\nSet-Cookie: a=b; domain=x", b"64\r\n%b\r\n0\r\n\r\n" % bytes(100)
+    ),
+    reply(302, b"Location: http://127.0.0.1:9/a/b?c=d#e\r\nContent-Length: 0", b""),
+    reply(503, b"Retry-After: Fri, 31 Dec 2027 23:59:59 GMT\r\nContent-Length: 0", b""),
+    reply(416, b"Content-Range: bytes */0\r\nContent-Length: 0", b""),
+]
+PIECES = [
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b"9" * 30,
+    b"-1",
+    b"xn--",
+    b"..",
+    b"[",
+    b"]",
+    b"@",
+    b":99999",
+    b"%",
+    b'"',
+    b";",
+    b"\t",
+]
+
+
+def mutated(original: bytes, chance: Random) -> bytes:
+    """Flip, insert, drop and repeat some bytes."""
+    data = bytearray(original)
+    for _ in range(chance.randint(1, 6)):
+        place, other = chance.randrange(len(data)), chance.randrange(len(data))
+        match chance.randrange(4):
+            case 0:
+                data[place] = chance.randrange(256)
+            case 1:
+                data[place:place] = chance.choice(PIECES)
+            case 2:
+                data[place:place] = data[other : other + 20]
+            case _:
+                del data[place : min(place + chance.randint(1, 8), len(data) - 20)]
+    return bytes(data)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seed", range(4))
+async def test_mutated_replies(seed: int) -> None:
+    """Replies that differ from good ones in some bytes."""
+    chance = Random(seed)
+    for original in REPLIES * 8:
+        async with raw_server(mutated(original, chance)) as url:
+            error = await outcome(url)
+        assert error is None or len(str(error)) < 1000
 
 
 @pytest.mark.anyio
