@@ -364,31 +364,32 @@ class Video:
     async def _stream(
         self, selection: Selection, options: FrameOptions, queue_maxsize: int
     ) -> AsyncGenerator[Frame, None]:
-        delivered = 0
-        selection = await selection.read()
-        if self._seek_mode == "exact" and not self._goes_forward(selection):
-            table = await self.frame_table()
-            order = await self._chooser.chosen(selection, table)
-            dealt = await self._chooser.dealt(table, order, lanes_for(self._threads))
-            if dealt.lanes > 1:
-                pumped = partial(
-                    self._pumped, options=options, queue_maxsize=queue_maxsize, lanes=dealt.lanes
-                )
-                try:
-                    async with aclosing(side_by_side(pumped, dealt)) as frames:
-                        async for place, frame in frames:
-                            delivered = place + 1
-                            yield frame
-                            del frame
-                except TableMismatchError:
-                    # What frames there are has to be settled, by one decoder for all that is left.
-                    pass
-                else:
-                    return
-        async with self._pumped(selection, options, queue_maxsize, delivered=delivered) as pump:
-            while (got := await pump.get()) is not None:
-                yield got
-                del got
+        with options.left_out:
+            delivered = 0
+            selection = await selection.read()
+            if self._seek_mode == "exact" and not self._goes_forward(selection):
+                table = await self.frame_table()
+                order = await self._chooser.chosen(selection, table)
+                dealt = await self._chooser.dealt(table, order, lanes_for(self._threads))
+                if dealt.lanes > 1:
+                    pumped = partial(
+                        self._pumped, options=options, queue_maxsize=queue_maxsize, lanes=dealt.lanes
+                    )
+                    try:
+                        async with aclosing(side_by_side(pumped, dealt)) as frames:
+                            async for place, frame in frames:
+                                delivered = place + 1
+                                yield frame
+                                del frame
+                    except TableMismatchError:
+                        # What frames there are has to be settled, by one decoder for all that is left.
+                        pass
+                    else:
+                        return
+            async with self._pumped(selection, options, queue_maxsize, delivered=delivered) as pump:
+                while (got := await pump.get()) is not None:
+                    yield got
+                    del got
 
     @asynccontextmanager
     async def _pumped(

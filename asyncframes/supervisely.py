@@ -54,7 +54,7 @@ async def async_stream_video_frames(
 ) -> AsyncGenerator[tuple[int, Image], None]:
     """Stream frames of a video.
 
-    Damaged frames are left out, and a warning is logged for each.
+    Damaged frames are left out; one warning in the log counts them and names the first.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ async def async_stream_video_frames_to_dir(
     """Write frames of a video as image files ``frame_<index:06d>.<ext>``.
 
     Files that are already there are replaced; each appears whole or not at all.
-    Damaged frames are left out, and a warning is logged for each.
+    Damaged frames are left out; one warning in the log counts them and names the first.
 
     Parameters
     ----------

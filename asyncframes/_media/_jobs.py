@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asyncframes._media._container import time_base_of
 from asyncframes._media._convert import Converter
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._deinterlace import deinterlaced
 from asyncframes._media._describe import pixel_shape_of
+from asyncframes._media._left_out import LeftOut
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._rendering import Rendering
 from asyncframes._types import Frame, OnCorrupt
 from asyncframes.errors import CorruptMediaError, FrameIndexError
-
-_log = logging.getLogger("asyncframes")
 
 # A step ends after this long, with or without frames, so that a thread serves many videos.
 _STEP_SECONDS = 0.1
@@ -39,11 +37,14 @@ class FrameOptions:
         What to do at damage.
     held_bytes
         How many bytes of frames decoded ahead of their turn may be kept.
+    left_out
+        Is told of the damaged frames that are left out.
     """
 
     rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class FrameJob(ABC):
@@ -52,6 +53,7 @@ class FrameJob(ABC):
     def __init__(self, decoder: Decoder, options: FrameOptions) -> None:
         self.decoder = decoder
         self._on_corrupt = options.on_corrupt
+        self._left_out = options.left_out
         self._rendering = options.rendering
         self._convert = _converter(decoder, options.rendering)
         self._time_base = time_base_of(decoder.stream)
@@ -137,10 +139,10 @@ class FrameJob(ABC):
 
     def _report(self, damage: Damage, index: int) -> None:
         message = f"frame {index} is damaged (packet {damage.packet}): {damage.reason}"
+        source = self.decoder.file.source_name
         if self._on_corrupt == "raise":
-            source = self.decoder.file.source_name
             raise CorruptMediaError(message, source=source, index=index, pts=damage.pts)
-        _log.warning("%s", message)
+        self._left_out.add(index, f"{message} [{source}]")
 
 
 def mark(picture: Picture) -> Damage:

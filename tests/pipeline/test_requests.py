@@ -13,6 +13,7 @@ from contextlib import aclosing
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -282,6 +283,28 @@ async def test_damage_elsewhere_does_not_matter() -> None:
         assert [frame.index async for frame in video.frames(indices=[40, 3])] == [40, 3]
         with pytest.raises(CorruptMediaError, match="is damaged"):
             await video.frame(23)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("selection", [{}, {"indices": range(0, 48, 2)}])
+async def test_frames_left_out_are_counted_in_one_line_of_the_log(
+    selection: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many frames of a request are damaged, the log has one line: their number, and the first."""
+    clip = bytearray(clip_bytes(frames=48, b_frames=0, gop=1, codec="mpeg4"))
+    with av.open(io.BytesIO(clip), "r") as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    for packet in packets[10:20]:
+        assert packet.pos is not None
+        clip[packet.pos + 20 : packet.pos + packet.size] = bytes(packet.size - 20)
+    asked = list(selection.get("indices", range(48)))
+    async with af.open_video(bytes(clip), on_corrupt="skip") as video:
+        left = [frame.index async for frame in video.frames(**selection)]
+    damaged = [index for index in asked if index not in left]
+    assert len(damaged) > 1
+    [record] = [record for record in caplog.records if record.name == "asyncframes"]
+    assert f"frame {damaged[0]} is damaged" in record.getMessage()
+    assert f"{len(damaged)} such frames were left out" in record.getMessage()
 
 
 @pytest.mark.anyio
