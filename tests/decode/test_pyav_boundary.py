@@ -52,7 +52,7 @@ async def test_a_stream_that_appears_late_leaves_the_video_whole() -> None:
 
 def test_the_late_stream_is_unknown_when_the_file_is_opened() -> None:
     """PyAV lists the streams that there are on opening; behind the last packet it looks for all."""
-    with av.open(io.BytesIO(flv_with_late_audio())) as container:
+    with av.open(io.BytesIO(flv_with_late_audio()), "r") as container:
         stream = container.streams.video[0]
         assert len(list(packets_of(container, stream))) >= 14
         assert len(container.streams) == 1, "all streams are known at once: the test above tests nothing"
