@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from asyncframes._color import MATRIX_NUMBERS, hdr_of, is_as_in_jpeg
+from asyncframes._media._interlaced import WholePictures
 from asyncframes._media._layout import (
     depth_of,
     has_alpha,
@@ -28,7 +29,6 @@ from asyncframes._media._layout import (
 from asyncframes._media._planes import i420_of
 from asyncframes._media._pooled import PooledScale, is_worth_pooling
 from asyncframes._media._tone import ToneMapper
-from asyncframes._media._whole import WholePictures
 from asyncframes._rendering import Rendering
 from asyncframes._timing import Orientation
 from asyncframes._types import Image

@@ -13,7 +13,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 import asyncframes as af
-from asyncframes._media import _whole
+from asyncframes._media import _interlaced
 from asyncframes.errors import UnsupportedMediaError
 from tests._clips import clip_bytes
 from tests._corpus import CORPUS
@@ -207,7 +207,7 @@ def test_a_real_interlaced_file_has_the_pixels_of_ffmpeg(ffmpeg: str) -> None:
 
 def test_without_the_filter_interlaced_pictures_are_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build of FFmpeg that cannot take the mark off says so, and progressive frames still come."""
-    monkeypatch.setattr(_whole, "_UNMARK", ("setparams", {"field_mode": "no such mode"}))
+    monkeypatch.setattr(_interlaced, "_UNMARK", ("setparams", {"field_mode": "no such mode"}))
     for is_interlaced in (True, False):
         with af.sync.open_video(clip_of("yuv420p", SIZES[0], is_interlaced=is_interlaced)) as video:
             if is_interlaced:
