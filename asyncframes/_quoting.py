@@ -40,7 +40,8 @@ def quoted(value: object, *, longest: int = LONGEST) -> str:
         Most characters of the result.
     """
     if isinstance(value, str):
-        return repr(shortened(value, longest=longest - 2))
+        ends = value if len(value) <= 2 * longest else value[:longest] + value[-longest:]
+        return shortened(repr(ends), longest=longest)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"{type(value).__name__} of length {len(value)}"
     try:

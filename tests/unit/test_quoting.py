@@ -48,6 +48,7 @@ def test_a_value_without_a_representation_is_named_by_its_type() -> None:
     assert quoted(Broken()) == "a Broken"
     assert quoted(b"1234") == "bytes of length 4"
     assert quoted("it's") == repr("it's")
+    assert quoted("a\0\n\\b") == repr("a\0\n\\b")
 
 
 @pytest.mark.parametrize("kind", [SourceError, MediaError])
