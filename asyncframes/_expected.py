@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from asyncframes._selection import make_selection
@@ -33,7 +34,7 @@ async def expected_frames(video: Video, selection: dict[str, Any], *, exact: boo
     start, end, step = checked.forward_range
     stops = [_frames_from_header(video.info), None if end is None else end + 1]
     known = [stop for stop in stops if stop is not None]
-    return len(range(start, min(known), step)) if known else None
+    return max(0, -(-(min(known) - start) // step)) if known else None
 
 
 def _frames_from_header(info: VideoInfo) -> int | None:
@@ -41,4 +42,5 @@ def _frames_from_header(info: VideoInfo) -> int | None:
         return info.frames_from_header
     if info.duration_seconds_from_header is None or info.average_rate is None:
         return None
-    return round(info.duration_seconds_from_header * info.average_rate)
+    frames = info.duration_seconds_from_header * info.average_rate
+    return round(frames) if isfinite(frames) else None

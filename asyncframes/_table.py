@@ -322,7 +322,7 @@ class FrameTable:
         facts, arrays = unpack(_FORMAT_VERSION, data)
         try:
             return cls._from_columns(facts, arrays)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError) as exc:
+        except (KeyError, TypeError, ValueError, ArithmeticError, IndexError) as exc:
             raise ArchiveError(f"malformed: {quoted(exc)}") from exc
 
     @classmethod

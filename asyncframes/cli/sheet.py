@@ -58,7 +58,8 @@ def add_parser(commands: _options.Commands) -> None:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Decode the frames, draw the sheet and say where it is."""
-    picture_format(arguments.out)
+    # Pillow imports every format that it knows for it.
+    await asyncio.to_thread(picture_format, arguments.out)
     async with _common.opened_video(arguments) as (video, progress):
         width = tile_width_for(arguments.width, arguments.columns)
         asked = await video.indices(arguments.start, arguments.end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncframes._entries import MOST_ENTRIES
 from asyncframes._selection import make_selection, resolve
 from asyncframes._table import FrameTable
 from asyncframes.errors import FrameIndexError
@@ -86,11 +89,92 @@ def test_nonsense_is_refused_before_anything_is_read(ask: dict[str, Any], messag
 
 def test_an_index_is_an_integer() -> None:
     """Floats are no indices, not even whole ones; NumPy integers are."""
-    with pytest.raises(TypeError):
-        make_selection(None, None, 1, indices=[1.0])  # type: ignore[list-item]  # that is the point
+    for floats in ([1.0], np.array([1.0, 2.5]), [0, 2.5]):
+        with pytest.raises(TypeError, match=r"numpy\.rint"):
+            make_selection(None, None, 1, indices=floats)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match="flatnonzero"):
+        make_selection(None, None, 1, indices=np.array([True, False]))
+    for scalar in (5, "12"):
+        with pytest.raises(TypeError, match="an iterable of integers"):
+            make_selection(None, None, 1, indices=scalar)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(ValueError, match="2 dimensions"):
+        make_selection(None, None, 1, indices=np.zeros((2, 2), int))
     with pytest.raises(TypeError, match=r"start=1\.5"):
         make_selection(1.5, None, 1)  # type: ignore[arg-type]  # that is the point
-    assert chosen(indices=np.array([1, 2])) == [1, 2]
+    for kind in (np.int64, np.int8, np.uint8, np.uint64):
+        assert chosen(indices=np.array([1, 2], kind)) == [1, 2]
+    assert chosen(indices=[]) == chosen(indices=np.array([])) == []
+    assert chosen(indices=range(3, -4, -3)) == [3, 0, LENGTH - 3]
+
+
+@pytest.mark.parametrize("index", [2**63, -(2**63) - 1, 10**30, pytest.param(10**5000, id="10**5000")])
+def test_an_index_beyond_64_bits_is_an_index_error(index: int) -> None:
+    """No video has as many frames, and no OverflowError says so."""
+    for ask in ({"indices": [0, index]}, {"start": index}):
+        with pytest.raises(FrameIndexError) as caught:
+            chosen(**ask)
+        assert caught.value.index == index
+        assert len(str(caught.value)) < 300
+    assert chosen(0, 10**30, 10**30) == [0]
+
+
+def test_what_is_given_may_change_afterwards() -> None:
+    """Arrays and lists are copied, long ones too."""
+    array = np.array([1, 2])
+    selection = make_selection(None, None, 1, indices=array)
+    array[:] = 99
+    assert resolve(selection, twelve()).tolist() == [1, 2]
+    listed = [1] * 5000
+    selection = make_selection(None, None, 1, indices=listed)
+    listed.clear()
+    assert resolve(asyncio.run(selection.read()), twelve()).tolist() == [1] * 5000
+
+
+@given(indices=st.lists(st.integers(-LENGTH, LENGTH - 1), max_size=2000))
+def test_long_iterables_are_read_whole(indices: list[int]) -> None:
+    """A generator gives the same frames as its list, and as times the same as well."""
+    for values in (iter(indices), dict.fromkeys(indices)):
+        expected = [index % LENGTH for index in (indices if isinstance(values, Iterator) else values)]
+        selection = asyncio.run(make_selection(None, None, 1, indices=values).read())
+        assert resolve(selection, twelve()).tolist() == expected
+    times = [Fraction(index % LENGTH, 10) if index % 2 else (index % LENGTH) / 10 for index in indices]
+    selection = asyncio.run(make_selection(None, None, 1, times=iter(times)).read())
+    assert resolve(selection, twelve()).tolist() == [index % LENGTH for index in indices]
+
+
+@pytest.mark.parametrize("entry", [1.5, "1", None, 10**30])
+def test_a_bad_entry_far_back_is_found_when_it_is_read(entry: Any) -> None:
+    """A long iterable is checked to its end, with the error that a short one has."""
+    with pytest.raises((TypeError, FrameIndexError)) as short:
+        make_selection(None, None, 1, indices=[entry])
+    selection = make_selection(None, None, 1, indices=[*[0] * 5000, entry])
+    with pytest.raises(type(short.value)) as found:
+        asyncio.run(selection.read())
+    assert str(found.value) == str(short.value)
+
+
+def test_entries_are_bounded() -> None:
+    """More than ten million are refused, by their length or when they are read."""
+    for many in (range(MOST_ENTRIES + 1), np.zeros(MOST_ENTRIES + 1, np.int8)):
+        with pytest.raises(ValueError, match="10,000,000 frames"):
+            make_selection(None, None, 1, indices=many)
+
+
+@pytest.mark.parametrize(
+    "times", [[0.1, 0.5], np.array([0.1, 0.5], np.float32), (Fraction(1, 10), 0.5), [0, "0.5"]]
+)
+def test_times_are_any_numbers(times: Any) -> None:
+    """Floats of any size, fractions, and mixtures of them."""
+    assert chosen(times=times, tolerance_seconds=1e-6) == ([1, 5] if times[0] else [0, 5])
+
+
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), "much", None])
+def test_a_tolerance_is_a_length_of_time(tolerance: Any) -> None:
+    """Anything else is a ValueError, and so is one where no time is named."""
+    with pytest.raises(ValueError, match="tolerance_seconds="):
+        make_selection(None, None, 1, times=[0], tolerance_seconds=tolerance)
+    with pytest.raises(ValueError, match="goes with times"):
+        make_selection(None, None, 1, indices=[0], tolerance_seconds=0.1)
 
 
 def test_a_time_names_the_frame_shown_then() -> None:
