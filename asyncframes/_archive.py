@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asyncframes._temporaries import temporary_beside
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 """One-dimensional arrays by name: ``int64``, ``bool`` or ``uint8``."""
@@ -78,14 +79,15 @@ def write_whole(path: Path, data: bytes) -> None:
     OSError
         The file system refused.
     """
-    temporary = path.with_name(f".{path.name}-{uuid4().hex}.tmp")
+    temporary = temporary_beside(path)
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)  # noqa: PTH105 - says that an old file gives way
-    except BaseException:
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
+    finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
 
 
 def _checksum(body: bytes) -> bytes:

@@ -6,19 +6,19 @@ import hashlib
 import json
 import logging
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from asyncframes._archive import ArchiveError
+from asyncframes._quoting import shortened
 from asyncframes._table import FrameTable, SourceIdentity
+from asyncframes._temporaries import sweep
 
 _log = logging.getLogger("asyncframes")
 
 # Raised whenever an entry may no longer mean what it meant; the older folder is then never looked into.
 _FOLDER_VERSION = 1
 _SUFFIX = ".table"
-_STALE_SECONDS = 3600.0
 
 
 def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str) -> str | None:
@@ -51,7 +51,7 @@ def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str)
 class IndexCache:
     """Tables by key, the least recently used ones removed; several processes may share the folder.
 
-    A file system that refuses is as good as an empty cache.
+    A file system that refuses is as good as an empty cache, and the log has one warning of it.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ class IndexCache:
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int) -> None:
         self._folder = Path(folder) / f"v{_FOLDER_VERSION}"
         self._max_bytes = max_bytes
+        self._has_warned = False
 
     def load(self, key: str) -> FrameTable | None:
         """Return an entry, ``None`` where there is none that can be used."""
@@ -73,8 +74,11 @@ class IndexCache:
             os.utime(path)
         except FileNotFoundError:
             return None
-        except (OSError, ArchiveError) as exc:
+        except ArchiveError as exc:
             _log.debug("the index is built anew: %s", exc)
+            return None
+        except OSError as exc:
+            self._warn(exc)
             return None
         return table
 
@@ -85,21 +89,29 @@ class IndexCache:
             table.save(self._path(key))
             self._make_room()
         except OSError as exc:
-            _log.debug("the index is not kept: %s", exc)
+            self._warn(exc)
+
+    def _warn(self, exc: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "index_cache %s is not usable, and frame tables are not remembered: %s",
+                shortened(str(self._folder.parent)),
+                exc.strerror or type(exc).__name__,
+            )
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{_SUFFIX}"
 
     def _make_room(self) -> None:
+        sweep(self._folder)
         entries = []
         with os.scandir(self._folder) as found:
             for entry in found:
                 with suppress(OSError):  # another process may have removed it
                     facts = entry.stat(follow_symlinks=False)
-                    if entry.name.endswith(_SUFFIX):
+                    if entry.name.endswith(_SUFFIX) and not entry.name.startswith("."):
                         entries.append((facts.st_mtime, facts.st_size, entry.path))
-                    elif entry.name.endswith(".tmp") and facts.st_mtime < time.time() - _STALE_SECONDS:
-                        Path(entry.path).unlink()
         excess = sum(size for _, size, _ in entries) - self._max_bytes
         for _, size, path in sorted(entries)[:-1]:
             if excess <= 0:

@@ -16,7 +16,7 @@ from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError
 from asyncframes.writers._encoders import encoder_for
-from asyncframes.writers._files import FrameFile, file_names, prepare_directory, reason_of
+from asyncframes.writers._files import FrameFile, file_names, prepare_directory, reason_of, write_error
 from asyncframes.writers._fill import fill_by_callback, fill_by_encoder
 from asyncframes.writers._names import NameTemplate
 
@@ -30,7 +30,8 @@ class DirectoryWriter(FrameWriter):
     the same directory; a rename then puts it in place. A failed, cancelled or
     killed run leaves only whole files (a lost power supply is not covered:
     nothing is synced to the disk). Temporaries that a killed run left are
-    removed by a later run once they are an hour old.
+    removed by the next run on the same machine, or elsewhere once they are an
+    hour old.
 
     Parameters
     ----------
@@ -142,15 +143,17 @@ class DirectoryWriter(FrameWriter):
 
     async def write(self, frame: Frame) -> str:
         """Store one frame; see `FrameWriter.write`."""
-        file = FrameFile.at(self._path_of(frame), index=frame.index, overwrite=self._overwrite)
+        path = self._path_of(frame)
         try:
             await self._prepare()
+            # Temporary names need facts of the process, which are read when the directory is prepared.
+            file = FrameFile.at(path, index=frame.index, overwrite=self._overwrite)
             await self._store(file, frame.image)
         except FrameWriteError:
             raise
         except OSError as exc:
-            raise file.write_error(reason_of(exc)) from exc
-        return str(file.path)
+            raise write_error(frame.index, path, reason_of(exc)) from exc
+        return str(path)
 
     async def _prepare(self) -> None:
         async with self._preparing:

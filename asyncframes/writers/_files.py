@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from uuid import uuid4
 
+from asyncframes._temporaries import sweep, temporary_beside
 from asyncframes._types import Overwrite
 from asyncframes.errors import FrameExistsError, FrameWriteError
 
-__all__ = ["FrameFile", "file_names", "prepare_directory", "reason_of"]
+try:
+    import fcntl
+except ImportError:  # Windows, where a rename refuses a name that is taken
+    fcntl = None  # type: ignore[assignment]
 
-TEMPORARY_NAME = re.compile(r"\.asyncframes-[0-9a-f]{32}(\..*)?")
-STALE_SECONDS = 3600.0
+__all__ = ["FrameFile", "file_names", "prepare_directory", "reason_of", "write_error"]
+
 NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
 )
@@ -48,8 +50,7 @@ class FrameFile:
     @classmethod
     def at(cls, path: Path, *, index: int, overwrite: Overwrite) -> Self:
         """Choose a temporary name that nobody else has."""
-        temporary = path.with_name(f".asyncframes-{uuid4().hex}{path.suffix}")
-        return cls(index=index, path=path, temporary=temporary, overwrite=overwrite)
+        return cls(index=index, path=path, temporary=temporary_beside(path), overwrite=overwrite)
 
     def is_kept(self) -> bool:
         """Whether the file is there and shall stay as it is.
@@ -91,9 +92,8 @@ class FrameFile:
             self.temporary.unlink(missing_ok=True)
 
     def write_error(self, reason: str) -> FrameWriteError:
-        """Say which frame could not be stored, where, and why."""
-        message = f"frame {self.index} not stored at {self.path}: {reason}"
-        return FrameWriteError(message, index=self.index, path=str(self.path))
+        """Say that the frame could not be stored, where, and why."""
+        return write_error(self.index, self.path, reason)
 
     def _publish_if_free(self) -> None:
         try:
@@ -101,16 +101,14 @@ class FrameFile:
         except OSError as exc:
             if exc.errno not in NO_HARD_LINKS:
                 raise
-            self._claim_and_replace()
+            self._rename_if_free()
 
-    def _claim_and_replace(self) -> None:
-        """For FAT and some network mounts: an empty file claims the name and is replaced at once."""
-        self.path.touch(exist_ok=False)
-        try:
-            self.temporary.replace(self.path)
-        except OSError:
-            self.path.unlink()
-            raise
+    def _rename_if_free(self) -> None:
+        """For FAT and some network mounts: one writer of a directory at a time looks, and renames."""
+        with _alone_in(self.path.parent):
+            if os.path.lexists(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+            self.temporary.rename(self.path)
 
     def _exists_error(self) -> FrameExistsError:
         message = (
@@ -119,11 +117,14 @@ class FrameFile:
         return FrameExistsError(message, index=self.index, path=str(self.path))
 
 
-def prepare_directory(directory: Path) -> None:
-    """Make the directory with its parents, and clear what a killed run left in it.
+def write_error(index: int, path: Path, reason: str) -> FrameWriteError:
+    """Say which frame could not be stored, where, and why."""
+    message = f"frame {index} not stored at {path}: {reason}"
+    return FrameWriteError(message, index=index, path=str(path))
 
-    Only files with our own kind of temporary name that nobody has written to
-    for an hour are removed.
+
+def prepare_directory(directory: Path) -> None:
+    """Make the directory with its parents, and clear what runs that were killed left in it.
 
     Raises
     ------
@@ -131,11 +132,7 @@ def prepare_directory(directory: Path) -> None:
         It cannot be made or read.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    oldest = time.time() - STALE_SECONDS
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if TEMPORARY_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                _remove_if_older(entry, oldest)
+    sweep(directory)
 
 
 def file_names(directory: Path) -> set[str]:
@@ -158,7 +155,16 @@ def reason_of(exc: OSError) -> str:
     return exc.strerror or type(exc).__name__
 
 
-def _remove_if_older(entry: os.DirEntry[str], oldest: float) -> None:
-    with suppress(OSError):  # another run may be sweeping too
-        if entry.stat(follow_symlinks=False).st_mtime < oldest:
-            Path(entry.path).unlink()
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other writers out of a directory; a lock goes with its process, where there are locks."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -20,6 +20,7 @@ FLOORS = {
     "asyncframes._reads": 1,
     "asyncframes.abc": 1,
     "asyncframes._archive": 1,
+    "asyncframes._temporaries": 1,
     "asyncframes._color": 1,
     "asyncframes._ranges": 1,
     "asyncframes._rendering": 1,

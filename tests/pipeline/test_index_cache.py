@@ -174,12 +174,15 @@ async def test_a_damaged_entry_is_made_anew(folder: Path, tmp_path: Path, damage
 
 
 @pytest.mark.anyio
-async def test_a_folder_that_cannot_be_is_no_error(tmp_path: Path) -> None:
-    """Where nothing can be written, nothing is remembered."""
+async def test_a_folder_that_cannot_be_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be written, nothing is remembered, and the log says so once a video."""
     path = tmp_path / "clip.mkv"
     path.write_bytes(clip_bytes(frames=FRAMES, container="matroska"))
     assert await scanned(path, path) == (FRAMES, FRAMES)
     assert await scanned(path, path) == (FRAMES, FRAMES)
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(messages) == 2
+    assert all(f"index_cache {path} is not usable" in message for message in messages)
 
 
 @pytest.mark.anyio
@@ -224,7 +227,7 @@ def test_the_least_recently_used_make_room(folder: Path, tmp_path: Path) -> None
     for age, key in enumerate("abc"):
         cache.save(key, table)
         os.utime(next(folder.rglob(f"{key}.table")), (old + age, old + age))
-    left_over = next(folder.rglob("a.table")).with_name(".a.table-0.tmp")
+    left_over = next(folder.rglob("a.table")).with_name(f".asyncframes-{'0' * 32}.table")
     left_over.touch()
     os.utime(left_over, (old, old))
     assert cache.load("a") is not None

@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from asyncframes._temporaries import temporary_beside
 from asyncframes._types import Frame, Image, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameExistsError, FrameWriteError
@@ -300,20 +302,85 @@ async def test_only_files_exist(tmp_path: Path) -> None:
     assert names(tmp_path) == ["frame_000001.png"]
 
 
-async def test_stale_temporaries_of_ours_alone_are_removed(tmp_path: Path) -> None:
-    """Law: at the start only files with our own temporary name, untouched for an hour, are removed."""
+def test_temporaries_of_ended_runs_alone_are_removed(tmp_path: Path) -> None:
+    """Law: a temporary goes at once when its process has ended, else after an hour if it may have."""
+    named = subprocess.run(
+        [sys.executable, "-c", NAME_A_TEMPORARY], capture_output=True, text=True, check=True
+    ).stdout
+    dead = tmp_path / named
+    alive = temporary_beside(tmp_path / "a.png")
+    host, pid, start, last = alive.name.removeprefix(".asyncframes-").split("-")
+    reused = tmp_path / f".asyncframes-{host}-{pid}-{int(start) + 1}-{last}"
+    elsewhere = tmp_path / f".asyncframes-{'0' * 16}-{pid}-{start}-{last}"
+    elsewhere_stale = tmp_path / f".asyncframes-{'1' * 16}-{pid}-{start}-{last}"
     stale = tmp_path / f".asyncframes-{'0' * 32}.png"
     fresh = tmp_path / f".asyncframes-{'1' * 32}.png"
     others = [
         tmp_path / name for name in (".asyncframes-notes.png", f"x.asyncframes-{'0' * 32}.png", ".hidden")
     ]
-    for path in (stale, fresh, *others):
+    kept = [alive, elsewhere, fresh, *others]
+    for path in (dead, reused, elsewhere_stale, stale, *kept):
         path.write_bytes(b"")
-        if path is not fresh:
-            os.utime(path, (time.time() - 7200, time.time() - 7200))
-    await DirectoryWriter(tmp_path).prepare()
-    assert not stale.exists()
-    assert all(path.exists() for path in (fresh, *others))
+    for path in (alive, elsewhere_stale, stale, *others):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    asyncio.run(DirectoryWriter(tmp_path).prepare())
+    assert set(tmp_path.iterdir()) == set(kept)
+
+
+NAME_A_TEMPORARY = """
+from pathlib import Path
+from asyncframes._temporaries import temporary_beside
+print(temporary_beside(Path("a.png")).name, end="")
+"""
+
+KILLED = """
+import asyncio, errno, os, signal, sys
+from pathlib import Path
+import numpy as np
+from asyncframes import Frame
+from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter
+from asyncframes.cli.sheet import draw
+from fractions import Fraction
+
+def refuse(*args, **kwargs):
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.link = refuse
+for place in (os, Path):
+    place.replace = place.rename = die
+frame = Frame(index=0, image=np.zeros((16, 16, 3), np.uint8), pts=0, time_base=Fraction(1, 25))
+out = Path(sys.argv[2])
+
+async def write(writer):
+    async with writer:
+        await writer.write(frame)
+
+match sys.argv[1]:
+    case "directory":
+        asyncio.run(write(DirectoryWriter(out, overwrite="skip")))
+    case "npy":
+        asyncio.run(write(NpyWriter(out / "a.npy")))
+    case "tar":
+        asyncio.run(write(TarWriter(out / "{shard}.tar")))
+    case "sheet":
+        draw([frame], out / "a.png", columns=1, tile_width=64, title="")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+@pytest.mark.parametrize("writer", ["directory", "npy", "tar", "sheet"])
+def test_a_kill_where_links_are_refused_leaves_no_empty_file(tmp_path: Path, writer: str) -> None:
+    """Law: killed at any moment, a run leaves nothing under a final name that is not whole."""
+    killed = subprocess.run([sys.executable, "-c", KILLED, writer, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = names(tmp_path)
+    assert len(left) == 1
+    assert left[0].startswith(".asyncframes-")
+    asyncio.run(DirectoryWriter(tmp_path).prepare())
+    assert names(tmp_path) == []
 
 
 async def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
