@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from operator import index as as_integer
@@ -68,19 +68,38 @@ class Unread:
             An entry is no time, or there are more than `MOST_ENTRIES`.
         """
         parts: list[Entries] = []
+        due = time.monotonic() + _SLICE_SECONDS
+        for part in self._parts():
+            if part is not None:
+                parts.append(part)
+            if time.monotonic() >= due:
+                await asyncio.sleep(0)
+                due = time.monotonic() + _SLICE_SECONDS
+        return _frozen(np.concatenate(parts))
+
+    def read_at_once(self) -> Entries:
+        """Read it to its end, as `read` does, where there is no event loop to go on."""
+        return _frozen(np.concatenate([part for part in self._parts() if part is not None]))
+
+    def _parts(self) -> Iterator[Entries | None]:
+        """Read on bit by bit.
+
+        Yields
+        ------
+        ndarray or None
+            Some entries; ``None`` wherever the clock is to be looked at.
+        """
         waiting: list[Any] = []
-        count, due = 0, time.monotonic() + _SLICE_SECONDS
+        count = 0
         while some := list(islice(self._values, _BETWEEN_LOOKS)):
             count += len(some)
             _refuse_too_many(self._name, count)
             waiting += some
             if len(waiting) >= _AT_ONCE:
-                parts.append(self._convert(waiting))
+                yield self._convert(waiting)
                 waiting = []
-            if time.monotonic() >= due:
-                await asyncio.sleep(0)
-                due = time.monotonic() + _SLICE_SECONDS
-        return _frozen(np.concatenate([*parts, self._convert(waiting)]))
+            yield None
+        yield self._convert(waiting)
 
 
 def read_indices(values: Iterable[int] | Unread) -> Entries | Unread:
@@ -127,7 +146,17 @@ def _read(name: str, values: Iterable[Any] | Unread, convert: Convert, expected:
         _refuse_too_many(name, len(values))
         if len(values) <= _AT_ONCE:
             return _frozen(convert(values))
-    return Unread(name, values, convert)
+    return _unread(name, values, convert)
+
+
+def _unread(name: str, values: Iterable[Any], convert: Convert) -> Entries | Unread:
+    """Leave an iterable to be read later; without a loop it is read at once, in the thread it belongs to."""
+    unread = Unread(name, values, convert)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return unread.read_at_once()
+    return unread
 
 
 def _of_array(name: str, values: Entries, convert: Convert) -> Entries | Unread:
@@ -137,7 +166,7 @@ def _of_array(name: str, values: Entries, convert: Convert) -> Entries | Unread:
     if values.dtype.kind == "b":
         raise TypeError(f"{name} is a mask of booleans: give numpy.flatnonzero(mask)")
     if values.dtype == object and len(values) > _AT_ONCE:
-        return Unread(name, values.copy(), convert)
+        return _unread(name, values.copy(), convert)
     # The caller may change an array, save one that was read here already.
     is_ours = not values.flags.writeable and values.base is None
     return _frozen(convert(values if is_ours else values.copy()))

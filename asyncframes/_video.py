@@ -222,16 +222,14 @@ class Video:
         step
             Every `step`-th frame of the bounds.
         indices
-            Frames by index, in any order, repeats included, up to 10,000,000; they
-            come in the order asked, and each GOP is decoded once as long as the
-            frames that wait for their turn fit into ``reorder_bytes``. A long
-            iterable is read and checked when the first frame is asked for.
+            Up to 10,000,000 frames by index, repeats included, in the order asked;
+            each GOP is decoded once if what waits for its turn fits into ``reorder_bytes``.
+            A long iterable is read and checked when the first frame is asked for.
         times
-            Frames shown at these times in seconds, in the order asked. Containers
-            round times to ticks, so a time names a frame from half a tick before its
-            pts, unless frames are one tick apart. Of frames with the same pts, or
-            with one before an earlier frame's, it names the first in presentation
-            order; the log warns of that once.
+            Frames shown at these seconds, in the order asked. Containers round times
+            to ticks, so a time names a frame from half a tick before its pts, unless
+            frames are one tick apart. Of frames with the same pts, or one before an
+            earlier frame's, it is the first in presentation order; a warning is logged.
         time_range
             Bounds in seconds in place of `start` and `end`: the frames shown
             from the first time up to, and without, the second; ``None`` for an

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from dataclasses import replace
 from fractions import Fraction
 from importlib.resources import files
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
+from asyncframes._media._approximate import nominal_table
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
@@ -128,3 +130,24 @@ async def test_what_cannot_be_done_is_said() -> None:
         assert len([frame async for frame in video.frames()]) == FRAMES
     with pytest.raises(ValueError, match="seek_mode='near'"):
         af.open_video(b"", seek_mode="near")  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.anyio
+async def test_claims_beyond_all_bounds_are_named_errors() -> None:
+    """A rate, a length or a beginning that no video has ends in UnsupportedMediaError."""
+    async with af.open_video(clip_bytes(frames=8)) as video:
+        info = video.info
+    claims: list[tuple[dict[str, Any], int]] = [
+        ({"duration_seconds_from_header": float("inf")}, 0),
+        ({"duration_seconds_from_header": float("nan")}, 0),
+        ({"duration_seconds_from_header": 1e300}, 0),
+        ({"average_rate": Fraction(-25)}, 0),
+        ({"average_rate": Fraction(1, 2**31), "time_base": Fraction(1, 2**31), "frames_from_header": 2}, 0),
+        ({"frames_from_header": 8}, 2**62),
+    ]
+    for claim, first_pts in claims:
+        changed = replace(info, **{"frames_from_header": None} | claim)
+        with pytest.raises(UnsupportedMediaError, match="approximate"):
+            nominal_table(changed, first_pts, "clip")
+    even = nominal_table(replace(info, frames_from_header=3, average_rate=Fraction(24)), 5, "clip")
+    assert even.pts.tolist() == [5, 5 + round(12800 / 24), 5 + round(25600 / 24)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncframes._entries import MOST_ENTRIES
-from asyncframes._selection import make_selection, resolve
+from asyncframes._selection import Selection, make_selection, resolve
 from asyncframes._table import FrameTable
 from asyncframes.errors import FrameIndexError
 from tests.unit.test_table import packets, table
@@ -125,9 +126,13 @@ def test_what_is_given_may_change_afterwards() -> None:
     array[:] = 99
     assert resolve(selection, twelve()).tolist() == [1, 2]
     listed = [1] * 5000
-    selection = make_selection(None, None, 1, indices=listed)
-    listed.clear()
-    assert resolve(asyncio.run(selection.read()), twelve()).tolist() == [1] * 5000
+
+    async def changed() -> Selection:
+        selection = make_selection(None, None, 1, indices=listed)
+        listed.clear()
+        return await selection.read()
+
+    assert resolve(asyncio.run(changed()), twelve()).tolist() == [1] * 5000
 
 
 @given(indices=st.lists(st.integers(-LENGTH, LENGTH - 1), max_size=2000))
@@ -135,7 +140,7 @@ def test_long_iterables_are_read_whole(indices: list[int]) -> None:
     """A generator gives the same frames as its list, and as times the same as well."""
     for values in (iter(indices), dict.fromkeys(indices)):
         expected = [index % LENGTH for index in (indices if isinstance(values, Iterator) else values)]
-        selection = asyncio.run(make_selection(None, None, 1, indices=values).read())
+        selection = asyncio.run(read(values))
         assert resolve(selection, twelve()).tolist() == expected
     times = [Fraction(index % LENGTH, 10) if index % 2 else (index % LENGTH) / 10 for index in indices]
     selection = asyncio.run(make_selection(None, None, 1, times=iter(times)).read())
@@ -147,10 +152,30 @@ def test_a_bad_entry_far_back_is_found_when_it_is_read(entry: Any) -> None:
     """A long iterable is checked to its end, with the error that a short one has."""
     with pytest.raises((TypeError, FrameIndexError)) as short:
         make_selection(None, None, 1, indices=[entry])
-    selection = make_selection(None, None, 1, indices=[*[0] * 5000, entry])
-    with pytest.raises(type(short.value)) as found:
-        asyncio.run(selection.read())
-    assert str(found.value) == str(short.value)
+    entries = [*[0] * 5000, entry]
+    with pytest.raises(type(short.value)) as at_once:
+        make_selection(None, None, 1, indices=entries)
+    with pytest.raises(type(short.value)) as later:
+        asyncio.run(read(entries))
+    assert str(at_once.value) == str(later.value) == str(short.value)
+
+
+async def read(entries: Iterable[int]) -> Selection:
+    return await make_selection(None, None, 1, indices=entries).read()
+
+
+def test_without_a_loop_iterables_are_read_where_they_are_given() -> None:
+    """A generator may belong to its thread, as a database cursor does."""
+    threads = []
+
+    def entries() -> Iterator[int]:
+        for index in range(LENGTH):
+            threads.append(threading.get_ident())
+            yield index
+
+    selection = make_selection(None, None, 1, indices=entries())
+    assert resolve(selection, twelve()).tolist() == list(range(LENGTH))
+    assert set(threads) == {threading.get_ident()}
 
 
 def test_entries_are_bounded() -> None:

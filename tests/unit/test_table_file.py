@@ -7,6 +7,7 @@ import zlib
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +143,18 @@ def test_a_checksum_does_not_make_nonsense_a_table(
     facts, arrays = unpack(1, small_table().to_bytes())
     with pytest.raises(ArchiveError, match=message):
         FrameTable.from_bytes(pack(1, facts, arrays | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"time_base": (0, 1)}, {"time_base": (1, 0)}, {"time_base": (-1, 25)}, {"unsafe": [2**70]}],
+    ids=str,
+)
+def test_facts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
+    """A time base that is no time, a number beyond 64 bits: no ZeroDivisionError, no OverflowError."""
+    facts, arrays = unpack(1, small_table().to_bytes())
+    with pytest.raises(ArchiveError):
+        FrameTable.from_bytes(pack(1, facts | change, arrays))
 
 
 def test_a_claim_of_gigabytes_is_not_believed() -> None:
