@@ -211,8 +211,10 @@ class RunningServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        for listening in server.sockets:
+            self._loop.remove_reader(listening)
+        await _some_turns()  # a closed server could make no connection of what it has accepted
         server.close()
-        await _some_turns()  # what is being accepted becomes a connection
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
