@@ -6,15 +6,28 @@ size 1 means that a 64-bit size follows, 0 that the box reaches to the end.
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from asyncframes._media._checked import Fields, MalformedError
 from asyncframes._media._files import MediaFile
 from asyncframes._ranges import ByteRange
 
 LONGEST_HEADER = 16
+
+LONGEST_MOOV = 64 * 1024 * 1024
+"""Bytes of a ``moov`` that are read into memory: the tables of some millions of samples."""
+
+# More boxes side by side are no video but keep a reader busy: fragments come by the hundred thousand
+# in a day of video, and with them no more than one or two others each.
+_MOST_BOXES = 1 << 19
+_MOST_OTHERS = 1 << 16
+_MEDIA = {b"moof", b"mdat"}
+
+# Bytes that are looked at together, where boxes are short.
+_WINDOW = 4096
+
 _FIRST_BOXES = {
     b"ftyp",
     b"styp",
@@ -41,7 +54,9 @@ class Box:
 
 
 def parse_box(header: bytes, begin: int, limit: int) -> Box | None:
-    """Read the header of a box; ``None`` where it makes no sense.
+    """Read the header of a box; ``None`` where there is none.
+
+    A box that claims to reach beyond what holds it ends there.
 
     Parameters
     ----------
@@ -54,18 +69,46 @@ def parse_box(header: bytes, begin: int, limit: int) -> Box | None:
     """
     if len(header) < 8:
         return None
-    length, kind = struct.unpack_from(">I4s", header)
+    fields = Fields(header)
+    (length,), kind = fields.take(">I"), bytes(header[4:8])
     body = begin + 8
     if length == 1 and len(header) >= LONGEST_HEADER:
-        (length,) = struct.unpack_from(">Q", header, 8)
+        (length,) = fields.take(">4xQ")
         body = begin + 16
     elif length == 0:
         length = limit - begin
-    return Box(kind, begin, body, begin + length) if body <= begin + length else None
+    end = min(begin + length, limit)
+    return Box(kind, begin, body, end) if body <= end else None
+
+
+def counted(boxes: Iterator[Box]) -> Iterator[Box]:
+    """Pass boxes on, up to as many as a video may have side by side.
+
+    Raises
+    ------
+    MalformedError
+        There are more.
+    """
+    others = 0
+    for number, box in enumerate(boxes):
+        others += box.kind not in _MEDIA
+        if number >= _MOST_BOXES or others > _MOST_OTHERS:
+            raise MalformedError(f"more than {number} boxes lie side by side")
+        yield box
 
 
 def boxes_in(data: bytes) -> Iterator[Box]:
-    """Yield the boxes that lie one after another in some bytes, up to the first that makes no sense."""
+    """Yield the boxes that lie one after another in some bytes, up to the first that is none.
+
+    Raises
+    ------
+    MalformedError
+        There are more than any video has.
+    """
+    return counted(_boxes_in(data))
+
+
+def _boxes_in(data: bytes) -> Iterator[Box]:
     position = 0
     while box := parse_box(data[position : position + LONGEST_HEADER], position, len(data)):
         yield box
@@ -73,14 +116,29 @@ def boxes_in(data: bytes) -> Iterator[Box]:
 
 
 def boxes_of(file: MediaFile, begin: int = 0) -> Iterator[Box]:
-    """Yield the top-level boxes of a file from one of them on, up to the first that makes no sense.
+    """Yield the top-level boxes of a file from one of them on, up to the first that is none.
 
     Nothing where the file does not begin as an MP4/MOV file does, or its size
     is unknown.
+
+    Raises
+    ------
+    MalformedError
+        There are more than any video has.
     """
-    size, position = file.size, begin
+    return counted(_boxes_of(file, begin))
+
+
+def _boxes_of(file: MediaFile, begin: int) -> Iterator[Box]:
+    size, position, window, seen = file.size, begin, begin, b""
     while size is not None and position + 8 <= size:
-        box = parse_box(file.read_at(position, min(LONGEST_HEADER, size - position)), position, size)
+        header = seen[position - window :][:LONGEST_HEADER]
+        if len(header) < min(LONGEST_HEADER, size - position):
+            # The boxes before were short, and those that follow may be too.
+            count = _WINDOW if seen and position < window + 2 * _WINDOW else LONGEST_HEADER
+            window, seen = position, file.read_at(position, min(count, size - position))
+            header = seen[:LONGEST_HEADER]
+        box = parse_box(header, position, size)
         if box is None or (position == 0 and box.kind not in _FIRST_BOXES):
             return
         yield box

@@ -119,10 +119,13 @@ class MediaFile(ABC):
         The position of `read` stays, and what goes wrong is raised.
         """
         self.raise_error()
-        data = b""
-        while len(data) < count and (part := self._read_at(position + len(data), count - len(data))):
-            data += part
-        return data
+        if self.size is not None:
+            count = min(count, max(self.size - position, 0))
+        parts, length = [], 0
+        while length < count and (part := self._read_at(position + length, count - length)):
+            parts.append(part)
+            length += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def plan(self, ranges: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - only a bridge plans
         """Announce the byte ranges that will be read next, and that nothing beyond them will be."""

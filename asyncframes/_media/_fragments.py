@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, parse_box
+from asyncframes._media._boxes import LONGEST_HEADER, Box, boxes_of, counted, parse_box
+from asyncframes._media._checked import MalformedError
 from asyncframes._media._files import BUFFER_BYTES, CachedFile, MediaFile
-from asyncframes._media._segments import places_in_mfra, read_mfra, read_sidx
+from asyncframes._media._segments import LONGEST_SIDX, places_in_mfra, read_mfra, read_sidx
 from asyncframes._ranges import ByteRange
 from asyncframes.sources._kept import KeptRanges
 
@@ -59,6 +60,13 @@ class Beginning:
 
 def beginning_of(file: MediaFile) -> Beginning:
     """Look at the first boxes of a file, as far as its first bytes hold them, and find its header."""
+    try:
+        return _beginning_of(file)
+    except MalformedError:
+        return Beginning()
+
+
+def _beginning_of(file: MediaFile) -> Beginning:
     header = None
     for box in boxes_of(file):
         if box.kind == b"moof":
@@ -92,8 +100,15 @@ def media_ranges(file: MediaFile) -> list[ByteRange] | None:
     Returns
     -------
     list of (start, stop) or None
-        ``None`` where the file is not made of such boxes, or its size is unknown.
+        ``None`` where the file is not made of such boxes, or of too many, or its size is unknown.
     """
+    try:
+        return _media_ranges(file)
+    except MalformedError:
+        return None
+
+
+def _media_ranges(file: MediaFile) -> list[ByteRange] | None:
     media: list[ByteRange] = []
     places: list[int] = []
     box = None
@@ -102,7 +117,7 @@ def media_ranges(file: MediaFile) -> list[ByteRange] | None:
             return media + _Walk(file, box.begin, places).run()
         if box.kind == b"mdat":
             media.append((box.body, min(box.end, file.size or box.end)))
-        elif box.kind == b"sidx" and box.end - box.begin <= _LONGEST_BOX:
+        elif box.kind == b"sidx" and box.end - box.begin <= LONGEST_SIDX:
             places += read_sidx(file.read_at(box.begin, box.end - box.begin), box.begin).places
     return None if box is None else media
 
@@ -128,14 +143,22 @@ class _Walk:
             self._seen.add([mfra])
             self._places = sorted({*self._places, *places_in_mfra(mfra[1])})
         media = []
-        while (box := self._next_box()) is not None:
+        for box in counted(iter(self._next_box, None)):
             if box.kind == b"mdat":
                 media.append((box.body, min(box.end, self._size)))
                 self._learn(box)
             elif box.kind == b"sidx":
-                self._places = sorted({*self._places, *read_sidx(self._headers[-1][1], box.begin).places})
+                self._expect(read_sidx(self._headers[-1][1], box.begin).places)
         self._file.keep(_joined(self._headers))
         return media
+
+    def _expect(self, places: list[int]) -> None:
+        """Take up where fragments begin, most often all behind those that are known."""
+        last = self._places[-1] if self._places else -1
+        if places and places[0] <= last:
+            self._places = sorted({*self._places[bisect_left(self._places, self._position) :], *places})
+        else:
+            self._places += places
 
     def _next_box(self) -> Box | None:
         """Pass over a box, holding its header, or all of it where FFmpeg will want to read it."""

@@ -7,7 +7,6 @@ ISO/IEC 14496-12, 8.6.1.2 ``stts`` (how long), 8.6.1.3 ``ctts`` (how much later 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -16,7 +15,8 @@ from av.index import IndexEntries
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from asyncframes._media._boxes import boxes_in, boxes_of
+from asyncframes._media._boxes import LONGEST_MOOV, boxes_in, boxes_of
+from asyncframes._media._checked import Fields, MalformedError
 from asyncframes._media._files import MediaFile
 from asyncframes._table import Int64Array, Packets
 
@@ -29,6 +29,9 @@ _MORE_KEYFRAMES = {b"stps", b"sbgp rap "}
 # FFmpeg takes composition offsets beyond this for damage, and durations beyond the other.
 _LARGEST_OFFSET = 1 << 28
 _LONGEST_DURATION = 1 << 31
+
+# Sums of later times and of the durations of any table are still numbers of 64 bits.
+_LATEST_BEGINNING = 1 << 61
 
 # Entries of FFmpeg's index to compare: so many at either end, where edits cut, and as many in between.
 _COMPARED = 64
@@ -50,9 +53,18 @@ def packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> Pa
         ``None`` where the tables do not speak of the samples that FFmpeg lists, some are
         not there, or the packets compared are others.
     """
+    try:
+        return _packets_by_index(file, stream, first)
+    except MalformedError:
+        return None
+
+
+def _packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> Packets | None:
     entries = stream.index_entries
     tables = _tables_of(file, stream.id)
     if tables is None or not len(first) or not len(entries):
+        return None
+    if max(abs(entries[0].timestamp), abs(int(first.pts[0]))) > _LATEST_BEGINNING:
         return None
     listed = _listed(tables, len(entries), dts=entries[0].timestamp, pts=int(first.pts[0]))
     if listed is None or not _is_there(listed, file.size) or not listed.begin_with(first):
@@ -111,12 +123,15 @@ def _tables_of(file: MediaFile, track: int) -> dict[bytes, bytes] | None:
     moov = next((box for box in boxes_of(file) if box.kind == b"moov"), None)
     if moov is None:
         return None
+    if moov.end - moov.body > LONGEST_MOOV:
+        return None
     data = file.read_at(moov.body, moov.end - moov.body)
     return next((found for found in _tracks(data) if found.pop(b"tkhd", None) == _number(track)), None)
 
 
 def _number(track: int) -> bytes:
-    return struct.pack(">I", track)
+    # FFmpeg keeps it as a signed number.
+    return (track & 0xFFFFFFFF).to_bytes(4, "big")
 
 
 def _tracks(moov: bytes) -> Iterator[dict[bytes, bytes]]:
@@ -151,15 +166,12 @@ def _is_edited(tables: Mapping[bytes, bytes]) -> bool:
 
 
 def _columns(table: bytes | None, *kinds: str) -> list[Int64Array] | None:
-    """Read a table that says its length; ``None`` where it is not there, or shorter than that."""
+    """Read a table that says its length; ``None`` where it is not there."""
     if table is None:
         return None
-    row = np.dtype([(str(place), kind) for place, kind in enumerate(kinds)])
-    count = int.from_bytes(table[4:8], "big")
-    if len(table) < 8 + count * row.itemsize:
-        return None
-    rows = np.frombuffer(table, row, count, 8)
-    return [rows[name].astype(np.int64) for name in row.names or ()]
+    fields = Fields(table)
+    (count,) = fields.take(">4xI")
+    return fields.rows(count, *kinds)
 
 
 def _runs(table: bytes | None, samples: int, bound: int) -> Int64Array | None:
@@ -190,7 +202,10 @@ def _positions(tables: Mapping[bytes, bytes], sizes: Int64Array) -> Int64Array |
         return None
     firsts, each, _ = runs
     lengths = np.diff(firsts, append=len(chunks[0]) + 1)
-    if firsts[0] != 1 or np.any(lengths < 0) or np.sum(lengths * each) != len(sizes):
+    # Products of larger numbers would be too long for the type, and come out as others.
+    if np.any(each > len(sizes)) or firsts[0] != 1 or np.any(lengths < 0):
+        return None
+    if np.sum(lengths * each) != len(sizes):
         return None
     in_chunk = np.repeat(each, lengths)
     filled = in_chunk > 0

@@ -6,16 +6,23 @@ None of it is trusted: places that are wrong are never read as what they are not
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from asyncframes._media._boxes import boxes_in, boxes_of
+from asyncframes._media._checked import Fields, MalformedError
 from asyncframes._media._files import CachedFile, MediaFile
 
 _MFRO_BYTES = 16
 _LONGEST_MFRA = 16 * 1024 * 1024
 _LONGEST_MOOV = 64 * 1024
+_REFERENCE_BYTES = 12
+
+LONGEST_SIDX = 1024 * 1024
+"""Bytes of a ``sidx`` with as many references as it can count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +36,18 @@ class SegmentIndex:
 
 def read_sidx(data: bytes, begin: int) -> SegmentIndex:
     """Read a ``sidx`` box that begins at a place of the file; what is cut off is left out."""
-    fields = _Fields(data)
-    version = fields.take(">8xB3x4xI")
-    if version is None:
+    fields = Fields(data)
+    try:
+        wide, timescale = fields.take(">8xB3x4xI")
+        (offset,) = fields.take(">8xQ" if wide else ">4xI")
+        (count,) = fields.take(">2xH")
+        sizes, ticks = fields.rows(min(count, fields.left // _REFERENCE_BYTES), ">u4", ">u4", "V4")
+    except MalformedError:
         return SegmentIndex([], begin, Fraction(0))
-    wide, timescale = version
-    offsets = fields.take(">8xQ" if wide else ">4xI")
-    count = fields.take(">2xH")
-    position = begin + len(data) + (offsets[0] if offsets else 0)
-    places, ticks = [], 0
-    for _ in range(count[0] if count else 0):
-        reference = fields.take(">II4x")
-        if reference is None:
-            break
-        places.append(position)
-        position += reference[0] & 0x7FFFFFFF
-        ticks += reference[1]
-    return SegmentIndex(places, position, Fraction(ticks, timescale or 1))
+    ends = (np.cumsum(sizes & 0x7FFFFFFF)).tolist()
+    first = begin + len(data) + offset
+    places = [first + end for end in [0, *ends]]
+    return SegmentIndex(places[:-1], places[-1], Fraction(int(ticks.sum()), timescale or 1))
 
 
 def read_mfra(file: CachedFile) -> tuple[int, bytes] | None:
@@ -54,50 +56,55 @@ def read_mfra(file: CachedFile) -> tuple[int, bytes] | None:
     if size < _MFRO_BYTES:
         return None
     [tail] = file.read_ranges([(size - _MFRO_BYTES, size)])
-    kind, length = struct.unpack(">4x4s4xI", tail)
-    if kind != b"mfro" or not _MFRO_BYTES < length <= min(size, _LONGEST_MFRA):
+    (length,) = Fields(tail).take(">12xI")
+    if tail[4:8] != b"mfro" or not _MFRO_BYTES < length <= min(size, _LONGEST_MFRA):
         return None
     [data] = file.read_ranges([(size - length, size)])
     return size - length, data
 
 
 def places_in_mfra(data: bytes) -> set[int]:
-    """Read from an ``mfra`` box where fragments begin."""
-    places: set[int] = set()
+    """Read from an ``mfra`` box where fragments begin; what is cut off is left out."""
+    try:
+        return set(_places_in(data))
+    except MalformedError:
+        return set()
+
+
+def _places_in(data: bytes) -> Iterator[int]:
     for box in boxes_in(data):
         if box.kind == b"mfra":
             children = data[box.body : box.end]
-            places.update(
-                *(
-                    _in_tfra(children[child.body : child.end])
-                    for child in boxes_in(children)
-                    if child.kind == b"tfra"
-                )
-            )
-    return places
+            for child in boxes_in(children):
+                if child.kind == b"tfra":
+                    yield from _in_tfra(children[child.body : child.end])
 
 
 def _in_tfra(data: bytes) -> list[int]:
-    fields = _Fields(data)
-    head = fields.take(">B3x4xII")
-    if head is None:
+    fields = Fields(data)
+    try:
+        wide, widths, count = fields.take(">B3x4xII")
+    except MalformedError:
         return []
-    wide, widths, count = head
     numbers = sum((widths >> shift & 3) + 1 for shift in (0, 2, 4))
-    entry = f">8xQ{numbers}x" if wide else f">4xI{numbers}x"
-    places = []
-    for _ in range(count):
-        if (place := fields.take(entry)) is None:
-            break
-        places.append(place[0])
-    return places
+    entry = ("V8", ">u8", f"V{numbers}") if wide else ("V4", ">u4", f"V{numbers}")
+    length = numbers + (16 if wide else 8)
+    [places] = fields.rows(min(count, fields.left // length), *entry)
+    return [place for place in places.tolist() if place >= 0]
 
 
 def claimed_seconds(file: MediaFile) -> Fraction | None:
     """Return how long a fragmented MP4 says it is before its first fragment, ``None`` if it does not."""
+    try:
+        return _claimed_seconds(file)
+    except MalformedError:
+        return None
+
+
+def _claimed_seconds(file: MediaFile) -> Fraction | None:
     claim = None
     for box in boxes_of(file):
-        if box.kind == b"sidx" and file.size is not None:
+        if box.kind == b"sidx" and box.end - box.begin <= LONGEST_SIDX:
             index = read_sidx(file.read_at(box.begin, box.end - box.begin), box.begin)
             if len(index.places) > 1:
                 return index.seconds
@@ -113,23 +120,9 @@ def _seconds_in_moov(moov: bytes) -> Fraction | None:
     mvex = found.get(b"mvex", b"")
     mehd = next((mvex[box.body : box.end] for box in boxes_in(mvex) if box.kind == b"mehd"), b"")
     header = found.get(b"mvhd", b"")
-    scale = _Fields(header).take(">20xI" if header[:1] == b"\1" else ">12xI")
-    ticks = _Fields(mehd).take(">4xQ" if mehd[:1] == b"\1" else ">4xI")
-    return Fraction(ticks[0], scale[0]) if scale and ticks and scale[0] else None
-
-
-class _Fields:
-    """Fields of a box, taken one after another."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, layout: str) -> tuple[int, ...] | None:
-        """Read the next fields; ``None`` where the box ends before them."""
-        size = struct.calcsize(layout)
-        if self._position + size > len(self._data):
-            return None
-        fields = struct.unpack_from(layout, self._data, self._position)
-        self._position += size
-        return fields
+    try:
+        (scale,) = Fields(header).take(">20xI" if header[:1] == b"\1" else ">12xI")
+        (ticks,) = Fields(mehd).take(">4xQ" if mehd[:1] == b"\1" else ">4xI")
+    except MalformedError:
+        return None
+    return Fraction(ticks, scale) if scale else None

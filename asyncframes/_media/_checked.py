@@ -1,0 +1,60 @@
+"""Reading hostile bytes: every parser of ours takes its fields from here, and fails in one way only."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class MalformedError(Exception):
+    """Bytes are not what they claim to be; whoever parses them does without."""
+
+
+class Fields:
+    """Fields of some bytes, taken one after another."""
+
+    def __init__(self, data: bytes | memoryview, position: int = 0) -> None:
+        self._data = memoryview(data)
+        self._position = position
+
+    @property
+    def left(self) -> int:
+        """How many bytes were not taken."""
+        return max(len(self._data) - self._position, 0)
+
+    def take(self, layout: str) -> tuple[int, ...]:
+        """Take fields as `struct` lays them out.
+
+        Raises
+        ------
+        MalformedError
+            The bytes end before them.
+        """
+        size = struct.calcsize(layout)
+        if size > self.left:
+            raise MalformedError(f"{self.left} bytes are left of {size}")
+        fields = struct.unpack_from(layout, self._data, self._position)
+        self._position += size
+        return fields
+
+    def rows(self, count: int, *kinds: str) -> list[NDArray[np.int64]]:
+        """Take a table of so many rows, as one array a column, made only where the bytes are there.
+
+        Raises
+        ------
+        MalformedError
+            The bytes end before the table does.
+        """
+        row = np.dtype([(str(place), kind) for place, kind in enumerate(kinds)])
+        size = count * row.itemsize
+        if not 0 <= size <= self.left:
+            raise MalformedError(f"{self.left} bytes are left of {count} rows of {row.itemsize}")
+        table = np.frombuffer(self._data, row, count, self._position)
+        self._position += size
+        return [
+            table[name].astype(np.int64)
+            for name, kind in zip(row.names or (), kinds, strict=True)
+            if "V" not in kind
+        ]
