@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import get_args
 
 from asyncframes._index_cache import IndexCache
+from asyncframes._media._claims import ContainerLimits
 from asyncframes._media._container import ContainerOptions
+from asyncframes._media._containers import containers_allowed
 from asyncframes._quoting import quoted
 from asyncframes._session import PacketProgress, ReadOptions
 from asyncframes._table import FrameTable
@@ -32,8 +34,10 @@ def open_video(
     read_ahead: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
-    max_pixels: int = 16384 * 16384,
-    max_read_bytes: int = 64 * 1024**3,
+    max_pixels: int = 64 * 1024 * 1024,
+    max_frames: int = 1024 * 1024,
+    max_read_bytes: int | None = None,
+    allow_containers: Sequence[str] = (),
     seek_mode: SeekMode = "exact",
     frame_table: FrameTable | None = None,
     index_cache: str | os.PathLike[str] | None = None,
@@ -78,9 +82,18 @@ def open_video(
     read_timeout_seconds
         How long a decoder waits for bytes, retries of the source included.
     max_pixels
-        Refuse pictures with more pixels.
+        Refuse pictures with more pixels; a picture takes up to 8 bytes for each while it is decoded.
+    max_frames
+        Refuse to list more frames in a frame table, and headers that list many
+        more samples: each takes about 100 bytes. The default is over nine hours at
+        30 frames per second. `Video.frames` without an index from the end needs no table.
     max_read_bytes
-        Refuse to fetch more bytes in the life of the video.
+        Refuse to fetch more bytes in the life of the video. By default 64 times
+        the size of the source and at least 1 GiB; 64 GiB where its size is unknown.
+    allow_containers
+        Names of FFmpeg's demuxers to allow besides those that read one
+        self-contained video file, such as ``("swf",)``. Those that open further
+        files or addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed.
     seek_mode
         ``"exact"``: frame i is the i-th that a decode of the whole stream puts
         out. ``"approximate"``: it is the one shown at ``i / average_rate`` after
@@ -142,6 +155,9 @@ def open_video(
             threads=threads or threads_of_each(1),
             max_pixels=max_pixels,
             idle_priority=idle_priority,
+            limits=ContainerLimits(
+                max_frames=max_frames, allow_containers=containers_allowed(allow_containers)
+            ),
         ),
         packet_progress=packet_progress,
     )

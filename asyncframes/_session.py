@@ -13,7 +13,7 @@ from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
 from asyncframes._media._files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._fragments import media_ranges
-from asyncframes._media._scan import PacketList, Scanned, scan, scan_index
+from asyncframes._media._scan import PacketList, Scanned, check_length, scan, scan_index
 from asyncframes._media._segments import claimed_seconds
 from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
 from asyncframes._media._url_file import UrlFile
@@ -198,14 +198,18 @@ class Session:
         return await self.worker.run(self._scan, look.info.stream_index, look.hints, listed)
 
     def _scan(self, stream_index: int, hints: CodingHints, listed: Scanned | None) -> FrameTable:
-        scanned = listed or scan(self.file, stream_index, None, without_media=True)
+        limits = self._options.container.limits
+        scanned = listed or scan(self.file, stream_index, None, without_media=True, limits=limits)
         has_header = scanned is not None
         if scanned is None:
-            scanned = scan(self.file, stream_index, self._hook("index", None), without_media=False)
+            scanned = scan(
+                self.file, stream_index, self._hook("index", None), without_media=False, limits=limits
+            )
         else:
             self._report_listed(len(scanned.packets))
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
+        check_length(scanned, limits, self.file.source_name)
         table = table_without_decoding(scanned)
         # AVI and ASF store one time a packet, from which FFmpeg makes up a pts.
         made_up = hints.reorders and (scanned.packets.keep_order or not has_header)

@@ -53,7 +53,7 @@ class Box:
     end: int
 
 
-def parse_box(header: bytes, begin: int, limit: int) -> Box | None:
+def parse_box(header: bytes | memoryview, begin: int, limit: int) -> Box | None:
     """Read the header of a box; ``None`` where there is none.
 
     A box that claims to reach beyond what holds it ends there.
@@ -97,7 +97,7 @@ def counted(boxes: Iterator[Box]) -> Iterator[Box]:
         yield box
 
 
-def boxes_in(data: bytes) -> Iterator[Box]:
+def boxes_in(data: bytes | memoryview) -> Iterator[Box]:
     """Yield the boxes that lie one after another in some bytes, up to the first that is none.
 
     Raises
@@ -108,7 +108,7 @@ def boxes_in(data: bytes) -> Iterator[Box]:
     return counted(_boxes_in(data))
 
 
-def _boxes_in(data: bytes) -> Iterator[Box]:
+def _boxes_in(data: bytes | memoryview) -> Iterator[Box]:
     position = 0
     while box := parse_box(data[position : position + LONGEST_HEADER], position, len(data)):
         yield box
@@ -158,6 +158,7 @@ class SparseFile(MediaFile):
 
     def __init__(self, file: MediaFile, media: list[ByteRange]) -> None:
         super().__init__(file.size, file.source_name)
+        self.holds_media = False
         self._file = file
         self._media = media
 

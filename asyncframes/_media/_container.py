@@ -12,8 +12,11 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from asyncframes._media._boundary import reason_of
+from asyncframes._media._claims import ContainerLimits, check_claims
+from asyncframes._media._containers import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of
+from asyncframes._media._guard import ReadGuard
 from asyncframes._media._priority import open_with_modest_threads
 from asyncframes._media._pyav import fraction_of, open_input
 from asyncframes.errors import AsyncFramesError, NoVideoStreamError, UnsupportedMediaError
@@ -21,12 +24,10 @@ from asyncframes.errors import AsyncFramesError, NoVideoStreamError, Unsupported
 if TYPE_CHECKING:
     from asyncframes._media._files import MediaFile
 
-# Demuxers that read one self-contained file. Playlists and scripts (hls, dash, concat, sdp, image2, lavfi, …)
-# are absent: they make FFmpeg open further addresses.
-_SAFE_DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,"
-    "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
-)
+# A transport stream may announce thousands, and each takes FFmpeg 400 kB.
+_MOST_STREAMS = 256
+
+_USUAL = ContainerLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +44,23 @@ class ContainerOptions:
         Refuse pictures of more pixels than this.
     idle_priority
         Whether threads of the decoder run only while nothing else wants the CPU.
+    limits
+        What the container may hold.
     """
 
     stream_index: int | None
     threads: int
     max_pixels: int
     idle_priority: bool = False
+    limits: ContainerLimits = _USUAL
 
 
-def open_container(file: MediaFile, *, options: dict[str, str] | None = None) -> InputContainer:
+def open_container(
+    file: MediaFile,
+    limits: ContainerLimits = _USUAL,
+    *,
+    options: dict[str, str] | None = None,
+) -> InputContainer:
     """Open a container such that FFmpeg reads these bytes and nothing else.
 
     Raises
@@ -62,8 +71,13 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         A demuxer knows them and finds its header broken.
     """
     target, how = file.target()
-    demuxers = ",".join(filter(None, [how.pop("more_demuxers", ""), _SAFE_DEMUXERS]))
-    allowed = {"format_whitelist": demuxers, "protocol_whitelist": "none", **(options or {})}
+    names = [how.pop("more_demuxers", ""), *limits.allow_containers, SAFE_DEMUXERS]
+    allowed = {
+        "format_whitelist": ",".join(filter(None, names)),
+        "protocol_whitelist": "none",
+        "max_streams": str(_MOST_STREAMS),
+        **(options or {}),
+    }
     allowed |= how.pop("options", {})
     beginning = Beginning()
     if file.lacks_headers:
@@ -77,6 +91,10 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         file.plan_forward()
     else:
         file.plan([beginning.header])
+    if target is file:
+        _refuse_animation(file)
+        check_claims(file, limits)
+        file.guard = _guard(file) if file.holds_media else None
     try:
         container = open_input(target, options=allowed, buffer_size=BUFFER_BYTES, **how)
     except AsyncFramesError:
@@ -86,6 +104,8 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
         if (error := file.translated(exc)) is not None:
             raise error from None
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
+    if file.guard is not None:
+        file.guard.expect(container.format.name)
     if beginning.header is not None:
         file.plan_forward()
     try:
@@ -96,6 +116,23 @@ def open_container(file: MediaFile, *, options: dict[str, str] | None = None) ->
     return container
 
 
+def _refuse_animation(file: MediaFile) -> None:
+    if file.seekable() and is_animated_webp(file.read_at(0, 32)):
+        message = "an animated WebP is not decoded here: FFmpeg's reader of WebP takes still pictures"
+        raise UnsupportedMediaError(message, source=file.source_name)
+
+
+def _guard(file: MediaFile) -> ReadGuard:
+    """Watch the reads of a file from before FFmpeg has told what it is."""
+    guard = ReadGuard(BUFFER_BYTES, file.source_name)
+    head = file.read_at(0, 16) if file.seekable() else b""
+    if head.startswith((b"\0\0\1", b"\0\0\0\1")):
+        guard.expect("h264")
+    elif head.startswith(b"\xff\xd8"):
+        guard.expect("mjpeg")
+    return guard
+
+
 def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.size == 0:
         return "the source is empty (0 bytes)"
@@ -103,23 +140,26 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
         if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
             return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
         return f"FFmpeg cannot make anything of it: {reason_of(exc)}"
-    file.seek(0)
-    head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    start = file.read_at(0, 512) if file.seekable() else b""
+    if (other := refused_kind(start)) is not None:
+        demuxer, name = other
+        return (
+            f"{name} is not among the containers that are opened; "
+            f"open_video(…, allow_containers=({demuxer!r},)) allows it"
+        )
+    head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "the source is a web page or XML, not video: check the address and what it needs to let you in"
     if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
         return "the source is a playlist or script that points elsewhere; only the video itself is opened"
+    if isinstance(exc, av.ArgumentError):
+        return (
+            "the file is not among the containers that are opened: "
+            "open_video(…, allow_containers=(name,)) allows one by the name of FFmpeg's demuxer"
+        )
     if isinstance(exc, av.InvalidDataError):
         return "no demuxer recognises these bytes, or their header is cut off or broken"
     return f"FFmpeg refuses these bytes: {reason_of(exc)}"
-
-
-def has_demuxer(name: str) -> bool:
-    """Tell whether this build of FFmpeg reads containers of a kind."""
-    try:
-        return av.format.ContainerFormat(name, "r").is_input
-    except ValueError:
-        return False
 
 
 def is_cover_art(stream: Stream) -> bool:
@@ -141,6 +181,7 @@ def select_stream(container: InputContainer, stream_index: int | None, source: s
         FFmpeg has no decoder for it.
     """
     streams = [stream for stream in container.streams.video if not is_cover_art(stream)]
+    streams = [stream for stream in streams if not _is_still_item(stream)] or streams
     if stream_index is not None:
         chosen = [stream for stream in streams if stream.index == stream_index]
     else:
@@ -155,6 +196,16 @@ def select_stream(container: InputContainer, stream_index: int | None, source: s
         message = f"no decoder for stream {stream.index} of this {container.format.name} container"
         raise UnsupportedMediaError(message, source=source)
     return stream
+
+
+def _is_still_item(stream: VideoStream) -> bool:
+    """Whether a stream is a picture of HEIF or AVIF, which may stand beside a track of many.
+
+    FFmpeg gives it a time base of one second and no duration, as it does no track.
+    """
+    return (
+        stream.container.format.name.startswith("mov") and stream.time_base == 1 and stream.duration is None
+    )
 
 
 def _kind(stream: Stream) -> str:

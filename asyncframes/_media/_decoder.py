@@ -79,7 +79,7 @@ class Decoder:
 
     def _open(self) -> None:
         self.file.seek(0)
-        self.container = open_container(self.file)
+        self.container = open_container(self.file, self._options.limits)
         try:
             self.stream: VideoStream = select_stream(
                 self.container, self._options.stream_index, self.file.source_name

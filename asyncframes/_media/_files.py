@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
+from asyncframes._media._guard import ReadGuard
 from asyncframes._quoting import shortened
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
 
@@ -44,6 +45,10 @@ class MediaFile(ABC):
         The first error that a read met.
     opened_blind
         Whether a container was opened without looking past the first fragment.
+    holds_media
+        Whether its media is there, and not zeros in its place.
+    guard
+        What watches the reads of FFmpeg, if anything does.
     """
 
     def __init__(self, size: int | None, source_name: str) -> None:
@@ -51,6 +56,8 @@ class MediaFile(ABC):
         self.source_name = source_name
         self.error: BaseException | None = None
         self.opened_blind = False
+        self.holds_media = True
+        self.guard: ReadGuard | None = None
         self._position = 0
 
     def read(self, count: int) -> bytes:
@@ -59,6 +66,8 @@ class MediaFile(ABC):
             return b""
         try:
             data = self._read_at(self._position, count)
+            if self.guard is not None:
+                self.guard.see(self._position, data, asked=count)
         except BaseException as exc:
             self.error = exc
             raise

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._boundary import PyAVError, packets_of
 from asyncframes._media._boxes import SparseFile
+from asyncframes._media._claims import ContainerLimits
 from asyncframes._media._container import (
     average_rate,
     open_container,
@@ -27,7 +28,7 @@ from asyncframes._media._samples import packets_by_index
 from asyncframes._ranges import ByteRange
 from asyncframes._table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
-from asyncframes.errors import CorruptMediaError, MediaError
+from asyncframes.errors import CorruptMediaError, MediaError, UnsupportedMediaError
 
 MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
 """Who lists packets: another version of either may list them differently."""
@@ -103,7 +104,14 @@ def read_head(file: MediaFile) -> bytes:
     return file.read_at(0, _HEAD_BYTES)
 
 
-def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_media: bool) -> Scanned | None:
+def scan(
+    file: MediaFile,
+    stream_index: int,
+    on_packet: PacketHook,
+    *,
+    without_media: bool,
+    limits: ContainerLimits,
+) -> Scanned | None:
     """List the packets of a stream without decoding.
 
     Parameters
@@ -111,6 +119,8 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
     without_media
         Read only the header of an MP4/MOV file. For any other file the result
         is then ``None``.
+    limits
+        What the container may hold; no more than one packet beyond is listed.
 
     Returns
     -------
@@ -118,7 +128,7 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         ``None`` where the media would be needed and may not be read.
     """
     if not without_media:
-        return _scan_container(file, stream_index, on_packet, options={}, has_media=True)
+        return _scan_container(file, stream_index, on_packet, limits, options={}, has_media=True)
     media = media_ranges(file)
     if media is None:
         return None
@@ -126,13 +136,28 @@ def scan(file: MediaFile, stream_index: int, on_packet: PacketHook, *, without_m
         file.plan(_between(media, file.size or 0))
     try:
         sparse = SparseFile(file, media)
-        return _scan_container(sparse, stream_index, on_packet, options=_WITHOUT_MEDIA, has_media=False)
+        return _scan_container(
+            sparse, stream_index, on_packet, limits, options=_WITHOUT_MEDIA, has_media=False
+        )
     except MediaError:
         # Some demuxers look into the media while they open it (captions in fragments do).
         file.raise_error()
         return None
     finally:
         file.plan_forward()
+
+
+def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None:
+    """Refuse a stream of more frames than a table may list.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        It is one.
+    """
+    if len(scanned.packets) > limits.max_frames:
+        message = f"the video has more frames than max_frames={limits.max_frames}; raise it to list them"
+        raise UnsupportedMediaError(message, source=source)
 
 
 def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned | None:
@@ -151,13 +176,14 @@ def _scan_container(
     file: MediaFile,
     stream_index: int,
     on_packet: PacketHook,
+    limits: ContainerLimits,
     *,
     options: dict[str, str],
     has_media: bool,
 ) -> Scanned:
     """List packets; a container that breaks off ends there, unless zeros may have been what broke it."""
     file.seek(0)
-    container = open_container(file, options=options)
+    container = open_container(file, limits, options=options)
     try:
         stream = select_stream(container, stream_index, file.source_name)
         packets = PacketList(stream.codec_context.name if has_media else None)
@@ -166,6 +192,8 @@ def _scan_container(
                 packets.add(packet)
                 if on_packet is not None:
                     on_packet(packet)
+                if len(packets) > limits.max_frames:
+                    break
                 if (
                     not has_media
                     and len(packets) == _COMPARED_PACKETS

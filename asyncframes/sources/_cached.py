@@ -44,7 +44,8 @@ class CachedSource(StreamSource):
     read_ahead
         Most bytes fetched ahead of each reader; also bounded by a share of the cache.
     max_read_bytes
-        Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`.
+        Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`. By default
+        64 times its size and at least 1 GiB; 64 GiB where the size is unknown.
     close_source
         Whether `aclose` closes `source` too.
 
@@ -64,7 +65,7 @@ class CachedSource(StreamSource):
         max_small_in_flight: int = 16,
         max_request_bytes: int = 1024**2,
         read_ahead: int = 8 * 1024**2,
-        max_read_bytes: int = 64 * 1024**3,
+        max_read_bytes: int | None = None,
         close_source: bool = True,
     ) -> None:
         if block_size < 1 or cache_bytes < 2 * block_size:

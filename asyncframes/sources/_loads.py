@@ -16,6 +16,10 @@ from asyncframes.sources._blocks import BlockCache
 
 Blocks: TypeAlias = dict[int, bytes]
 
+_MOST_PASSES = 64
+_MOST_AT_LEAST = 1024**3
+_MOST_UNKNOWN = 64 * 1024**3
+
 
 class Owner(Protocol):
     """Who keeps a load alive and is told when it is done."""
@@ -53,7 +57,7 @@ class BlockLoader:
         *,
         max_in_flight: int,
         max_request_blocks: int,
-        max_read_bytes: int,
+        max_read_bytes: int | None,
     ) -> None:
         self.source = source
         self.cache = cache
@@ -177,9 +181,11 @@ class BlockLoader:
 
     def _count(self, length: int) -> None:
         self._asked += length
-        if self._asked > self._max_read_bytes:
+        most = _most_bytes(self.size) if self._max_read_bytes is None else self._max_read_bytes
+        if self._asked > most:
             raise SourceLimitError(
-                f"more than the {self._max_read_bytes} bytes that may be read", source=self.source.name
+                f"more than max_read_bytes={most} were asked of the source; raise it to read on",
+                source=self.source.name,
             )
         self.requests += 1
 
@@ -245,6 +251,11 @@ class BlockLoader:
         for block in load.blocks:
             if self._in_flight.get(block) is load:
                 del self._in_flight[block]
+
+
+def _most_bytes(size: int | None) -> int:
+    """Return how many bytes of a source may be read where nobody said: some passes over all of it."""
+    return _MOST_UNKNOWN if size is None else max(_MOST_AT_LEAST, _MOST_PASSES * size)
 
 
 def closed_error(source: StreamSource) -> ClosedError:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncframes._media._boxes import SparseFile
+from asyncframes._media._claims import ContainerLimits
 from asyncframes._media._container import open_container, select_stream
 from asyncframes._media._files import DirectFile
 from asyncframes._media._fragments import media_ranges
@@ -53,7 +54,7 @@ def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
                 first.add(packet)
         by_index = packets_by_index(sparse, stream, first.finish())
         stream_index = stream.index
-    scanned = scan(file, stream_index, None, without_media=True)
+    scanned = scan(file, stream_index, None, without_media=True, limits=ContainerLimits())
     assert scanned is not None
     return packets.finish(), by_index, scanned.packets
 

@@ -1,0 +1,79 @@
+"""Which containers are opened, which may be allowed besides, and what to say of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import av
+
+SAFE_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,webp_pipe,"
+    "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
+)
+"""Demuxers that read one self-contained file, which holds video or, for WebP, a picture."""
+
+# Playlists, scripts and devices: they make FFmpeg open further addresses.
+_NEVER = {
+    *("applehttp", "hls", "dash", "webm_dash_manifest", "imf", "rtp", "rtsp", "sap", "sdp", "lavfi"),
+    *("concat", "concatf", "image2", "image2_alias_pix", "image2_brender_pix", "vapoursynth", "avisynth"),
+}
+
+# How files begin that FFmpeg reads by demuxers that are not among these.
+_OTHERS = (
+    (b"\xff\xd8\xff", "jpeg_pipe", "a JPEG picture"),
+    (b"\x89PNG", "png_pipe", "a PNG picture"),
+    (b"FWS", "swf", "Flash"),
+    (b"CWS", "swf", "Flash"),
+    (b"BM", "bmp_pipe", "a BMP picture"),
+    (b"II*\0", "tiff_pipe", "a TIFF picture"),
+    (b"MM\0*", "tiff_pipe", "a TIFF picture"),
+    (b"8BPS", "psd_pipe", "a Photoshop picture"),
+    (b"\0\0\0\x0cJXL ", "jpegxl_pipe", "a JPEG XL picture"),
+    (b"\xff\x0a", "jpegxl_pipe", "a JPEG XL picture"),
+    (b"THP\0", "thp", "GameCube video"),
+    (b"BIK", "bink", "Bink video"),
+)
+
+
+def has_demuxer(name: str) -> bool:
+    """Tell whether this build of FFmpeg reads containers of a kind."""
+    try:
+        return av.format.ContainerFormat(name, "r").is_input
+    except ValueError:
+        return False
+
+
+def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
+    """Check the demuxers that a caller allows.
+
+    Raises
+    ------
+    TypeError
+        One name is given in place of several.
+    ValueError
+        This FFmpeg has none of a name, or it opens further addresses.
+    """
+    if isinstance(names, str):
+        raise TypeError(
+            f"allow_containers={names[:50]!r}: expected a tuple of names, such as ({names[:50]!r},)"
+        )
+    allowed = tuple(names)
+    for name in allowed:
+        if name in _NEVER:
+            message = (
+                f"allow_containers: {name} makes FFmpeg open further files or addresses, and is never allowed"
+            )
+            raise ValueError(message)
+        if "," in name or not has_demuxer(name):
+            raise ValueError(f"allow_containers: this FFmpeg has no demuxer {name[:50]!r}")
+    return allowed
+
+
+def refused_kind(head: bytes) -> tuple[str, str] | None:
+    """Return demuxer and name of a container that is known and not opened, by how it begins."""
+    return next(((demuxer, name) for begin, demuxer, name in _OTHERS if head.startswith(begin)), None)
+
+
+def is_animated_webp(head: bytes) -> bool:
+    """Whether a file says that it is an animation in WebP, which FFmpeg's picture reader does not play."""
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 2)
