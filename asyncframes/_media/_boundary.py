@@ -57,14 +57,15 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
     packets = iter(container.demux(stream))
     while True:
         try:
-            with pyav_calls():
-                packet = next(packets, None)
-        except PyAVError as exc:
+            packet = next(packets, None)
+        except AsyncFramesError:
+            raise
+        except IndexError:
             # Behind the last packet PyAV looks up every stream, also those that appeared while it read,
             # which its list does not hold.
-            if isinstance(exc.__cause__, IndexError):
-                return
-            raise
+            return
+        except Exception as exc:
+            raise PyAVError(reason_of(exc)) from exc
         if packet is None:
             return
         if packet.size:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from asyncframes._media._checked import Fields, MalformedError
+from asyncframes._media._checked import Fields, TooManyBoxesError
 from asyncframes._media._files import MediaFile
 from asyncframes._ranges import ByteRange
 
@@ -86,14 +86,14 @@ def counted(boxes: Iterator[Box]) -> Iterator[Box]:
 
     Raises
     ------
-    MalformedError
+    TooManyBoxesError
         There are more.
     """
     others = 0
     for number, box in enumerate(boxes):
         others += box.kind not in _MEDIA
         if number >= _MOST_BOXES or others > _MOST_OTHERS:
-            raise MalformedError(f"more than {number} boxes lie side by side")
+            raise TooManyBoxesError(f"more than {number} boxes lie side by side")
         yield box
 
 
@@ -102,7 +102,7 @@ def boxes_in(data: bytes | memoryview) -> Iterator[Box]:
 
     Raises
     ------
-    MalformedError
+    TooManyBoxesError
         There are more than any video has.
     """
     return counted(_boxes_in(data))
@@ -123,7 +123,7 @@ def boxes_of(file: MediaFile, begin: int = 0) -> Iterator[Box]:
 
     Raises
     ------
-    MalformedError
+    TooManyBoxesError
         There are more than any video has.
     """
     return counted(_boxes_of(file, begin))

@@ -12,6 +12,10 @@ class MalformedError(Exception):
     """Bytes are not what they claim to be; whoever parses them does without."""
 
 
+class TooManyBoxesError(MalformedError):
+    """More boxes lie side by side than any video has."""
+
+
 class Fields:
     """Fields of some bytes, taken one after another."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._media._boxes import LONGEST_MOOV, Box, boxes_in, boxes_of
-from asyncframes._media._checked import Fields, MalformedError
+from asyncframes._media._checked import Fields, MalformedError, TooManyBoxesError
 from asyncframes._media._files import MediaFile
 from asyncframes.errors import UnsupportedMediaError
 
@@ -64,6 +64,8 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
                 _check_moov(file, box, limits)
         if top and top[-1].kind == b"meta":
             _check_item(file, top[-1])
+    except TooManyBoxesError as exc:
+        raise UnsupportedMediaError(f"{exc}: that is no video", source=file.source_name) from exc
     except MalformedError:
         # FFmpeg finds the rest, without what makes it costly.
         return
@@ -171,7 +173,7 @@ def _edited(tables: Mapping[bytes, memoryview], samples: int, movie_scale: int) 
     """Return about how many samples the edits of a track make of those that it has."""
     if b"elst" not in tables or b"stts" not in tables or b"mdhd" not in tables:
         return samples
-    wide = tables[b"elst"][:1] == b"\1"
+    wide = bytes(tables[b"elst"][:1]) == b"\1"
     fields = Fields(tables[b"elst"])
     durations, begins, _ = fields.rows(
         fields.take(">4xI")[0], *(">u8", ">i8") if wide else (">u4", ">i4"), ">i4"
@@ -189,7 +191,7 @@ def _edited(tables: Mapping[bytes, memoryview], samples: int, movie_scale: int) 
 
 def _scale(header: memoryview) -> int:
     """Return the ticks per second that ``mvhd`` and ``mdhd`` tell in the same place."""
-    return Fields(header).take(">20xI" if header[:1] == b"\1" else ">12xI")[0]
+    return Fields(header).take(">20xI" if bytes(header[:1]) == b"\1" else ">12xI")[0]
 
 
 def _times(table: memoryview, samples: int) -> NDArray[np.float64]:

@@ -44,6 +44,9 @@ _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 # So many packets, besides one for each thread, the first picture may need.
 _PEEKED_PACKETS = 2
 
+# Where so many packets become no picture, a request finds out why.
+_MOST_PEEKED = 1024
+
 _SKIPPING_CODECS = {"h264", "hevc"}
 
 # No codec puts out a picture later than so many packets.
@@ -208,7 +211,7 @@ class Decoder:
         return self.stream.codec_context.name in _SKIPPING_CODECS
 
     def peek(self) -> Picture | None:
-        """Decode up to the first picture without consuming it; ``None`` where there is none.
+        """Decode up to the first picture without consuming it; ``None`` where there is none for long.
 
         Nothing beyond what it needs is read ahead, as nobody knows yet where reading goes on.
         """
@@ -216,7 +219,9 @@ class Decoder:
             first = self.stream.index_entries[: self._options.threads + _PEEKED_PACKETS]
             if first:
                 self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
-        while not self._drained and not any(isinstance(output, Picture) for output in self._ahead):
+        while not (self._drained or self.number > _MOST_PEEKED) and not any(
+            isinstance(output, Picture) for output in self._ahead
+        ):
             self._ahead.extend(self._decode_packet(None))
         return next((output for output in self._ahead if isinstance(output, Picture)), None)
 

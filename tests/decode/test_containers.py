@@ -1,0 +1,57 @@
+"""Which containers are opened, and what is said of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import asyncframes as af
+from asyncframes import errors
+from tests._corpus import SHARED
+
+pytestmark = pytest.mark.anyio
+FOUND = SHARED / "found"
+needs_found = pytest.mark.skipif(not FOUND.is_dir(), reason="../shared/found is not beside this checkout")
+
+
+@needs_found
+async def test_a_container_that_is_not_allowed_says_so() -> None:
+    """The error names the way to allow it, and that way works."""
+    path = FOUND / "ft_fixture.swf"
+    with pytest.raises(errors.UnsupportedMediaError, match=r"not among the containers.*allow_containers"):
+        await af.open_video(path)
+    async with af.open_video(path, allow_containers=("swf",)) as video:
+        assert (await video.frame(0)).image.shape == (133, 200, 3)
+
+
+@needs_found
+async def test_a_still_webp_is_one_frame() -> None:
+    """It is a picture in a safe container."""
+    async with af.open_video(FOUND / "ft_fixture.webp") as video:
+        assert await video.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "error"), [("swf", TypeError), (("hls",), ValueError), (("no",), ValueError)]
+)
+def test_what_may_be_allowed(names: object, error: type[Exception]) -> None:
+    """Names that open further addresses, and that FFmpeg does not know, are refused at once."""
+    with pytest.raises(error, match="allow_containers"):
+        af.open_video(b"", allow_containers=names)  # type: ignore[arg-type]  # one of them is wrong on purpose
+
+
+async def test_an_animated_webp_is_refused_by_name() -> None:
+    """FFmpeg would show one picture of it."""
+    data = b"RIFF" + (22).to_bytes(4, "little") + b"WEBPVP8X" + (10).to_bytes(4, "little") + b"\2" + bytes(9)
+    with pytest.raises(errors.UnsupportedMediaError, match="animated WebP"):
+        await af.open_video(data)
+
+
+@needs_found
+@pytest.mark.parametrize("name", ["av_colors-animated-8bpc.avif", "av_colors-animated-8bpc-audio.avif"])
+async def test_the_track_of_an_animated_avif_is_the_video(name: str, tmp_path: Path) -> None:
+    """Its still picture is not."""
+    async with af.open_video(FOUND / name) as video:
+        assert await video.count() == 5
+        assert [frame.pts async for frame in video.frames()] == [0, 1, 2, 3, 4]

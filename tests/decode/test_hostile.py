@@ -1,0 +1,98 @@
+"""Small and large files that claim more than they hold: frames or a named error, within bounds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests._corpus import SHARED
+from tests._hostile import MADE
+
+HOSTILE = SHARED / "hostile"
+KEPT = sorted(path for path in HOSTILE.glob("*") if path.suffix != ".md")
+
+ACTIONS = ("open", "count", "first", "last", "fps")
+MOST_CPU_SECONDS = 5.0
+MOST_MEGABYTES = 300
+
+_SCRIPT = """
+import asyncio, json, resource, sys, time
+import asyncframes as af
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+async def act(path, action):
+    async with af.open_video(path) as video:
+        if action == "count":
+            return await video.count()
+        if action == "first":
+            return (await video.frame(0)).index
+        if action == "last":
+            return (await video.frame(-1)).index
+        if action == "fps":
+            async for frame in video.frames(fps=1):
+                return frame.index
+        return video.info.width
+
+path, action = sys.argv[1:]
+base, begun = peak(), time.process_time()
+try:
+    result = asyncio.run(act(path, action))
+except (af.errors.AsyncFramesError, ValueError) as exc:
+    result = f"{type(exc).__name__}: {exc}"
+print(json.dumps([result, time.process_time() - begun, peak() - base]))
+"""
+
+
+def measured(path: Path, action: str) -> tuple[Any, float, int]:
+    """Do something with a file in a process of its own; return result, CPU seconds, megabytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(path), action],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result, seconds, megabytes = json.loads(done.stdout.splitlines()[-1])
+    return result, seconds, megabytes
+
+
+def check(path: Path, action: str) -> None:
+    result, seconds, megabytes = measured(path, action)
+    assert megabytes < MOST_MEGABYTES, result
+    assert seconds < MOST_CPU_SECONDS, result
+    assert len(str(result)) < 500
+
+
+@pytest.mark.skipif(not KEPT, reason="the hostile files (../shared/hostile) are not beside this checkout")
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
+def test_kept_files(path: Path, action: str) -> None:
+    """Each ends in frames or an error of ours, with the default options, within bounds."""
+    check(path, action)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Write one of the large files; they are removed with the folder."""
+    path = tmp_path_factory.mktemp("hostile") / request.param
+    MADE[request.param](path)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("made", MADE, indirect=True)
+def test_made_files(made: Path, action: str) -> None:
+    """The same of those that are too large to keep."""
+    check(made, action)
