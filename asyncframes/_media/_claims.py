@@ -240,4 +240,4 @@ def _items(table: memoryview) -> Iterator[tuple[int, bytes]]:
         if box.kind == b"infe" and len(item) and item[0] >= 2:
             fields = Fields(item)
             (number,) = fields.take(">4xH2x" if item[0] == 2 else ">4xI2x")
-            yield number, bytes(item[10 if item[0] == 2 else 12 :][:4])
+            yield number, bytes(item[8 if item[0] == 2 else 10 :][:4])

@@ -8,7 +8,9 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
+from tests._clips import clip_bytes
 from tests._corpus import SHARED
+from tests._hostile import box, endless_moov
 
 pytestmark = pytest.mark.anyio
 FOUND = SHARED / "found"
@@ -55,3 +57,27 @@ async def test_the_track_of_an_animated_avif_is_the_video(name: str, tmp_path: P
     async with af.open_video(FOUND / name) as video:
         assert await video.count() == 5
         assert [frame.pts async for frame in video.frames()] == [0, 1, 2, 3, 4]
+
+
+async def test_a_header_that_claims_a_million_megabytes_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """Also from memory or over a network, where the header is fetched before FFmpeg asks for it."""
+    path = tmp_path / "moov.mp4"
+    endless_moov(path)
+    async with af.open_video(path.read_bytes()) as video:
+        assert await video.count() == 8
+
+
+async def test_more_frames_than_a_table_may_list_are_refused() -> None:
+    """The error names the option; frames in sequence need no table."""
+    async with af.open_video(clip_bytes(frames=24), max_frames=10) as video:
+        with pytest.raises(errors.UnsupportedMediaError, match="max_frames=10"):
+            await video.count()
+        assert len([frame async for frame in video.frames(0, 11)]) == 12
+
+
+async def test_a_grid_of_tiles_is_refused_by_name() -> None:
+    """FFmpeg would give its first tile for the picture."""
+    item = box(b"infe", b"\2\0\0\0" + b"\0\1\0\0" + b"grid\0")
+    meta = box(b"meta", bytes(4) + box(b"pitm", bytes(4) + b"\0\1") + box(b"iinf", bytes(4) + b"\0\1" + item))
+    with pytest.raises(errors.UnsupportedMediaError, match="grid of tiles"):
+        await af.open_video(box(b"ftyp", b"heic\0\0\0\0heicmif1") + meta + box(b"mdat", bytes(64)))
