@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from asyncframes._media._checked import MalformedError
 from asyncframes._media._claims import ContainerLimits, check_claims
 from asyncframes._media._files import DirectFile
 from asyncframes._media._fragments import beginning_of, media_ranges
+from asyncframes._media._hidden import _has_no_gif_image, _is_hidden_vp8, _is_hidden_vp9
 from asyncframes._media._samples import _positions, _tracks
 from asyncframes._media._segments import claimed_seconds, places_in_mfra, read_sidx
 from asyncframes.errors import UnsupportedMediaError
@@ -70,3 +72,13 @@ def test_mutations(name: str, changes: list[tuple[int, bytes]], length: int) -> 
         data[at : at + len(value)] = value
     with suppress(MalformedError, UnsupportedMediaError):
         parse(bytes(data[: length or None]))
+
+
+@pytest.mark.parametrize("parse", [_is_hidden_vp8, _is_hidden_vp9, _has_no_gif_image])
+@settings(max_examples=300)
+@given(
+    begin=st.sampled_from([b"", b"GIF89a", b"\x21\xf9", b"\x82\x49"]), rest=st.binary(min_size=1, max_size=64)
+)
+def test_packets_of_any_bytes(parse: Callable[[Any], bool], begin: bytes, rest: bytes) -> None:
+    """A packet that holds anything is told to be shown or not, whatever its bytes."""
+    assert parse(memoryview(begin + rest)) in {True, False}
