@@ -8,14 +8,20 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar, cast
 
+import numpy as np
+
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
 from asyncframes._media._files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media._fragments import media_ranges
+from asyncframes._media._held import DoubtError
+from asyncframes._media._jobs import refuse_without_pictures
+from asyncframes._media._packet_look import looked_at
+from asyncframes._media._pictures import Picture
 from asyncframes._media._scan import PacketList, Scanned, check_length, scan, scan_index
 from asyncframes._media._segments import claimed_seconds
-from asyncframes._media._settle import head_agrees, scan_by_decoding, settle, table_without_decoding
+from asyncframes._media._settle import confirm_head, scan_by_decoding, settle, table_without_decoding
 from asyncframes._media._url_file import UrlFile
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable, Packets
@@ -120,9 +126,12 @@ class Session:
         return await self.worker.run(self._look)
 
     def _look(self) -> FirstLook:
-        decoder, packets = self.decoder, PacketList(None)
-        with decoder.observed_by(packets.add):
-            picture = decoder.peek()
+        decoder = self.decoder
+        try:
+            picture, packets = _peek(decoder)
+        except DoubtError:
+            decoder.use_one_thread()
+            picture, packets = _peek(decoder)
         if picture is None and isinstance(self.file, ForwardFile):
             message = "nothing of it decodes when it is read forward only"
             raise CorruptMediaError(message, source=self.file.source_name)
@@ -132,7 +141,7 @@ class Session:
             claim = claimed_seconds(self.file)
             info = replace(info, duration_seconds_from_header=None if claim is None else float(claim))
         first_pts = None if picture is None else picture.pts
-        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts, packets.finish())
+        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts, packets)
 
     async def see_fragments(self) -> None:
         """Have the container know every fragment of the file, and not only the first, so that it can seek."""
@@ -197,6 +206,15 @@ class Session:
         """
         return await self.worker.run(self._scan, look.info.stream_index, look.hints, listed)
 
+    async def scan_by_decoding(self) -> FrameTable:
+        """Build the frame table from a decode of the whole stream."""
+        return await self.worker.run(self._scan_by_decoding)
+
+    def _scan_by_decoding(self) -> FrameTable:
+        self._open_decoder()
+        self.report_progress("index")
+        return _run_to_end(scan_by_decoding(self.decoder))
+
     def _scan(self, stream_index: int, hints: CodingHints, listed: Scanned | None) -> FrameTable:
         limits = self._options.container.limits
         scanned = listed or scan(self.file, stream_index, None, without_media=True, limits=limits)
@@ -207,6 +225,7 @@ class Session:
             )
         else:
             self._report_listed(len(scanned.packets))
+            scanned = looked_at(self.file, scanned, hints.is_hidden)
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
         check_length(scanned, limits, self.file.source_name)
@@ -214,13 +233,21 @@ class Session:
         # AVI and ASF store one time a packet, from which FFmpeg makes up a pts.
         made_up = hints.reorders and (scanned.packets.keep_order or not has_header)
         doubtful = hints.has_fields or made_up
-        if table is not None and not doubtful:
+        self._refuse_without_packets(scanned)
+        if table is not None and not doubtful and not scanned.is_doubtful:
             return table
+        if scanned.is_doubtful:
+            return self._scan_by_decoding()
         self._open_decoder()
-        if table is not None and _run_to_end(head_agrees(self.decoder, table)):
+        if table is not None and _run_to_end(confirm_head(self.decoder, table)):
             return table
         self.report_progress("index")
         return _run_to_end(settle(self.decoder, scanned) if table is None else scan_by_decoding(self.decoder))
+
+    def _refuse_without_packets(self, scanned: Scanned) -> None:
+        """Refuse a stream none of whose packets is to be shown."""
+        if np.all(scanned.packets.is_discard):
+            refuse_without_pictures(self.file.source_name, packets=len(scanned.packets), frames=0)
 
     def report_progress(self, phase: Literal["index", "decode"]) -> None:
         """Tell `packet_progress` of the packets that the decoder reads from now on."""
@@ -248,6 +275,14 @@ class Session:
                 await file.aclose()
             elif file is not None:
                 await self.worker.run(file.close)
+
+
+def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
+    """Decode the first picture; return the packets that were read for it too."""
+    packets = PacketList(None)
+    with decoder.observed_by(packets.add):
+        picture = decoder.peek()
+    return picture, packets.finish()
 
 
 def _run_to_end(steps: Generator[None, None, T]) -> T:

@@ -23,13 +23,14 @@ __all__ = [
     "BoolArray",
     "FrameTable",
     "Int64Array",
+    "Observed",
     "Packets",
     "SourceIdentity",
     "table_from_packets",
     "table_with_head",
 ]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 # Packets of other streams that lie between two of this one are read along up to here: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
@@ -61,6 +62,25 @@ class SourceIdentity:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """What a decode of the whole stream showed of its frames.
+
+    Attributes
+    ----------
+    checksum
+        Of the decoded picture, a row a frame.
+    is_damaged
+        Whether the decoder marked the picture, a row a frame.
+    refused
+        Numbers of the packets that the decoder refused.
+    """
+
+    checksum: Int64Array
+    is_damaged: BoolArray
+    refused: Int64Array
+
+
 @dataclass(slots=True, eq=False)
 class FrameTable:
     """One row per frame, in presentation order; made by `Video.frame_table`.
@@ -79,7 +99,7 @@ class FrameTable:
         Number of the packet that each frame comes from.
     settled
         Whether the rows were observed by decoding the whole stream; otherwise
-        they follow from the packets' timestamps.
+        they follow from the packets' timestamps; see `is_provisional`.
     average_rate
         Frames per second that the container claims, ``None`` where it makes none.
     unsafe
@@ -91,6 +111,8 @@ class FrameTable:
     headers
         Headers of a fragmented MP4 between its media, each with the byte where
         it begins: they were fetched one by one, and seeking needs them.
+    observed
+        What else decoding showed, ``None`` for a table that is not settled.
     """
 
     packets: Packets
@@ -102,6 +124,7 @@ class FrameTable:
     confirmed: bool = False
     identity: SourceIdentity | None = None
     headers: Sequence[tuple[int, bytes]] = ()
+    observed: Observed | None = None
     _ticks: Int64Array | None = field(init=False, repr=False, default=None)
     _row_of: Int64Array = field(init=False, repr=False)
     _has_extra: bool = field(init=False, repr=False)
@@ -142,6 +165,11 @@ class FrameTable:
         flags = self.packets.is_keyframe[self.packet_of].copy()
         flags[[row for row in map(self.row_of, self.unsafe) if row >= 0]] = False
         return flags
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the rows follow from packets alone: damage nobody decoded yet may cost some of them."""
+        return not self.settled
 
     @property
     def is_one_to_one(self) -> bool:
@@ -191,6 +219,15 @@ class FrameTable:
         """Return the frame that comes from a packet, -1 if none does."""
         return int(self._row_of[packet])
 
+    def place_of(self, packet: int) -> int:
+        """Return how many frames are shown before what a packet is to become."""
+        if packet >= len(self.packets):
+            return len(self)
+        if (row := self.row_of(packet)) >= 0:
+            return row
+        rank = self._rank[packet]
+        return len(self) if rank < 0 else int(np.count_nonzero(self._rank[self.packet_of] < rank))
+
     def is_shown_before(self, packet: int, other: int) -> bool:
         """Whether a packet comes before another in presentation order."""
         return bool(self._rank[packet] < self._rank[other])
@@ -199,6 +236,12 @@ class FrameTable:
         """Never start decoding at this packet again."""
         self.unsafe.add(packet)
         self._starts = self._starts[self._starts != packet]
+
+    def mark_unsafe_through(self, packet: int) -> None:
+        """Start decoding for this packet and all before it at the first one."""
+        starts = self._starts[self._starts <= packet]
+        self.unsafe.update(starts.tolist())
+        self._starts = self._starts[len(starts) :]
 
     def start_for(self, index: int) -> int:
         """Return the packet to start at so that frame `index` comes out bit for bit.
@@ -293,10 +336,13 @@ class FrameTable:
             "time_base": self.time_base.as_integer_ratio(),
             "average_rate": None if rate is None else rate.as_integer_ratio(),
             "settled": self.settled,
+            "is_observed": self.observed is not None,
             "unsafe": sorted(self.unsafe),
             "identity": None if self.identity is None else asdict(self.identity),
         }
         columns = {column.name: getattr(self.packets, column.name) for column in fields(Packets)}
+        if self.observed is not None:
+            columns |= {f"observed_{key}": value for key, value in asdict(self.observed).items()}
         return pack(
             _FORMAT_VERSION,
             facts,
@@ -337,6 +383,11 @@ class FrameTable:
         if not _are_places(np.array([*unsafe], np.int64), count):
             raise ValueError("keyframes that are not there")
         rate, identity = facts["average_rate"], facts["identity"]
+        observed = None
+        if facts["is_observed"]:
+            observed = Observed(**{key.name: arrays[f"observed_{key.name}"] for key in fields(Observed)})
+            if {len(observed.checksum), len(observed.is_damaged)} != {len(packet_of)}:
+                raise ValueError("observations of other frames than there are")
         return cls(
             packets,
             Fraction(*facts["time_base"]),
@@ -346,6 +397,7 @@ class FrameTable:
             unsafe=unsafe,
             identity=None if identity is None else SourceIdentity(**identity),
             headers=_cut(arrays["header_starts"], arrays["header_lengths"], arrays["header_bytes"].tobytes()),
+            observed=observed,
         )
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 
 from asyncframes._index_cache import IndexCache, cache_key
 from asyncframes._media._approximate import nominal_table
+from asyncframes._media._jobs import Evidence
 from asyncframes._media._scan import MADE_BY, Scanned, read_head
 from asyncframes._pool import SessionPool
 from asyncframes._session import FirstLook, Session
@@ -56,6 +57,8 @@ class TableKeeper:
         self._nominal: FrameTable | None = None
         self._key: str | None = None
         self._kept: tuple[bool, int] | None = None
+        self._must_settle = False
+        self._frames: int | None = None
         self._lock = asyncio.Lock()
 
     def accept(self, look: FirstLook) -> None:
@@ -86,7 +89,7 @@ class TableKeeper:
     async def get(self, look: FirstLook) -> FrameTable:
         """Return the table, found in the cheapest way there is."""
         async with self._lock:
-            if self.table is None:
+            if self.table is None or self._is_refuted(self.table):
                 session = self._sessions.unopened()
                 try:
                     await session.open_file()
@@ -95,6 +98,12 @@ class TableKeeper:
                     await session.aclose()
             return self.table
 
+    def _is_refuted(self, table: FrameTable) -> bool:
+        """Whether decoding showed that a table made from packets does not hold."""
+        if table.settled:
+            return False
+        return self._must_settle or self._frames not in {None, len(table)}
+
     async def nominal(self, look: FirstLook) -> FrameTable:
         """Return the table as it would be by what the header says."""
         if self._nominal is None:
@@ -102,6 +111,12 @@ class TableKeeper:
                 self._executor, nominal_table, look.info, look.first_pts, self._source.name
             )
         return self._nominal
+
+    def learn(self, evidence: Evidence) -> None:
+        """Take up what a request learnt of the stream."""
+        self._must_settle |= evidence.must_settle
+        if evidence.frames is not None:
+            self._frames = evidence.frames
 
     async def note(self, table: FrameTable) -> None:
         """Keep a table that a request used, if the request learnt more than was known."""
@@ -122,7 +137,7 @@ class TableKeeper:
         if self._cache is None or self._key is None:
             return await self._scan(session, look)
         table = await session.worker.run(self._cache.load, self._key)
-        if table is None:
+        if table is None or self._is_refuted(table):
             table = await self._scan(session, look)
             await session.worker.run(self._cache.save, self._key, table)
         self._source.kept.add(table.headers)
@@ -130,7 +145,11 @@ class TableKeeper:
         return table
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
-        table = await session.scan(look, await self._listed(look))
+        table = None
+        if not self._must_settle:
+            table = await session.scan(look, await self._listed(look))
+        if table is None or self._is_refuted(table):
+            table = await session.scan_by_decoding()
         table.identity, table.headers = self._identity(look), self._source.kept.items()
         return table
 

@@ -426,6 +426,7 @@ class Video:
                 self._running.pop(pump, None)
                 await pump.aclose()
                 job.close()
+                self._tables.learn(job.evidence)
                 if isinstance(job, TableJob):
                     await self._tables.note(job.table)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from av.video.frame import VideoFrame
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._files import DirectFile
+from asyncframes._media._held import DoubtError
 from asyncframes._media._pictures import Picture
 
 THREADS = 2
@@ -25,11 +27,20 @@ def sequential_pictures(path: Path) -> Iterator[VideoFrame]:
         options = ContainerOptions(stream_index=None, threads=THREADS, max_pixels=2**28)
         decoder = Decoder(file, options)
         try:
-            for output in decoder.decode():
-                if isinstance(output, Picture):
-                    yield output.frame
+            shown = 0
+            try:
+                for frame in _pictures(decoder):
+                    shown += 1
+                    yield frame
+            except DoubtError:
+                decoder.use_one_thread()
+                yield from islice(_pictures(decoder), shown, None)
         finally:
             decoder.close()
+
+
+def _pictures(decoder: Decoder) -> Iterator[VideoFrame]:
+    return (output.frame for output in decoder.decode() if isinstance(output, Picture))
 
 
 def picture_md5(frame: VideoFrame) -> str:

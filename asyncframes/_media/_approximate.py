@@ -11,6 +11,7 @@ from math import isfinite
 import numpy as np
 
 from asyncframes._media._decoder import Decoder
+from asyncframes._media._held import DoubtError
 from asyncframes._media._jobs import FrameJob, FrameOptions
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._media._plan import Wanted, each
@@ -107,7 +108,12 @@ class ApproximateJob(FrameJob):
         order = resolve(self._selection, self._nominal)
         wanted = Wanted(order, self._held_bytes)
         for index in each(order):
-            yield from self._fetch(index, wanted)
+            try:
+                yield from self._fetch(index, wanted)
+            except DoubtError:
+                self.decoder.use_one_thread()
+                self._before = self._last = None
+                yield from self._fetch(index, wanted)
             if (frame := wanted.take(index)) is not None:
                 yield replace(frame, image=frame.image.copy()) if index in wanted else frame
 

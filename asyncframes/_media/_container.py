@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from asyncframes._media._boundary import reason_of
 from asyncframes._media._claims import ContainerLimits, check_claims
 from asyncframes._media._containers import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
+from asyncframes._media._codec_threads import is_strict, threads_for
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes._media._guard import ReadGuard
@@ -46,6 +47,8 @@ class ContainerOptions:
         Whether threads of the decoder run only while nothing else wants the CPU.
     limits
         What the container may hold.
+    strict
+        Whether damage is reported that the decoder would hide.
     """
 
     stream_index: int | None
@@ -53,6 +56,7 @@ class ContainerOptions:
     max_pixels: int
     idle_priority: bool = False
     limits: ContainerLimits = _USUAL
+    strict: bool = True
 
 
 def open_container(
@@ -227,13 +231,16 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
             "raise it to decode them",
             source=source,
         )
-    codec.thread_count = options.threads
-    codec.thread_type = "AUTO"
+    threads = threads_for(codec.name, options.threads)
+    codec.thread_count = threads.count
+    codec.thread_type = threads.kind
     codec.options = {"max_pixels": str(options.max_pixels)}
+    if options.strict and is_strict(codec.name):
+        codec.options |= {"err_detect": "explode"}
     for other in stream.container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    if options.threads > 1:
+    if threads.count > 1:
         open_with_modest_threads(codec, idle=options.idle_priority)
 
 

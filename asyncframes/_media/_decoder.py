@@ -9,8 +9,8 @@ run backwards.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._alpha import AlphaDecoder, announces_alpha
 from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
+from asyncframes._media._codec_threads import is_strict, threads_for
 from asyncframes._media._container import (
     ContainerOptions,
     open_container,
@@ -28,6 +29,8 @@ from asyncframes._media._container import (
 )
 from asyncframes._media._convert import Converter
 from asyncframes._media._files import MediaFile
+from asyncframes._media._held import DoubtError, HeldPictures
+from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import SourceError
@@ -67,14 +70,22 @@ class Decoder:
     """Reads packets from a file and decodes them, from the start or from a packet of a table.
 
     Every method runs in a worker thread, one at a time.
+
+    What one codec thread outputs is right by definition, so only one thread yields
+    damage. With several, and with a codec that is told to be strict about damage,
+    `decode` raises `DoubtError` at the first sign of it, before any picture that may be
+    spoilt; `use_one_thread` is the way on.
     """
 
     def __init__(self, file: MediaFile, options: ContainerOptions) -> None:
         self.file = file
-        self._options = options
+        # Bytes that come once cannot be decoded a second time.
+        self._options = options if file.seekable() else replace(options, threads=1, strict=False)
         self.on_packet: PacketHook = None
         self.linear = False
         """Whether to reach packets by reading from the start on, because seeks cannot be trusted."""
+        self.was_doubted = False
+        """Whether damage was seen that one thread, not strict, may have shown otherwise."""
         self.converter: Converter | None = None
         """Left by one request for the next: some take seconds to get ready."""
         self._wants_alpha = False
@@ -95,12 +106,14 @@ class Decoder:
         self._read_back: deque[Packet[VideoStream]] = deque()
         self._pts_of: dict[int, int | None] = {}
         self._ahead: deque[Picture | Damage] = deque()
+        # Where damage leaves a part of a picture undecoded, it shows what the memory held before, and that
+        # depends on which pictures are alive: as with any plain loop, the newest one is, and no other.
+        self._newest: VideoFrame | None = None
         self._alpha = self._alpha_decoder()
         self._alpha_damage: dict[int, str] = {}
         self._drained = False
-        self._refused = 0
-        self._cut_short: set[int] = set()
-        self._discarded: set[int] = set()
+        self._held = self._holding()
+        self._units = unit_format(self.stream.codec_context.name, self.stream.codec_context.extradata)
         self._broken: str | None = None
         self._skips = False
         self._last_dts: int | None = None
@@ -109,9 +122,17 @@ class Decoder:
         self.at_start = True
         """Whether `decode` would yield what the first packet becomes."""
 
+    def _holding(self) -> HeldPictures | None:
+        codec = self.stream.codec_context.name
+        threads = threads_for(codec, self._options.threads)
+        if threads.count == 1 and not (self._options.strict and is_strict(codec)):
+            return None
+        return HeldPictures(run_ahead=threads.run_ahead, most=threads.count + _MOST_REORDERED)
+
     def close(self) -> None:
         """Free the container and the codec."""
         self._read_back.clear()
+        self._newest = None
         self.container.close()
 
     def _alpha_decoder(self) -> AlphaDecoder | None:
@@ -188,6 +209,13 @@ class Decoder:
         needed
             Numbers of the packets whose pictures are wanted: of the others, those
             that no picture refers to are not decoded. All are by default.
+
+        Raises
+        ------
+        DoubtError
+            There is a sign of damage, and several codec threads: one of them has to tell.
+        TableMismatchError
+            The packets are not those of the table.
         """
         self.at_start = False
         while self._ahead:
@@ -214,6 +242,11 @@ class Decoder:
         """Decode up to the first picture without consuming it; ``None`` where there is none for long.
 
         Nothing beyond what it needs is read ahead, as nobody knows yet where reading goes on.
+
+        Raises
+        ------
+        DoubtError
+            As `decode` does.
         """
         if self.container.format.name not in _INDEXED_AS_READ:
             first = self.stream.index_entries[: self._options.threads + _PEEKED_PACKETS]
@@ -234,37 +267,50 @@ class Decoder:
             raise
         if packet is None:
             if (reason := self._why_cut_short()) is not None:
-                yield Damage(number, None, reason)
+                yield from self._sure([Damage(number, None, reason)])
             yield from self._drain()
             return
         pts = packet.pts
         self._last_dts = packet.dts
         self._remember(number, pts)
-        if packet.is_corrupt:
-            self._cut_short.add(number)
-        if packet.is_discard:
-            self._discarded.add(number)
-        packet.pts = number
         if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
             self._alpha_damage[number] = reason
-        yield from self._feed(packet, number, pts)
+        if self._held is not None:
+            packet = self._expect(self._held, packet, number)
+        packet.pts = number
+        yield from self._sure(self._feed(packet, number, pts))
+
+    def _expect(self, held: HeldPictures, packet: Packet[VideoStream], number: int) -> Packet[VideoStream]:
+        """Have the picture of a packet waited for; return the packet to decode."""
+        if packet.is_corrupt:
+            raise DoubtError(f"the container marks packet {number} as damaged")
+        if self._skips and self._units is not None and not self._units.is_reference(bytes(packet)):
+            return packet
+        held.expect(packet, number)
+        return _without_flags(packet) if packet.is_discard else packet
+
+    def _sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture | Damage]:
+        return iter(outputs) if self._held is None else self._held.sure(outputs)
 
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
-        yield from self._feed(None, self.number, None)
+        yield from self._sure(self._feed(None, self.number, None))
+        if self._held is not None:
+            yield from self._held.finish()
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
         """Drain what comes before everything that was not read: dts grow, and no pts lies before its dts."""
         reached = self._last_dts
-        for output in self._drain():
-            if (
-                not isinstance(output, Picture)
-                or reached is None
-                or output.pts is None
-                or output.pts > reached
-            ):
-                return
-            yield output
+        with suppress(DoubtError):
+            for output in self._drain():
+                if (
+                    not isinstance(output, Picture)
+                    or reached is None
+                    or output.pts is None
+                    or output.pts > reached
+                ):
+                    return
+                yield output
 
     def _remember(self, number: int, pts: int | None) -> None:
         self._pts_of[number] = pts
@@ -279,9 +325,10 @@ class Decoder:
                 frames = self.stream.codec_context.decode(packet)
         except PyAVError as exc:
             self.file.raise_error()
-            self._refused += 1
             yield Damage(number, pts, str(exc))
             return
+        if frames:
+            self._newest = frames[-1]
         for frame in frames:
             origin = number if frame.pts is None else frame.pts
             yield self._picture(origin, frame)
@@ -309,37 +356,16 @@ class Decoder:
         self.close()
         self._open()
 
-    def use_one_thread(self) -> bool:
-        """Decode without threads from now on, beginning again; whether that is new.
-
-        What several threads still hold when a codec is drained is lost from the first
-        damage on: PyAV gives up there, in silence if pictures came before.
-        """
-        if self._options.threads == 1:
-            return False
-        self._options = replace(self._options, threads=1)
-        self.reopen()
-        return True
-
     @property
-    def most_held(self) -> int:
-        """How many packets the codec may have read before it puts out the picture of one."""
-        return self._options.threads + _MOST_REORDERED
+    def may_doubt(self) -> bool:
+        """Whether pictures come out otherwise than from one thread that is not strict."""
+        return self._held is not None
 
-    def lost_in_draining(self) -> Damage | None:
-        """Name the first packet that may have been lost so, after a decode from start to end.
-
-        One of the last that became no picture, where those before did, but for damage that was seen.
-        """
-        tail = self.number - self.most_held
-        shown = self._pts_of.keys() - self._discarded
-        silent = [number for number in shown if number >= tail]
-        earlier = len(shown) - len(silent)
-        if self._options.threads == 1 or not earlier <= self._refused < earlier + len(silent):
-            return None
-        cut = self._cut_short.intersection(silent)
-        packet = min(cut or silent)
-        return Damage(packet, self._pts_of[packet], "nothing came of it", is_certain=bool(cut))
+    def use_one_thread(self) -> None:
+        """Decode by one thread, and as FFmpeg does by default, from now on, beginning again."""
+        self.was_doubted = True
+        self._options = replace(self._options, threads=1, strict=False)
+        self.reopen()
 
     def seek(self, packet: int, table: FrameTable) -> None:
         """Make `packet` the next one to be decoded, with nothing left of what was decoded before.
@@ -409,6 +435,8 @@ class Decoder:
             self._alpha.reset()
             self._alpha_damage.clear()
         self._drained = False
+        if self._held is not None:
+            self._held.reset()
         return True
 
     def _landed_before(self, packet: int, table: FrameTable) -> bool:
@@ -431,3 +459,10 @@ class Decoder:
 
 def _ticks(value: int | None) -> int:
     return NO_TIMESTAMP if value is None else value
+
+
+def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
+    copy: Packet[VideoStream] = Packet(bytes(packet))
+    copy.dts = packet.dts
+    return copy

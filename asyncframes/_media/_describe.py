@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 from asyncframes._color import hdr_of, matrix_of
 from asyncframes._media._alpha import announces_alpha
 from asyncframes._media._container import average_rate, is_cover_art, time_base_of
+from asyncframes._media._hidden import hidden_packets
 from asyncframes._media._layout import has_alpha, matrix_used, orientation_of
 from asyncframes._media._pyav import fraction_of
 from asyncframes._timing import Orientation
@@ -102,10 +104,13 @@ class CodingHints:
         Pictures are interlaced: two packets may make one frame.
     reorders
         Frames are decoded in another order than they are shown.
+    is_hidden
+        Test for packets that become no frame; see `hidden_packets`.
     """
 
     has_fields: bool = False
     reorders: bool = False
+    is_hidden: Callable[[bytes], bool] | None = None
 
 
 def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints:
@@ -113,4 +118,5 @@ def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints
     return CodingHints(
         has_fields=picture is not None and picture.interlaced_frame,
         reorders=bool(stream.codec_context.has_b_frames),
+        is_hidden=hidden_packets(stream.codec_context.name, stream.codec_context.extradata),
     )

@@ -2,31 +2,35 @@
 
 VP8 and VP9 keep alternate reference frames: pictures that only others refer to.
 WebM stores them in packets like any other, and no flag of the container tells.
-A GIF may end with comments, which come as one more packet.
+A GIF may end with comments, which come as one more packet. Packets of H.264 and HEVC
+may hold parameters, messages or the end of a sequence, and no slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from av.packet import Packet
-from av.video.stream import VideoStream
+from asyncframes._media._nal import unit_format
 
 _GIF_EXTENSION, _GIF_IMAGE = 0x21, 0x2C
 
 
-def hidden_packets(codec: str | None) -> Callable[[Packet[VideoStream]], bool]:
-    """Return the test for packets of a codec that become no frame."""
-    is_hidden = {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9, "gif": _has_no_gif_image}.get(codec or "")
-    return (lambda _packet: False) if is_hidden is None else (lambda packet: is_hidden(memoryview(packet)))
+def hidden_packets(codec: str, extradata: bytes | None) -> Callable[[bytes], bool] | None:
+    """Return the test for packets of a codec that become no frame, ``None`` where bytes do not tell.
+
+    The test raises `BrokenUnitsError` for a packet that is damaged.
+    """
+    if (units := unit_format(codec, extradata)) is not None:
+        return lambda packet: not units.has_picture(packet)
+    return {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9, "gif": _has_no_gif_image}.get(codec)
 
 
-def _is_hidden_vp8(data: memoryview) -> bool:
+def _is_hidden_vp8(data: bytes) -> bool:
     """Read ``show_frame`` (RFC 6386, 9.1): bit 4 of the first byte."""
     return not data[0] >> 4 & 1
 
 
-def _is_hidden_vp9(data: memoryview) -> bool:
+def _is_hidden_vp9(data: bytes) -> bool:
     """Tell whether no frame of a packet is shown; a superframe holds several (VP9 specification, annex B)."""
     marker = data[-1]
     if marker & 0xE0 != 0xC0:
@@ -54,7 +58,7 @@ def _shows_vp9(first: int, second: int) -> bool:
     return bool(bits >> after_profile - 2 & 1)
 
 
-def _has_no_gif_image(data: memoryview) -> bool:
+def _has_no_gif_image(data: bytes) -> bool:
     """Walk the blocks of a GIF packet in search of an image descriptor (GIF89a specification, 20)."""
     position = _gif_header_length(data)
     while position + 1 < len(data) and data[position] == _GIF_EXTENSION:
@@ -65,8 +69,8 @@ def _has_no_gif_image(data: memoryview) -> bool:
     return position >= len(data) or data[position] != _GIF_IMAGE
 
 
-def _gif_header_length(data: memoryview) -> int:
-    if bytes(data[:3]) != b"GIF":
+def _gif_header_length(data: bytes) -> int:
+    if data[:3] != b"GIF":
         return 0
     if len(data) <= 10:
         return len(data)

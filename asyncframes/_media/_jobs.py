@@ -12,11 +12,12 @@ from asyncframes._media._convert import Converter
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._deinterlace import deinterlaced
 from asyncframes._media._describe import pixel_shape_of
+from asyncframes._media._held import DoubtError
 from asyncframes._media._left_out import LeftOut
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._rendering import Rendering
 from asyncframes._types import Frame, OnCorrupt
-from asyncframes.errors import CorruptMediaError, FrameIndexError
+from asyncframes.errors import CorruptMediaError, FrameIndexError, MediaError
 
 # A step ends after this long, with or without frames, so that a thread serves many videos.
 _STEP_SECONDS = 0.1
@@ -47,11 +48,29 @@ class FrameOptions:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
+@dataclass(slots=True)
+class Evidence:
+    """What a request learnt of a stream by decoding it.
+
+    Attributes
+    ----------
+    must_settle
+        Whether damage was met that makes a table from packets worthless: it cost a frame, or
+        damaged frames are to be given.
+    frames
+        How many frames the whole stream has, ``None`` where that was not seen.
+    """
+
+    must_settle: bool = False
+    frames: int | None = None
+
+
 class FrameJob(ABC):
     """Frames of one request, made step by step on a decoder that nobody else uses meanwhile."""
 
     def __init__(self, decoder: Decoder, options: FrameOptions) -> None:
         self.decoder = decoder
+        self.evidence = Evidence()
         self._on_corrupt = options.on_corrupt
         self._left_out = options.left_out
         self._rendering = options.rendering
@@ -122,9 +141,12 @@ class FrameJob(ABC):
         self._frames = iter(())
         self._convert.rest()
 
-    def _frame(self, index: int, picture: Picture, pts: int | None) -> Frame | None:
+    def _frame(
+        self, index: int, picture: Picture, pts: int | None, *, is_damaged: bool | None = None
+    ) -> Frame | None:
         """Convert a picture, or leave it out where it is damaged and that was asked."""
-        damaged = picture.is_damaged
+        damaged = picture.is_damaged if is_damaged is None else is_damaged
+        self.evidence.must_settle |= damaged and self._on_corrupt != "raise"
         if damaged and self._on_corrupt != "keep":
             self._report(mark(picture), index)
             return None
@@ -138,6 +160,7 @@ class FrameJob(ABC):
         )
 
     def _report(self, damage: Damage, index: int) -> None:
+        self.evidence.must_settle |= self._on_corrupt != "raise" or not damage.has_picture
         message = f"frame {index} is damaged (packet {damage.packet}): {damage.reason}"
         source = self.decoder.file.source_name
         if self._on_corrupt == "raise":
@@ -145,10 +168,33 @@ class FrameJob(ABC):
         self._left_out.add(index, f"{message} [{source}]")
 
 
+def is_later(damage: Damage, picture: Picture) -> bool:
+    """Whether what a packet was to become is shown after a picture; not where times do not tell."""
+    return damage.pts is not None and picture.pts is not None and damage.pts > picture.pts
+
+
+def refuse_without_pictures(source: str, *, packets: int, frames: int) -> None:
+    """Refuse a stream, read to its end, of which nothing decodes.
+
+    Raises
+    ------
+    CorruptMediaError
+        It has packets, and none becomes a picture.
+    MediaError
+        It has no packets: only a header is there.
+    """
+    if frames:
+        return
+    if packets:
+        message = f"the stream has {packets} packets, and none of them decodes to a picture"
+        raise CorruptMediaError(message, source=source)
+    raise MediaError("the container has a header and no packet of video", source=source)
+
+
 def mark(picture: Picture) -> Damage:
     """Say what is wrong with a picture that came out damaged."""
     reason = picture.alpha_damage or "the decoder marked it as damaged"
-    return Damage(picture.packet, picture.pts, reason)
+    return Damage(picture.packet, picture.pts, reason, has_picture=True)
 
 
 def _converter(decoder: Decoder, rendering: Rendering) -> Converter:
@@ -165,6 +211,7 @@ class ForwardJob(FrameJob):
 
     def __init__(self, decoder: Decoder, options: FrameOptions, bounds: tuple[int, int | None, int]) -> None:
         self._start, self._end, self._step = bounds
+        self._spoilt: tuple[Damage, int] | None = None
         super().__init__(decoder, options)
 
     def _make(self) -> Iterator[Frame | None]:
@@ -178,6 +225,7 @@ class ForwardJob(FrameJob):
                 yield None
                 continue
             index, picture = item
+            self._pass(index, picture)
             wanted = index >= self._start and (index - self._start) % self._step == 0
             yield self._frame(index, picture, picture.pts) if wanted else None
             if index == self._end:
@@ -187,29 +235,57 @@ class ForwardJob(FrameJob):
             message = f"start={self._start} asked for; the video has {length} frames"
             raise FrameIndexError(message, index=self._start, length=length)
 
-    def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
-        index, whole = -1, False
-        while not whole:
-            place = -1
-            for output in self.decoder.decode():
-                if isinstance(output, Picture):
-                    place += 1
-                elif place >= index:
-                    self._report(output, place + 1)
-                if isinstance(output, Picture) and place > index:
-                    index = place
-                    yield index, output
-                else:
-                    yield None
-            whole = not self._begins_again(index + 1)
+    def _pass(self, index: int, picture: Picture) -> None:
+        """Raise, if asked to, at damage in the range or damage before it that the range refers to."""
+        if self._on_corrupt != "raise":
+            return
+        if picture.is_damaged:
+            self._spoilt = mark(picture), index
+        elif picture.frame.key_frame:
+            self._spoilt = None
+        if index >= self._start and self._spoilt is not None:
+            self._report(*self._spoilt)
 
-    def _begins_again(self, index: int) -> bool:
-        """Whether to decode once more for pictures that were lost at the end."""
-        lost = self.decoder.lost_in_draining()
-        if lost is None:
-            return False
-        if self.decoder.file.seekable():
-            return self.decoder.use_one_thread()
-        if lost.is_certain:
-            self._report(lost, index)
-        return False
+    def _lose(self, damage: Damage, index: int) -> None:
+        """Report a packet that became no picture, unless it lies before the range."""
+        if self._on_corrupt == "raise" and index < self._start:
+            self._spoilt = damage, index
+        else:
+            self._report(damage, index)
+
+    def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
+        """Yield the pictures, numbered; at the first doubt, begin again with one thread and go on there."""
+        index = -1
+        while True:
+            try:
+                for place, picture in self._placed():
+                    if picture is None or place <= index:
+                        yield None
+                    else:
+                        index = place
+                        yield index, picture
+            except DoubtError:
+                self.decoder.use_one_thread()
+                self.decoder.file.plan_forward()
+            else:
+                self.evidence.frames = index + 1
+                refuse_without_pictures(
+                    self.decoder.file.source_name, packets=self.decoder.number, frames=index + 1
+                )
+                return
+
+    def _placed(self) -> Iterator[tuple[int, Picture | None]]:
+        """Yield each picture with its place, and report a lost one where it would have been."""
+        place, lost = -1, list[Damage]()
+        for output in self.decoder.decode():
+            if isinstance(output, Damage):
+                lost.append(output)
+                yield place, None
+                continue
+            for damage in [damage for damage in lost if not is_later(damage, output)]:
+                lost.remove(damage)
+                self._lose(damage, place + 1)
+            place += 1
+            yield place, output
+        for damage in lost:
+            self._lose(damage, place + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import av
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
@@ -59,7 +60,16 @@ def matrix_used(picture: VideoFrame) -> ColorMatrix | Literal["rgb", "unsupporte
 def orientation_of(picture: VideoFrame) -> Orientation:
     """Read the display matrix that the decoder attached to a picture."""
     try:
-        matrix = side_data_of(picture).get(SideDataType.DISPLAYMATRIX)
-    except ValueError:
+        matrix = side_data_of(_small_copy(picture)).get(SideDataType.DISPLAYMATRIX)
+    except (av.FFmpegError, ValueError):
         return orientation_from_degrees(picture.rotation)
     return Orientation() if matrix is None else orientation_from_matrix(bytes(matrix))
+
+
+def _small_copy(picture: VideoFrame) -> VideoFrame:
+    """Copy what goes with a picture: once read, side data and its picture keep each other alive.
+
+    What a decoder makes of damage depends on which pictures are alive, and the collector frees them
+    at any time.
+    """
+    return picture.reformat(width=2, height=2, threads=1)

@@ -33,10 +33,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A packet that the decoder refused."""
+    """What is wrong with a packet: the decoder refused it, or marked the picture that it became."""
 
     packet: int
     pts: int | None
     reason: str
-    is_certain: bool = True
-    """Whether it may not be one of those that are never shown."""
+    has_picture: bool = False

@@ -24,6 +24,7 @@ from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
+from asyncframes._media._nal import BrokenUnitsError
 from asyncframes._media._samples import packets_by_index
 from asyncframes._ranges import ByteRange
 from asyncframes._table import NO_TIMESTAMP, Packets
@@ -46,11 +47,20 @@ _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
-    """What a scan of a stream found."""
+    """What a scan of a stream found.
+
+    Attributes
+    ----------
+    packets, time_base, average_rate
+        Of the stream.
+    is_doubtful
+        Whether some packets are damaged, so that only decoding tells which become frames.
+    """
 
     packets: Packets
     time_base: Fraction
     average_rate: Fraction | None
+    is_doubtful: bool = False
 
 
 class PacketList:
@@ -58,18 +68,26 @@ class PacketList:
 
     Parameters
     ----------
-    codec
-        Name of the codec, as some have packets that are decoded and not shown;
+    stream
+        Where they come from, as some codecs have packets that are decoded and not shown;
         ``None`` where the packets hold no media to tell by.
+
+    Attributes
+    ----------
+    is_doubtful
+        Whether some packets are damaged.
     """
 
-    def __init__(self, codec: str | None) -> None:
-        self._is_hidden = hidden_packets(codec)
+    def __init__(self, stream: VideoStream | None) -> None:
+        codec = None if stream is None else stream.codec_context
+        self._is_hidden = None if codec is None else hidden_packets(codec.name, codec.extradata)
+        self.is_doubtful = False
         # As tuples they would have the garbage collector go over all objects of the process.
         self._fields = array("q")
 
     def add(self, packet: Packet[VideoStream]) -> None:
         """Append what the demuxer says of a packet."""
+        self.is_doubtful |= packet.is_corrupt
         self._fields.extend(
             (
                 NO_TIMESTAMP if packet.pts is None else packet.pts,
@@ -78,9 +96,16 @@ class PacketList:
                 packet.size,
                 packet.duration or 0,
                 packet.is_keyframe,
-                packet.is_discard or self._is_hidden(packet),
+                packet.is_discard or self._becomes_nothing(packet),
             )
         )
+
+    def _becomes_nothing(self, packet: Packet[VideoStream]) -> bool:
+        try:
+            return self._is_hidden is not None and self._is_hidden(bytes(packet))
+        except BrokenUnitsError:
+            self.is_doubtful = True
+            return False
 
     def __len__(self) -> int:
         return len(self._fields) // _FIELDS
@@ -186,7 +211,7 @@ def _scan_container(
     container = open_container(file, limits, options=options)
     try:
         stream = select_stream(container, stream_index, file.source_name)
-        packets = PacketList(stream.codec_context.name if has_media else None)
+        packets = PacketList(stream if has_media else None)
         try:
             for packet in packets_of(container, stream):
                 packets.add(packet)
@@ -204,7 +229,8 @@ def _scan_container(
             file.raise_error()
             if not has_media:
                 raise CorruptMediaError(f"reading the container failed: {exc}") from exc
+            packets.is_doubtful = True
         file.raise_error()
-        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
+        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream), packets.is_doubtful)
     finally:
         container.close()

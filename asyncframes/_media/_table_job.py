@@ -6,7 +6,10 @@ import math
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
+from asyncframes._media._checksums import picture_checksum
+from asyncframes._media._codec_threads import is_strict
 from asyncframes._media._decoder import Decoder, TableMismatchError
+from asyncframes._media._held import DoubtError
 from asyncframes._media._jobs import FrameJob, FrameOptions, mark
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._media._plan import Runs, Wanted, each
@@ -18,6 +21,9 @@ from asyncframes.errors import CorruptMediaError
 
 # Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
 _UNSAFE_BEFORE_SETTLING = 2
+
+# Up to so many packets a stream is decoded from its beginning before damage in it is reported as an error.
+_SHORT_STREAM = 3000
 
 # Pictures in a row that have to come out as a table made from packets says, before any are left out.
 _CONFIRMING_PICTURES = 8
@@ -38,12 +44,18 @@ class _UnsafeStartError(Exception):
     """What begins at the start chosen does not decode as the frame table says."""
 
 
+class _SpoiltBySkippingError(Exception):
+    """A picture differs from what it should be, and others were left undecoded on the way to it."""
+
+
 class TableJob(FrameJob):
     """Frames named by a frame table, in the order asked, each GOP decoded once.
 
     What is decoded is checked against the table. A start that is no keyframe is
-    not used again, and a table made from packets alone that proves wrong is
-    replaced by one made by decoding.
+    not used again, and a table made from packets alone that proves wrong, or of a
+    damaged stream, is replaced by one made by decoding. Such a table knows the
+    checksum of every picture: seeks, threads and skipping that give another one are
+    given up.
 
     Parameters
     ----------
@@ -69,33 +81,47 @@ class TableJob(FrameJob):
         self._held_bytes = options.held_bytes
         self._delivered = delivered
         self._settles = settles
+        self._has_settled = False
+        self.may_skip = True
+        """Whether pictures that nobody refers to may be left undecoded."""
         super().__init__(decoder, options)
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
         while True:
+            if self._may_have_gaps():
+                yield from self._settle("the decoder hides damage")
             try:
                 yield from self._deliver()
+            except DoubtError:
+                self.decoder.use_one_thread()
+            except _SpoiltBySkippingError:
+                self.may_skip = False
             except _UnsafeStartError:
                 if not self.table.settled and len(self.table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
-                    if not self._settles:
-                        raise TableMismatchError("several keyframes are none") from None
-                    yield from self._settle()
+                    yield from self._settle("several keyframes are none")
             except TableMismatchError as exc:
-                if not self.table.settled and not self._settles:
-                    raise
-                if not self.table.settled:
-                    yield from self._settle()
-                elif self.decoder.linear:
-                    raise CorruptMediaError(
-                        f"two passes over this stream differ: {exc}", source=self.decoder.file.source_name
-                    ) from exc
-                else:
+                if self.table.settled and not self.decoder.linear:
                     self.decoder.linear = True
+                else:
+                    yield from self._settle(str(exc))
             else:
                 return
 
-    def _settle(self) -> Iterator[None]:
+    def _may_have_gaps(self) -> bool:
+        """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
+        gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
+        return gaps and self.table.observed is None
+
+    def _settle(self, why: str) -> Iterator[None]:
+        """Replace the table by one made by decoding, once."""
+        if not self._settles:
+            raise TableMismatchError(why)
+        if self._has_settled:
+            raise CorruptMediaError(
+                f"two passes over this stream differ: {why}", source=self.decoder.file.source_name
+            )
+        self._has_settled = True
         self.decoder.file.plan_forward()
         self.table = yield from scan_by_decoding(self.decoder)
 
@@ -114,20 +140,43 @@ class TableJob(FrameJob):
             passage.close()
 
     def meet(self, damage: Damage) -> None:
-        """Report a packet that became no picture; what frames there are has to be settled first."""
-        if self._on_corrupt != "raise" and not self.table.settled:
+        """Have the table settled before damage is reported or passed over, where that is due.
+
+        Damage may cost a frame, and what is made of the pictures around it may depend on
+        what was decoded before; only a decode from the first packet tells.
+        """
+        is_short = len(self.table.packets) <= _SHORT_STREAM
+        if not self.table.settled and (is_short or self._on_corrupt != "raise"):
             raise TableMismatchError(damage.reason)
-        known = damage.packet < len(self.table.packets)
-        self._report(damage, self.table.row_of(damage.packet) if known else len(self.table))
+
+    def report(self, damage: Damage) -> None:
+        """Report a packet or a picture that is damaged."""
+        self._report(damage, self.table.place_of(damage.packet))
 
     def pass_by(self, picture: Picture) -> None:
         """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
-        if picture.is_damaged and self._on_corrupt == "raise":
-            self._report(mark(picture), self.table.row_of(picture.packet))
+        if not self._is_damaged(picture):
+            return
+        damage = mark(picture)
+        if picture.frame.is_corrupt:
+            self.meet(damage)
+        if self._on_corrupt == "raise":
+            self.report(damage)
+
+    def _is_damaged(self, picture: Picture) -> bool:
+        row = self.table.row_of(picture.packet)
+        if self.table.observed is None or row < 0:
+            return picture.is_damaged
+        return bool(self.table.observed.is_damaged[row]) or picture.alpha_damage is not None
+
+    def is_right(self, index: int, picture: Picture) -> bool:
+        """Whether a picture is the one that a decode of the whole stream output, as far as that was seen."""
+        observed = self.table.observed
+        return observed is None or picture_checksum(picture.frame) == int(observed.checksum[index])
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
         """Make a frame with the pts of the table: some demuxers count anew after a seek."""
-        return self._frame(index, picture, self.table.pts_of(index))
+        return self._frame(index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(picture))
 
 
 class _Passage:
@@ -143,7 +192,6 @@ class _Passage:
         self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
         self._start = -1
         self._last_packet = -1
-        self._margin = 0
         self._shown = -1
         self._image_bytes = 0
 
@@ -160,21 +208,8 @@ class _Passage:
             self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
             if not self._advance():
-                if not self._drains_better():
-                    raise self._unsafe_start(f"frame {index} did not come out of it")
-                self._begin(self._start)
+                raise self._unsafe_start(f"frame {index} did not come out of it")
             yield
-
-    def _drains_better(self) -> bool:
-        """Whether a frame may have been lost in draining, and will not be so again.
-
-        How damage is concealed depends on whether there are several threads, so packets that come
-        after push the frame out if there are any.
-        """
-        if not self._margin and self._last_packet < len(self._table.packets) - 1:
-            self._margin = self._decoder.most_held
-            return True
-        return self._decoder.use_one_thread()
 
     def _leads_to(self, index: int) -> bool:
         """Whether decoding on is the way to a frame."""
@@ -185,7 +220,7 @@ class _Passage:
 
     def _begin(self, start: int) -> None:
         self._start = start
-        self._last_packet = self._runs.last_packet(start) + self._margin
+        self._last_packet = self._runs.last_packet(start)
         self._shown = -1
         self._decoder.file.plan(self._runs.byte_ranges(start))
         self._outputs = self._job.finished(self._verified(), len(self._table) - 1)
@@ -214,8 +249,20 @@ class _Passage:
             row, picture = output
             self._shown = row
             if self._wanted.is_missing(row):
+                self._verify(row, picture)
                 self._keep(row, picture)
         return True
+
+    def _verify(self, row: int, picture: Picture) -> None:
+        if self._job.is_right(row, picture):
+            return
+        if self._decoder.may_doubt:
+            raise DoubtError(f"frame {row} differs from that of one thread")
+        if self._may_skip():
+            raise _SpoiltBySkippingError
+        if self._start > 0:
+            raise self._unsafe_start(f"frame {row} differs from that of a decode from the beginning")
+        raise TableMismatchError(f"frame {row} differs from the one that was seen before")
 
     def _keep(self, row: int, picture: Picture) -> None:
         frame = self._job.make_frame(row, picture)
@@ -233,14 +280,17 @@ class _Passage:
         expected = first if first >= 0 else None
         decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
         seen = 0
+        lost: list[Damage] = []
         outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=decoded)
         for output in outputs:
             if isinstance(output, Damage):
                 self._job.meet(output)
+                lost.append(output)
                 yield None
                 continue
             if output.packet == start > 0 and not output.decodes_alone:
                 raise self._unsafe_start("its picture is no keyframe")
+            self._report_lost(lost, table.place_of(output.packet))
             self._job.pass_by(output)
             row = table.row_of(output.packet)
             if start > 0 and table.is_shown_before(output.packet, start):
@@ -256,13 +306,20 @@ class _Passage:
                 table.confirmed = True
                 decoded.since = self._decoder.number if self._may_skip() else math.inf
             yield (row, output) if row >= 0 else None
+        self._report_lost(lost, len(table))
+
+    def _report_lost(self, lost: list[Damage], place: int) -> None:
+        """Report the packets that became no picture and would be shown up to a place."""
+        for damage in [damage for damage in lost if self._table.place_of(damage.packet) <= place]:
+            lost.remove(damage)
+            self._job.report(damage)
 
     def _may_skip(self) -> bool:
         """Whether pictures that nobody wants or refers to may be left out.
 
         A table made from packets is checked by what comes out, so some pictures in a row are first.
         """
-        sure = self._table.settled or self._table.confirmed
+        sure = self._job.may_skip and (self._table.settled or self._table.confirmed)
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
     def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
@@ -274,5 +331,8 @@ class _Passage:
     def _unsafe_start(self, why: str) -> Exception:
         if self._start == 0:
             return TableMismatchError(why)
-        self._table.mark_unsafe(self._start)
+        if self._table.observed is not None and len(self._table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
+            self._table.mark_unsafe_through(self._start)
+        else:
+            self._table.mark_unsafe(self._start)
         return _UnsafeStartError(why)

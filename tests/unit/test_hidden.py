@@ -18,11 +18,11 @@ def shown_and_decoded(clip: bytes) -> tuple[list[bool], list[bool]]:
     """For each packet: whether it is taken to be shown, and whether a decoder puts a picture out for it."""
     with av.open(io.BytesIO(clip), "r") as container:
         stream = container.streams.video[0]
-        is_hidden = hidden_packets(stream.codec_context.name)
+        is_hidden = hidden_packets(stream.codec_context.name, stream.codec_context.extradata)
         told, packets = [], [packet for packet in container.demux(stream) if packet.size]
         pictures = set()
         for number, packet in enumerate(packets):
-            told.append(not is_hidden(packet))
+            told.append(is_hidden is None or not is_hidden(bytes(packet)))
             packet.pts = number
             pictures |= {frame.pts for frame in packet.decode()}
         pictures |= {frame.pts for frame in stream.codec_context.decode(None)}

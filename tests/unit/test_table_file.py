@@ -140,9 +140,9 @@ def test_a_checksum_does_not_make_nonsense_a_table(
     change: dict[str, np.typing.NDArray[np.int64]], message: str
 ) -> None:
     """What a program with ill intent packs rightly is refused for what it says."""
-    facts, arrays = unpack(1, small_table().to_bytes())
+    facts, arrays = unpack(2, small_table().to_bytes())
     with pytest.raises(ArchiveError, match=message):
-        FrameTable.from_bytes(pack(1, facts, arrays | change))
+        FrameTable.from_bytes(pack(2, facts, arrays | change))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""NAL units of H.264 and HEVC: whether a packet holds a picture, and whether others refer to it.
+
+ITU-T H.264, 7.3.1 and annex B; ITU-T H.265, 7.3.1 and annex B; ISO/IEC 14496-15, 5.3.3 and 8.3.3 for units
+that are preceded by their length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_START_CODE = b"\0\0\1"
+_H264_SLICES = {1, 2, 5}
+
+# Units that are no part of a picture: messages, parameter sets, delimiters, ends and filling.
+_H264_OTHERS = frozenset(range(6, 13))
+_HEVC_OTHERS = frozenset(range(32, 41))
+
+# A packet of more units than this is not looked through.
+_MOST_UNITS = 4096
+
+
+class BrokenUnitsError(Exception):
+    """The units of a packet do not fill it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFormat:
+    """How packets of a stream hold their units.
+
+    Attributes
+    ----------
+    is_hevc
+        HEVC, otherwise H.264.
+    length_bytes
+        Bytes of the length before each unit; 0 where start codes part them.
+    """
+
+    is_hevc: bool
+    length_bytes: int
+
+    def has_picture(self, packet: bytes) -> bool:
+        """Tell whether a packet holds more than units that are known to be no part of a picture.
+
+        Raises
+        ------
+        BrokenUnitsError
+            Its units do not fill it, so that what it holds cannot be told.
+        """
+        return any(self._may_be_picture(packet[place]) for place in self._units(packet))
+
+    def is_reference(self, packet: bytes) -> bool:
+        """Tell by ``nal_ref_idc`` whether others may refer to an H.264 picture, as with broken units."""
+        headers = (packet[place] for place in self._units(packet))
+        try:
+            slices = [header for header in headers if header & 0x1F in _H264_SLICES]
+        except BrokenUnitsError:
+            return True
+        return any(header >> 5 & 3 for header in slices)
+
+    def _may_be_picture(self, header: int) -> bool:
+        if self.is_hevc:
+            return header >> 1 & 0x3F not in _HEVC_OTHERS
+        return header & 0x1F not in _H264_OTHERS
+
+    def _units(self, packet: bytes) -> Iterator[int]:
+        """Yield where the units of a packet begin."""
+        return _by_length(packet, self.length_bytes) if self.length_bytes else _by_start_code(packet)
+
+
+def unit_format(codec: str | None, extradata: bytes | None) -> UnitFormat | None:
+    """Return how a stream holds its units, ``None`` for codecs that have none."""
+    if codec not in {"h264", "hevc"}:
+        return None
+    is_hevc = codec == "hevc"
+    place = 21 if is_hevc else 4
+    if not extradata or extradata[0] != 1 or len(extradata) <= place:
+        return UnitFormat(is_hevc, 0)
+    return UnitFormat(is_hevc, (extradata[place] & 3) + 1)
+
+
+def _by_length(packet: bytes, length_bytes: int) -> Iterator[int]:
+    position = 0
+    for _ in range(_MOST_UNITS):
+        begin = position + length_bytes
+        position = begin + int.from_bytes(packet[position:begin], "big")
+        if position > len(packet) or begin > len(packet):
+            raise BrokenUnitsError
+        if position > begin:
+            yield begin
+        if position == len(packet):
+            return
+
+
+def _by_start_code(packet: bytes) -> Iterator[int]:
+    position = packet.find(_START_CODE)
+    if position < 0:
+        raise BrokenUnitsError
+    for _ in range(_MOST_UNITS):
+        if position < 0 or position + 3 >= len(packet):
+            return
+        yield position + 3
+        position = packet.find(_START_CODE, position + 3)

@@ -1,0 +1,75 @@
+"""Packets of H.264 and HEVC: what their units say."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import suppress
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncframes._media._nal import BrokenUnitsError, UnitFormat, unit_format
+from tests._clips import clip_bytes
+
+BY_LENGTH = UnitFormat(is_hevc=False, length_bytes=4)
+BY_START_CODE = UnitFormat(is_hevc=False, length_bytes=0)
+
+
+def by_length(*units: bytes) -> bytes:
+    return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+
+
+def by_start_code(*units: bytes) -> bytes:
+    return b"".join(b"\0\0\0\1" + unit for unit in units)
+
+
+@pytest.mark.parametrize(("form", "join"), [(BY_LENGTH, by_length), (BY_START_CODE, by_start_code)])
+def test_parameters_and_ends_hold_no_picture(form: UnitFormat, join: Callable[..., bytes]) -> None:
+    """A packet of parameter sets, messages and ends becomes no frame; with a slice it does."""
+    others = [bytes([0x67, 1]), bytes([0x68, 1]), bytes([6, 1]), bytes([10])]
+    assert not form.has_picture(join(*others))
+    assert form.has_picture(join(*others, bytes([0x65, 1])))
+    assert form.has_picture(join(bytes([0x6E, 1])))
+
+
+def test_the_reference_count_is_that_of_the_slices() -> None:
+    """Parameter sets count as referenced in any packet, slices only where others refer to them."""
+    parameters = bytes([0x67, 1])
+    assert not BY_LENGTH.is_reference(by_length(parameters, bytes([0x01, 1])))
+    assert BY_LENGTH.is_reference(by_length(parameters, bytes([0x41, 1])))
+    assert BY_LENGTH.is_reference(b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize(
+    "packet", [b"\xa5\xa5\xa5\xa5 rest", by_length(b"\x41ab")[:-1], by_length(b"\x06a") + b"\0\0"]
+)
+def test_units_that_do_not_fill_a_packet_are_damage(packet: bytes) -> None:
+    """What such a packet becomes cannot be told from its bytes."""
+    with pytest.raises(BrokenUnitsError):
+        BY_LENGTH.has_picture(packet[:])
+
+
+@given(packet=st.binary(max_size=200), length_bytes=st.sampled_from([0, 1, 2, 4]), is_hevc=st.booleans())
+def test_any_bytes_are_told_or_broken(packet: bytes, length_bytes: int, is_hevc: bool) -> None:
+    """Nothing but the one error comes out of hostile bytes."""
+    form = UnitFormat(is_hevc, length_bytes)
+    assert form.is_reference(packet) in {True, False}
+    with suppress(BrokenUnitsError):
+        assert form.has_picture(packet) in {True, False}
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("container", ["mp4", "mpegts", "matroska"])
+def test_every_packet_of_a_clip_holds_a_picture(codec: str, container: str) -> None:
+    """The format of the units is read from the stream's own parameters."""
+    clip = clip_bytes(frames=12, codec=codec, container=container)
+    with av.open(io.BytesIO(clip), "r") as opened:
+        stream = opened.streams.video[0]
+        form = unit_format(stream.codec_context.name, stream.codec_context.extradata)
+        assert form is not None
+        assert (form.length_bytes == 0) == (container == "mpegts")
+        packets = [bytes(packet) for packet in opened.demux(stream) if packet.size]
+    assert all(map(form.has_picture, packets))
