@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -54,6 +55,9 @@ _SKIPPING_CODECS = {"h264", "hevc"}
 
 # No codec puts out a picture later than so many packets.
 _MOST_REORDERED = 16
+
+# How often a codec is asked for what it still holds: errors may stand between pictures.
+_MOST_DRAINS = 64
 
 # Numbers of packets that never became a picture are forgotten beyond this many.
 _REMEMBERED_PTS = 1024
@@ -294,7 +298,14 @@ class Decoder:
 
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
-        yield from self._sure(self._feed(None, self.number, None))
+        for _ in range(_MOST_DRAINS):
+            is_done = True
+            for output in self._sure(self._feed(None, self.number, None)):
+                # What is left comes behind an error when the codec is asked once more.
+                is_done = is_done and isinstance(output, Picture)
+                yield output
+            if is_done:
+                break
         if self._held is not None:
             yield from self._held.finish()
 
@@ -324,6 +335,8 @@ class Decoder:
             with pyav_calls():
                 frames = self.stream.codec_context.decode(packet)
         except PyAVError as exc:
+            if isinstance(exc.__cause__, av.EOFError):
+                return
             self.file.raise_error()
             yield Damage(number, pts, str(exc))
             return
@@ -463,6 +476,6 @@ def _ticks(value: int | None) -> int:
 
 def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
-    copy: Packet[VideoStream] = Packet(bytes(packet))
+    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
     copy.dts = packet.dts
     return copy

@@ -91,7 +91,7 @@ def confirm_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, b
 
 def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
     decoder.reopen()
-    expected = table.packet_of[:_HEAD_PICTURES].tolist()
+    expected: list[int] = table.packet_of[:_HEAD_PICTURES].tolist()
     found: list[int] = []
     for output in decoder.decode():
         if isinstance(output, Picture):
