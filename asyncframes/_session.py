@@ -129,8 +129,8 @@ class Session:
         decoder = self.decoder
         try:
             picture, packets = _peek(decoder)
-        except DoubtError:
-            decoder.use_one_thread()
+        except DoubtError as doubt:
+            decoder.use_one_thread(doubt)
             picture, packets = _peek(decoder)
         if picture is None and isinstance(self.file, ForwardFile):
             message = "nothing of it decodes when it is read forward only"

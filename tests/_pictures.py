@@ -32,8 +32,8 @@ def sequential_pictures(path: Path) -> Iterator[VideoFrame]:
                 for frame in _pictures(decoder):
                     shown += 1
                     yield frame
-            except DoubtError:
-                decoder.use_one_thread()
+            except DoubtError as doubt:
+                decoder.use_one_thread(doubt)
                 yield from islice(_pictures(decoder), shown, None)
         finally:
             decoder.close()

@@ -110,8 +110,8 @@ class ApproximateJob(FrameJob):
         for index in each(order):
             try:
                 yield from self._fetch(index, wanted)
-            except DoubtError:
-                self.decoder.use_one_thread()
+            except DoubtError as doubt:
+                self.decoder.use_one_thread(doubt)
                 self._before = self._last = None
                 yield from self._fetch(index, wanted)
             if (frame := wanted.take(index)) is not None:

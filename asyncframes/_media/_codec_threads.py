@@ -20,7 +20,7 @@ _FRAME_THREADS = {"h264"}
 _OWN_THREADS = {"libdav1d"}
 _SLICE_THREADS = {"cfhd", "dnxhd", "ffv1", "prores"}
 
-_STRICT = {"mjpeg"}
+_STRICT = {"h264", "hevc", "mjpeg"}
 
 
 @dataclass(frozen=True, slots=True)

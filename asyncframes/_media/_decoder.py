@@ -89,7 +89,7 @@ class Decoder:
         self.linear = False
         """Whether to reach packets by reading from the start on, because seeks cannot be trusted."""
         self.was_doubted = False
-        """Whether damage was seen that one thread, not strict, may have shown otherwise."""
+        """Whether damage was seen that one thread, not strict, may hide."""
         self.converter: Converter | None = None
         """Left by one request for the next: some take seconds to get ready."""
         self._wants_alpha = False
@@ -374,9 +374,9 @@ class Decoder:
         """Whether pictures come out otherwise than from one thread that is not strict."""
         return self._held is not None
 
-    def use_one_thread(self) -> None:
+    def use_one_thread(self, doubt: DoubtError) -> None:
         """Decode by one thread, and as FFmpeg does by default, from now on, beginning again."""
-        self.was_doubted = True
+        self.was_doubted |= doubt.is_damage
         self._options = replace(self._options, threads=1, strict=False)
         self.reopen()
 

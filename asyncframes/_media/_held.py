@@ -13,7 +13,17 @@ from asyncframes._media._pictures import Damage, Picture
 
 
 class DoubtError(Exception):
-    """What several codec threads output from here on may differ from what one thread outputs."""
+    """What a decoder outputs from here on may differ from what one thread, not strict, outputs.
+
+    Attributes
+    ----------
+    is_damage
+        Whether there is damage; otherwise a packet became no picture, as a second field does.
+    """
+
+    def __init__(self, message: str, *, is_damage: bool = True) -> None:
+        super().__init__(message)
+        self.is_damage = is_damage
 
 
 class HeldPictures:
@@ -62,7 +72,7 @@ class HeldPictures:
         self._unanswered[number] = None
         first = next(iter(self._unanswered))
         if first < number - self._most:
-            raise DoubtError(f"packet {first} became no picture")
+            raise DoubtError(f"packet {first} became no picture", is_damage=False)
 
     def _is_beyond_first_keyframe(self, packet: Packet[VideoStream]) -> bool:
         """Whether everything that a picture refers to was decoded; others are left out by decoders."""
@@ -102,6 +112,7 @@ class HeldPictures:
             A packet became no picture: PyAV drops errors that come while it drains.
         """
         if self._unanswered:
-            raise DoubtError(f"packet {next(iter(self._unanswered))} became no picture")
+            message = f"packet {next(iter(self._unanswered))} became no picture"
+            raise DoubtError(message, is_damage=False)
         while self._pictures:
             yield self._pictures.popleft()

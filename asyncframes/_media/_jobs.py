@@ -264,8 +264,8 @@ class ForwardJob(FrameJob):
                     else:
                         index = place
                         yield index, picture
-            except DoubtError:
-                self.decoder.use_one_thread()
+            except DoubtError as doubt:
+                self.decoder.use_one_thread(doubt)
                 self.decoder.file.plan_forward()
             else:
                 self.evidence.frames = index + 1

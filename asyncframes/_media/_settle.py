@@ -29,8 +29,8 @@ def without_doubt(
     """Take steps on a decoder, and take them again with one codec thread where several are in doubt."""
     try:
         return (yield from steps())
-    except DoubtError:
-        decoder.use_one_thread()
+    except DoubtError as doubt:
+        decoder.use_one_thread(doubt)
         return (yield from steps())
 
 

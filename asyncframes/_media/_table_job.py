@@ -93,8 +93,8 @@ class TableJob(FrameJob):
                 yield from self._settle("the decoder hides damage")
             try:
                 yield from self._deliver()
-            except DoubtError:
-                self.decoder.use_one_thread()
+            except DoubtError as doubt:
+                self.decoder.use_one_thread(doubt)
             except _SpoiltBySkippingError:
                 self.may_skip = False
             except _UnsafeStartError:
@@ -111,7 +111,7 @@ class TableJob(FrameJob):
     def _may_have_gaps(self) -> bool:
         """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
         gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
-        return gaps and self.table.observed is None
+        return gaps and self.table.observed is None and self._is_due_for_settling()
 
     def _settle(self, why: str) -> Iterator[None]:
         """Replace the table by one made by decoding, once."""
@@ -145,9 +145,12 @@ class TableJob(FrameJob):
         Damage may cost a frame, and what is made of the pictures around it may depend on
         what was decoded before; only a decode from the first packet tells.
         """
-        is_short = len(self.table.packets) <= _SHORT_STREAM
-        if not self.table.settled and (is_short or self._on_corrupt != "raise"):
+        if not self.table.settled and self._is_due_for_settling():
             raise TableMismatchError(damage.reason)
+
+    def _is_due_for_settling(self) -> bool:
+        """Whether a damaged stream is to be decoded from its beginning before frames of it are given."""
+        return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
 
     def report(self, damage: Damage) -> None:
         """Report a packet or a picture that is damaged."""
