@@ -72,13 +72,10 @@ class Observed:
         Of the decoded picture, a row a frame.
     is_damaged
         Whether the decoder marked the picture, a row a frame.
-    refused
-        Numbers of the packets that the decoder refused.
     """
 
     checksum: Int64Array
     is_damaged: BoolArray
-    refused: Int64Array
 
 
 @dataclass(slots=True, eq=False)

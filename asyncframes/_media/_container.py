@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from asyncframes._media._boundary import reason_of
 from asyncframes._media._claims import ContainerLimits, check_claims
-from asyncframes._media._containers import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media._codec_threads import is_strict, threads_for
+from asyncframes._media._containers import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media._files import BUFFER_BYTES
 from asyncframes._media._fragments import Beginning, beginning_of
 from asyncframes._media._guard import ReadGuard

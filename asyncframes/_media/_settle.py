@@ -52,13 +52,11 @@ def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
 def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
     packets = PacketList(decoder.stream)
     packet_of, checksums, damaged = array("q"), array("q"), array("b")
-    keyframes, refused = array("q"), array("q")
+    keyframes = array("q")
     decoder.reopen()
     with decoder.observed_by(packets.add):
         for output in decoder.decode():
-            if isinstance(output, Damage):
-                refused.append(output.packet)
-            else:
+            if isinstance(output, Picture):
                 packet_of.append(output.packet)
                 checksums.append(picture_checksum(output.frame))
                 damaged.append(output.frame.is_corrupt)
@@ -71,7 +69,6 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
     observed = Observed(
         checksum=np.array(checksums, np.int64),
         is_damaged=np.array(damaged, np.bool_),
-        refused=np.array([packet for packet in refused if packet < len(found)], np.int64),
     )
     return FrameTable(
         found,

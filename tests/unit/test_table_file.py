@@ -152,9 +152,9 @@ def test_a_checksum_does_not_make_nonsense_a_table(
 )
 def test_facts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
     """A time base that is no time, a number beyond 64 bits: no ZeroDivisionError, no OverflowError."""
-    facts, arrays = unpack(1, small_table().to_bytes())
+    facts, arrays = unpack(2, small_table().to_bytes())
     with pytest.raises(ArchiveError):
-        FrameTable.from_bytes(pack(1, facts | change, arrays))
+        FrameTable.from_bytes(pack(2, facts | change, arrays))
 
 
 def test_a_claim_of_gigabytes_is_not_believed() -> None:
