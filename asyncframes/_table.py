@@ -16,6 +16,7 @@ from asyncframes._archive import ArchiveError, pack, unpack, write_whole
 from asyncframes._packets import NO_TIMESTAMP, BoolArray, Int64Array, Packets
 from asyncframes._quoting import quoted
 from asyncframes._ranges import ByteRange, near_ranges
+from asyncframes._table_facts import Observed, SourceIdentity
 from asyncframes._timing import MOST_TICKS, even_ticks
 
 __all__ = [
@@ -34,48 +35,6 @@ _FORMAT_VERSION = 2
 
 # Packets of other streams that lie between two of this one are read along up to here: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class SourceIdentity:
-    """Which bytes a frame table speaks of.
-
-    Attributes
-    ----------
-    size
-        Length of the source in bytes, ``None`` where it is not known.
-    validator
-        `StreamSource.validator`, ``None`` where the source has none.
-    stream_index
-        Which stream of the container.
-    """
-
-    size: int | None
-    validator: str | None
-    stream_index: int
-
-    def may_be(self, other: SourceIdentity) -> bool:
-        """Whether nothing that both know says otherwise."""
-        pairs = ((self.size, other.size), (self.validator, other.validator))
-        return self.stream_index == other.stream_index and all(
-            mine == theirs or mine is None or theirs is None for mine, theirs in pairs
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observed:
-    """What a decode of the whole stream showed of its frames.
-
-    Attributes
-    ----------
-    checksum
-        Of the decoded picture, a row a frame.
-    is_damaged
-        Whether the decoder marked the picture, a row a frame.
-    """
-
-    checksum: Int64Array
-    is_damaged: BoolArray
 
 
 @dataclass(slots=True, eq=False)

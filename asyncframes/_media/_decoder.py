@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import av
 from av.packet import Packet
@@ -33,17 +33,12 @@ from asyncframes._media._files import MediaFile
 from asyncframes._media._held import DoubtError, HeldPictures
 from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
+from asyncframes._media._seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import SourceError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
-
-# Demuxers that often know no more of an index than what was read so far.
-_INDEXED_AS_READ = {"flv", "live_flv"}
-
-# How many keyframes earlier each further attempt to seek aims.
-_EARLIER_KEYFRAMES = (0, 1, 3, 8)
 
 # So many packets, besides one for each thread, the first picture may need.
 _PEEKED_PACKETS = 2
@@ -252,7 +247,7 @@ class Decoder:
         DoubtError
             As `decode` does.
         """
-        if self.container.format.name not in _INDEXED_AS_READ:
+        if self.container.format.name not in INDEXED_AS_READ:
             first = self.stream.index_entries[: self._options.threads + _PEEKED_PACKETS]
             if first:
                 self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
@@ -280,18 +275,10 @@ class Decoder:
         if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
             self._alpha_damage[number] = reason
         if self._held is not None:
-            packet = self._expect(self._held, packet, number)
+            skipped = self._skips and self._units is not None and not self._units.is_reference(bytes(packet))
+            packet = self._held.expect(packet, number, may_be_skipped=skipped)
         packet.pts = number
         yield from self._sure(self._feed(packet, number, pts))
-
-    def _expect(self, held: HeldPictures, packet: Packet[VideoStream], number: int) -> Packet[VideoStream]:
-        """Have the picture of a packet waited for; return the packet to decode."""
-        if packet.is_corrupt:
-            raise DoubtError(f"the container marks packet {number} as damaged")
-        if self._skips and self._units is not None and not self._units.is_reference(bytes(packet)):
-            return packet
-        held.expect(packet, number)
-        return _without_flags(packet) if packet.is_discard else packet
 
     def _sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture | Damage]:
         return iter(outputs) if self._held is None else self._held.sure(outputs)
@@ -392,7 +379,8 @@ class Decoder:
                 self.reopen()
             return
         landed = not self.linear and any(
-            self._seek_once(target, packet, table) for target in self._targets(packet, table)
+            self._seek_once(target, packet, table)
+            for target in seek_targets(self.container, self.stream, packet, table)
         )
         if not landed:
             self.reopen()
@@ -400,28 +388,6 @@ class Decoder:
         while self.number < packet:
             if self._read(table) is None:
                 raise TableMismatchError(f"packet {packet} of {len(table.packets)} is not there")
-
-    def _targets(self, packet: int, table: FrameTable) -> Iterator[dict[str, int | bool]]:
-        """Ways to ask the demuxer for a packet, the likeliest first."""
-        position = int(table.packets.position[packet])
-        by_position = {"offset": position, "unsupported_byte_offset": True}
-        timed = self._is_indexed(int(table.packets.dts[packet]))
-        if position >= 0 and not timed:
-            yield by_position
-        earlier = [packet, *table.earlier_starts(packet)]
-        for aim in (earlier[places] for places in _EARLIER_KEYFRAMES if places < len(earlier)):
-            # Demuxers differ in which of the two they compare with; the later one lands nearer.
-            yield {"offset": int(table.packets.pts[aim])}
-            yield {"offset": int(table.packets.dts[aim])}
-        if position >= 0 and timed:
-            yield by_position
-
-    def _is_indexed(self, ticks: int) -> bool:
-        """Whether the demuxer finds a time other than by reading on up to there."""
-        entries = self.stream.index_entries
-        if not len(entries):
-            return False
-        return self.container.format.name not in _INDEXED_AS_READ or entries[-1].timestamp >= ticks
 
     def seek_near(self, ticks: int) -> bool:
         """Go where the demuxer takes a time to be; whether it could. Packets are numbered anew from there."""
@@ -472,10 +438,3 @@ class Decoder:
 
 def _ticks(value: int | None) -> int:
     return NO_TIMESTAMP if value is None else value
-
-
-def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
-    """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
-    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
-    copy.dts = packet.dts
-    return copy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -56,17 +57,40 @@ class HeldPictures:
         self._has_keyframe = False
         self._first_pts = None
 
-    def expect(self, packet: Packet[VideoStream], number: int) -> None:
+    def expect(
+        self, packet: Packet[VideoStream], number: int, *, may_be_skipped: bool = False
+    ) -> Packet[VideoStream]:
         """Wait for the picture of a packet, unless it is shown before the first keyframe since a seek.
+
+        Parameters
+        ----------
+        packet
+            The packet, whose number is `number`.
+        may_be_skipped
+            Whether the decoder may leave it out.
+
+        Returns
+        -------
+        Packet
+            What to decode.
 
         Raises
         ------
         DoubtError
-            An earlier packet became none.
+            It is marked as damaged, or an earlier one became no picture.
         """
-        if packet.is_discard:
-            # Only its damage counts.
-            self._unshown.add(number)
+        if packet.is_corrupt:
+            raise DoubtError(f"the container marks packet {number} as damaged")
+        if may_be_skipped:
+            return packet
+        self._wait_for(packet, number)
+        if not packet.is_discard:
+            return packet
+        # Its picture is not wanted; its damage counts.
+        self._unshown.add(number)
+        return _without_flags(packet)
+
+    def _wait_for(self, packet: Packet[VideoStream], number: int) -> None:
         if not self._run_ahead or not self._is_beyond_first_keyframe(packet):
             return
         self._unanswered[number] = None
@@ -116,3 +140,10 @@ class HeldPictures:
             raise DoubtError(message, is_damage=False)
         while self._pictures:
             yield self._pictures.popleft()
+
+
+def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
+    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    copy.dts = packet.dts
+    return copy

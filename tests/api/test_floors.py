@@ -30,6 +30,7 @@ FLOORS = {
     "asyncframes._packets": 1,
     "asyncframes._shown": 1,
     "asyncframes._table": 1,
+    "asyncframes._table_facts": 1,
     "asyncframes._selection": 1,
     "asyncframes._route": 1,
     "asyncframes._index_cache": 2,

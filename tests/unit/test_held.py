@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,22 @@ from asyncframes._media._held import DoubtError, HeldPictures
 from asyncframes._media._pictures import Damage, Picture
 
 
+@dataclass
+class FakePacket:
+    """What is asked of a packet."""
+
+    pts: int
+    is_keyframe: bool
+    is_discard: bool
+    is_corrupt: bool = False
+    dts: int | None = None
+
+    def __bytes__(self) -> bytes:
+        return b"data"
+
+
 def packet(pts: int, *, is_keyframe: bool = False, is_discard: bool = False) -> Any:
-    return SimpleNamespace(pts=pts, is_keyframe=is_keyframe, is_discard=is_discard)
+    return FakePacket(pts, is_keyframe, is_discard)
 
 
 def picture(number: int, *, is_corrupt: bool = False) -> Picture:
@@ -95,3 +110,11 @@ def test_nothing_is_held_where_damage_shows_at_once() -> None:
     assert numbers(pictures, picture(4), picture(2)) == [4, 2]
     with pytest.raises(DoubtError):
         numbers(pictures, picture(5, is_corrupt=True))
+
+
+def test_a_packet_that_the_container_marks_is_a_doubt() -> None:
+    """MPEG-TS marks packets with holes; what a decoder makes of them depends on its threads."""
+    marked = packet(0)
+    marked.is_corrupt = True
+    with pytest.raises(DoubtError, match="packet 0 "):
+        HeldPictures(run_ahead=False, most=20).expect(marked, 0)
