@@ -144,6 +144,8 @@ class HeldPictures:
 
 def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
     """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
-    copy = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    # The bytes are FFmpeg's own: a codec thread that freed Python's would wait for the GIL, maybe for ever.
+    copy = cast("Packet[VideoStream]", Packet(packet.size))
+    copy.update(bytes(packet))
     copy.dts = packet.dts
     return copy

@@ -22,6 +22,8 @@ class FakePacket:
     is_corrupt: bool = False
     dts: int | None = None
 
+    size: int = 4
+
     def __bytes__(self) -> bytes:
         return b"data"
 
