@@ -74,12 +74,15 @@ class FirstLook:
         When the first picture is shown, in ticks; ``None`` where that is not told.
     first_packets
         What was read for it.
+    has_picture
+        Whether anything decodes, as far as was looked.
     """
 
     info: VideoInfo
     hints: CodingHints
     first_pts: int | None
     first_packets: Packets
+    has_picture: bool
 
 
 class Session:
@@ -141,7 +144,8 @@ class Session:
             claim = claimed_seconds(self.file)
             info = replace(info, duration_seconds_from_header=None if claim is None else float(claim))
         first_pts = None if picture is None else picture.pts
-        return FirstLook(info, coding_hints(decoder.stream, frame), first_pts, packets)
+        hints = coding_hints(decoder.stream, frame)
+        return FirstLook(info, hints, first_pts, packets, has_picture=picture is not None)
 
     async def see_fragments(self) -> None:
         """Have the container know every fragment of the file, and not only the first, so that it can seek."""

@@ -82,6 +82,8 @@ class FrameTable:
     headers: Sequence[tuple[int, bytes]] = ()
     observed: Observed | None = None
     _ticks: Int64Array | None = field(init=False, repr=False, default=None)
+    has_repeats: bool = field(init=False, repr=False)
+    """Whether several frames come from one packet, so that only a decode from the start tells them apart."""
     _row_of: Int64Array = field(init=False, repr=False)
     _has_extra: bool = field(init=False, repr=False)
     _rank: Int64Array = field(init=False, repr=False)
@@ -95,7 +97,10 @@ class FrameTable:
         self._row_of[self.packet_of] = np.arange(len(self.packet_of))
         self._has_extra = bool(np.any((self._row_of < 0) & ~self.packets.is_discard))
         self._rank = self._presentation_ranks()
+        self.has_repeats = len(np.unique(self.packet_of)) < len(self.packet_of)
         self._starts = np.flatnonzero(self.packets.is_keyframe)
+        if self.has_repeats:
+            self._starts = self._starts[:0]
         if self.unsafe:
             self._starts = np.setdiff1d(self._starts, list(self.unsafe))
 
@@ -130,7 +135,7 @@ class FrameTable:
     @property
     def is_one_to_one(self) -> bool:
         """Whether each packet that may become a frame becomes one: no fields, nothing lost."""
-        return len(self) == int(np.count_nonzero(~self.packets.is_discard))
+        return not self.has_repeats and len(self) == int(np.count_nonzero(~self.packets.is_discard))
 
     def ticks(self) -> Int64Array:
         """Return presentation times that never fall, for looking frames up by time; read-only.
@@ -224,6 +229,8 @@ class FrameTable:
     def last_packets_for(self, rows: Int64Array) -> Int64Array:
         """Return `last_packet_for` of many frames."""
         packets = self.packet_of[rows]
+        if self.has_repeats:
+            return np.full_like(packets, len(self.packets) - 1)
         if not self._has_extra:
             return packets
         belongs = (self._row_of < 0) & ~self.packets.is_discard
@@ -240,6 +247,8 @@ class FrameTable:
 
         Packets behind its own that become no frame may belong to it: a second field does.
         """
+        if self.has_repeats:
+            return len(self.packets) - 1
         packet = int(self.packet_of[index])
         while packet + 1 < len(self.packets) and self._belongs_to_another(packet + 1):
             packet += 1

@@ -146,7 +146,7 @@ class TableKeeper:
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
         table = None
-        if not self._must_settle:
+        if look.has_picture and not self._must_settle:
             table = await session.scan(look, await self._listed(look))
         if table is None or self._is_refuted(table):
             table = await session.scan_by_decoding()

@@ -36,6 +36,12 @@ class CorpusFile:
         return self.frame_count > 0 and any(not stream["attached_pic"] for stream in streams)
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether ffmpeg or ffprobe complained of it."""
+        errors = self.truth.get("decode_errors") or {}
+        return bool(errors.get("ffprobe_lines") or errors.get("ffmpeg_lines"))
+
+    @property
     def is_mp4(self) -> bool:
         return str(self.truth.get("container", "")).startswith("mov")
 

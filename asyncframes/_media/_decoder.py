@@ -30,6 +30,7 @@ from asyncframes._media._container import (
 )
 from asyncframes._media._convert import Converter
 from asyncframes._media._files import MediaFile
+from asyncframes._media._frame_numbers import frame_numbers
 from asyncframes._media._held import DoubtError, HeldPictures
 from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
@@ -112,7 +113,10 @@ class Decoder:
         self._alpha_damage: dict[int, str] = {}
         self._drained = False
         self._held = self._holding()
-        self._units = unit_format(self.stream.codec_context.name, self.stream.codec_context.extradata)
+        codec = self.stream.codec_context
+        self._units = unit_format(codec.name, codec.extradata)
+        self._numbers = frame_numbers(self._units, codec.extradata)
+        self._follows_numbers = False
         self._broken: str | None = None
         self._skips = False
         self._last_dts: int | None = None
@@ -217,6 +221,7 @@ class Decoder:
             The packets are not those of the table.
         """
         self.at_start = False
+        self._follows_numbers = needed is not None
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.number <= last_packet):
@@ -275,10 +280,16 @@ class Decoder:
         if self._alpha is not None and (reason := self._alpha.feed(packet, number)) is not None:
             self._alpha_damage[number] = reason
         if self._held is not None:
+            self._refuse_gaps(packet)
             skipped = self._skips and self._units is not None and not self._units.is_reference(bytes(packet))
             packet = self._held.expect(packet, number, may_be_skipped=skipped)
         packet.pts = number
         yield from self._sure(self._feed(packet, number, pts))
+
+    def _refuse_gaps(self, packet: Packet[VideoStream]) -> None:
+        """Raise where a reference is missing: what comes of that depends on the pictures left out."""
+        if self._follows_numbers and self._numbers is not None and not self._numbers.follows(bytes(packet)):
+            raise DoubtError("a picture that others refer to is missing")
 
     def _sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture | Damage]:
         return iter(outputs) if self._held is None else self._held.sure(outputs)
@@ -416,6 +427,8 @@ class Decoder:
         self._drained = False
         if self._held is not None:
             self._held.reset()
+        if self._numbers is not None:
+            self._numbers.reset()
         return True
 
     def _landed_before(self, packet: int, table: FrameTable) -> bool:
@@ -427,14 +440,10 @@ class Decoder:
             number = table.packets.find(
                 position=-1 if candidate.pos is None else candidate.pos,
                 size=candidate.size,
-                dts=_ticks(candidate.dts),
+                dts=NO_TIMESTAMP if candidate.dts is None else candidate.dts,
             )
             if number is not None:
                 self._read_back.appendleft(candidate)
                 self.number = number
                 return number <= packet
         return False
-
-
-def _ticks(value: int | None) -> int:
-    return NO_TIMESTAMP if value is None else value

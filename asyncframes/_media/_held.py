@@ -119,6 +119,8 @@ class HeldPictures:
                 raise DoubtError(output.reason)
             if output.is_damaged:
                 raise DoubtError(f"the picture of packet {output.packet} is marked as damaged")
+            if self._run_ahead and output.frame.interlaced_frame:
+                raise DoubtError("pictures are made of fields, whose loss does not show", is_damage=False)
             self._unanswered.pop(output.packet, None)
             if output.packet in self._unshown:
                 self._unshown.discard(output.packet)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from asyncframes._media._nal import unit_format
+from asyncframes._media._nal import DamagedPacketError, unit_format
+from asyncframes._media._packet_headers import header_check
 
 _GIF_EXTENSION, _GIF_IMAGE = 0x21, 0x2C
 
@@ -18,11 +19,21 @@ _GIF_EXTENSION, _GIF_IMAGE = 0x21, 0x2C
 def hidden_packets(codec: str, extradata: bytes | None) -> Callable[[bytes], bool] | None:
     """Return the test for packets of a codec that become no frame, ``None`` where bytes do not tell.
 
-    The test raises `BrokenUnitsError` for a packet that is damaged.
+    The test raises `DamagedPacketError` for a packet that is damaged.
     """
     if (units := unit_format(codec, extradata)) is not None:
         return lambda packet: not units.has_picture(packet)
-    return {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9, "gif": _has_no_gif_image}.get(codec)
+    is_hidden = {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9, "gif": _has_no_gif_image}.get(codec)
+    is_whole = header_check(codec)
+    if is_hidden is None and is_whole is None:
+        return None
+
+    def becomes_nothing(packet: bytes) -> bool:
+        if is_whole is not None and not is_whole(packet):
+            raise DamagedPacketError
+        return is_hidden is not None and is_hidden(packet)
+
+    return becomes_nothing
 
 
 def _is_hidden_vp8(data: bytes) -> bool:

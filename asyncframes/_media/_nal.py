@@ -20,8 +20,8 @@ _HEVC_OTHERS = frozenset(range(32, 41))
 _MOST_UNITS = 4096
 
 
-class BrokenUnitsError(Exception):
-    """The units of a packet do not fill it."""
+class DamagedPacketError(Exception):
+    """The first bytes of a packet, or the lengths of its parts, cannot be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class UnitFormat:
 
         Raises
         ------
-        BrokenUnitsError
+        DamagedPacketError
             Its units do not fill it, so that what it holds cannot be told.
         """
-        return any(self._may_be_picture(packet[place]) for place in self._units(packet))
+        return any(self._may_be_picture(packet[place]) for place in self.units(packet))
 
     def is_reference(self, packet: bytes) -> bool:
         """Tell by ``nal_ref_idc`` whether others may refer to an H.264 picture, as with broken units."""
-        headers = (packet[place] for place in self._units(packet))
+        headers = (packet[place] for place in self.units(packet))
         try:
             slices = [header for header in headers if header & 0x1F in _H264_SLICES]
-        except BrokenUnitsError:
+        except DamagedPacketError:
             return True
         return any(header >> 5 & 3 for header in slices)
 
@@ -63,7 +63,7 @@ class UnitFormat:
             return header >> 1 & 0x3F not in _HEVC_OTHERS
         return header & 0x1F not in _H264_OTHERS
 
-    def _units(self, packet: bytes) -> Iterator[int]:
+    def units(self, packet: bytes) -> Iterator[int]:
         """Yield where the units of a packet begin."""
         return _by_length(packet, self.length_bytes) if self.length_bytes else _by_start_code(packet)
 
@@ -85,7 +85,7 @@ def _by_length(packet: bytes, length_bytes: int) -> Iterator[int]:
         begin = position + length_bytes
         position = begin + int.from_bytes(packet[position:begin], "big")
         if position > len(packet) or begin > len(packet):
-            raise BrokenUnitsError
+            raise DamagedPacketError
         if position > begin:
             yield begin
         if position == len(packet):
@@ -95,7 +95,7 @@ def _by_length(packet: bytes, length_bytes: int) -> Iterator[int]:
 def _by_start_code(packet: bytes) -> Iterator[int]:
     position = packet.find(_START_CODE)
     if position < 0:
-        raise BrokenUnitsError
+        raise DamagedPacketError
     for _ in range(_MOST_UNITS):
         if position < 0 or position + 3 >= len(packet):
             return

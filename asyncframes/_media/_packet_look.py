@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from asyncframes._media._files import DirectFile, MediaFile
-from asyncframes._media._nal import BrokenUnitsError
+from asyncframes._media._nal import DamagedPacketError
 from asyncframes._media._scan import Scanned
 from asyncframes._table import Int64Array, Packets
 
@@ -30,7 +30,7 @@ def looked_at(file: MediaFile, scanned: Scanned, is_hidden: Callable[[bytes], bo
     for number, data in _read(file, packets, _worth_looking_at(file, packets)):
         try:
             hidden[number] |= is_hidden(data)
-        except BrokenUnitsError:
+        except DamagedPacketError:
             is_doubtful = True
     return replace(scanned, packets=replace(packets, is_discard=hidden), is_doubtful=is_doubtful)
 

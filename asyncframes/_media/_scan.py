@@ -24,7 +24,7 @@ from asyncframes._media._decoder import PacketHook
 from asyncframes._media._files import MediaFile
 from asyncframes._media._fragments import media_ranges
 from asyncframes._media._hidden import hidden_packets
-from asyncframes._media._nal import BrokenUnitsError
+from asyncframes._media._nal import DamagedPacketError
 from asyncframes._media._samples import packets_by_index
 from asyncframes._ranges import ByteRange
 from asyncframes._table import NO_TIMESTAMP, Packets
@@ -103,7 +103,7 @@ class PacketList:
     def _becomes_nothing(self, packet: Packet[VideoStream]) -> bool:
         try:
             return self._is_hidden is not None and self._is_hidden(bytes(packet))
-        except BrokenUnitsError:
+        except DamagedPacketError:
             self.is_doubtful = True
             return False
 

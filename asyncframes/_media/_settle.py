@@ -126,9 +126,10 @@ def _settled_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, F
             anchor = output.packet
     if anchor is None:
         return None
-    return table_with_head(
+    table = table_with_head(
         scanned.packets, scanned.time_base, scanned.average_rate, shown=shown, anchor=anchor
     )
+    return table if table.packet_of[: len(shown)].tolist() == shown else None
 
 
 def table_without_decoding(scanned: Scanned) -> FrameTable | None:

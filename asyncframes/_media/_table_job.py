@@ -156,9 +156,9 @@ class TableJob(FrameJob):
         """Report a packet or a picture that is damaged."""
         self._report(damage, self.table.place_of(damage.packet))
 
-    def pass_by(self, picture: Picture) -> None:
+    def pass_by(self, row: int, picture: Picture) -> None:
         """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
-        if not self._is_damaged(picture):
+        if not self._is_damaged(row, picture):
             return
         damage = mark(picture)
         if picture.frame.is_corrupt:
@@ -166,8 +166,7 @@ class TableJob(FrameJob):
         if self._on_corrupt == "raise":
             self.report(damage)
 
-    def _is_damaged(self, picture: Picture) -> bool:
-        row = self.table.row_of(picture.packet)
+    def _is_damaged(self, row: int, picture: Picture) -> bool:
         if self.table.observed is None or row < 0:
             return picture.is_damaged
         return bool(self.table.observed.is_damaged[row]) or picture.alpha_damage is not None
@@ -179,7 +178,9 @@ class TableJob(FrameJob):
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
         """Make a frame with the pts of the table: some demuxers count anew after a seek."""
-        return self._frame(index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(picture))
+        return self._frame(
+            index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
+        )
 
 
 class _Passage:
@@ -282,7 +283,7 @@ class _Passage:
         first = table.row_of(start)
         expected = first if first >= 0 else None
         decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
-        seen = 0
+        seen = passed = 0
         lost: list[Damage] = []
         outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=decoded)
         for output in outputs:
@@ -294,8 +295,9 @@ class _Passage:
             if output.packet == start > 0 and not output.decodes_alone:
                 raise self._unsafe_start("its picture is no keyframe")
             self._report_lost(lost, table.place_of(output.packet))
-            self._job.pass_by(output)
-            row = table.row_of(output.packet)
+            row = passed if table.has_repeats else table.row_of(output.packet)
+            passed += 1
+            self._job.pass_by(row, output)
             if start > 0 and table.is_shown_before(output.packet, start):
                 yield None
                 continue

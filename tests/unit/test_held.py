@@ -33,7 +33,7 @@ def packet(pts: int, *, is_keyframe: bool = False, is_discard: bool = False) -> 
 
 
 def picture(number: int, *, is_corrupt: bool = False) -> Picture:
-    frame: Any = SimpleNamespace(is_corrupt=is_corrupt, key_frame=number == 0)
+    frame: Any = SimpleNamespace(is_corrupt=is_corrupt, key_frame=number == 0, interlaced_frame=False)
     return Picture(number, None, frame)
 
 

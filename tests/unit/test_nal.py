@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._media._nal import BrokenUnitsError, UnitFormat, unit_format
+from asyncframes._media._nal import DamagedPacketError, UnitFormat, unit_format
 from tests._clips import clip_bytes
 
 BY_LENGTH = UnitFormat(is_hevc=False, length_bytes=4)
@@ -48,7 +48,7 @@ def test_the_reference_count_is_that_of_the_slices() -> None:
 )
 def test_units_that_do_not_fill_a_packet_are_damage(packet: bytes) -> None:
     """What such a packet becomes cannot be told from its bytes."""
-    with pytest.raises(BrokenUnitsError):
+    with pytest.raises(DamagedPacketError):
         BY_LENGTH.has_picture(packet[:])
 
 
@@ -57,7 +57,7 @@ def test_any_bytes_are_told_or_broken(packet: bytes, length_bytes: int, is_hevc:
     """Nothing but the one error comes out of hostile bytes."""
     form = UnitFormat(is_hevc, length_bytes)
     assert form.is_reference(packet) in {True, False}
-    with suppress(BrokenUnitsError):
+    with suppress(DamagedPacketError):
         assert form.has_picture(packet) in {True, False}
 
 
