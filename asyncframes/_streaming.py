@@ -13,6 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from asyncframes._color import is_as_in_jpeg
+from asyncframes._made_of import made_of
 from asyncframes._media._plan import each
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
@@ -172,7 +173,10 @@ async def stream_frames_to_dir(
     overwrite
         What to do where a file is already there: ``"error"``, ``"replace"``, or
         ``"skip"``, which leaves it and does not decode its frame again, so that
-        a run that was killed goes on where it stopped.
+        a run that was killed goes on where it stopped. Only files are left that
+        this request would make: the hidden file ``.asyncframes.json`` in the
+        directory says of which source, by its name, size and validator, and with
+        which options files are. Those that it tells nothing of are an error too.
     image_writer
         Plain or async function ``(path, image)`` that stores an image at a
         temporary path in place of the encoder.
@@ -202,7 +206,8 @@ async def stream_frames_to_dir(
     Raises
     ------
     FrameWriteError
-        A frame could not be stored; `FrameExistsError` where its file is already there.
+        A frame could not be stored; `FrameExistsError` where its file is already there,
+        `FrameMismatchError` where ``overwrite="skip"`` would keep another video's.
     AsyncFramesError
         As `open_video` and `Video.frames` do.
     ValueError
@@ -245,7 +250,18 @@ async def stream_frames_to_dir(
             image_format = "i420" if _holds_jpeg_planes(video.info) else image_format
             writer = make_writer(image_format=image_format)
         await writer.prepare()
+        facts = await made_of(
+            video,
+            image_format=image_format,
+            picture=picture,
+            ext=ext,
+            quality=quality,
+            compression_level=compression_level,
+            image_writer=image_writer,
+        )
+        await writer._expect(facts)
         chosen, is_there = await _plan(video, selection, writer, overwrite, executor)
+        await writer._claim()
         wanted = {"indices": chosen[~is_there]} if chosen is not None else asked
         frames = video.frames(**wanted, image_format=image_format, queue_maxsize=queue_maxsize, **picture)
         written = await write_frames(

@@ -21,6 +21,7 @@
     ├── FrameIndexError             also IndexError
     ├── FrameWriteError             a frame was decoded and could not be stored
     │   └── FrameExistsError        also FileExistsError
+    │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
     └── MissingExtraError           also ImportError
 
@@ -41,6 +42,7 @@ __all__ = [
     "CorruptMediaError",
     "FrameExistsError",
     "FrameIndexError",
+    "FrameMismatchError",
     "FrameWriteError",
     "MediaError",
     "MissingExtraError",
@@ -250,6 +252,10 @@ class FrameWriteError(AsyncFramesError):
 
 class FrameExistsError(FrameWriteError, FileExistsError):
     """The file of a frame is already there and ``overwrite="error"`` was asked."""
+
+
+class FrameMismatchError(FrameExistsError):
+    """``overwrite="skip"`` met a file that is not known to be that frame: another video's, say."""
 
 
 class ClosedError(AsyncFramesError, RuntimeError):

@@ -18,6 +18,7 @@ from asyncframes.errors import FrameWriteError
 from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import FrameFile, file_names, prepare_directory, reason_of, write_error
 from asyncframes.writers._fill import fill_by_callback, fill_by_encoder
+from asyncframes.writers._manifest import Facts, Manifest, Run
 from asyncframes.writers._names import NameTemplate
 
 __all__ = ["DirectoryWriter"]
@@ -48,7 +49,8 @@ class DirectoryWriter(FrameWriter):
     overwrite
         Where a frame's file is already there: ``"error"`` raises
         `FrameExistsError`, ``"replace"`` replaces it, ``"skip"`` leaves it
-        without encoding the frame. A directory of a killed run is completed by
+        without encoding the frame, whatever it holds: only `stream_frames_to_dir`
+        knows of which video it is. A directory of a killed run is completed by
         ``"skip"``; `existing` tells which frames need not even be decoded.
     image_writer
         Stores images in place of the built-in encoders. It is called with the
@@ -98,6 +100,8 @@ class DirectoryWriter(FrameWriter):
         self._overwrite = overwrite
         self._executor = executor
         self._prepared = False
+        self._run: Run | None = None
+        self._manifest = Manifest()
         self._preparing = asyncio.Lock()
 
     async def prepare(self) -> None:
@@ -128,8 +132,27 @@ class DirectoryWriter(FrameWriter):
             return set()
         try:
             return await in_thread(self._executor, self._existing, indices)
+        except FrameWriteError:
+            raise
         except OSError as exc:
             raise self._directory_error("not readable", exc) from exc
+
+    async def _expect(self, facts: Facts) -> None:
+        """Keep no files from here on but those that the directory says were made in this way."""
+        self._run = Run(self._names.naming, facts)
+        try:
+            self._manifest = await in_thread(self._executor, Manifest.load, self._directory)
+        except OSError as exc:
+            raise self._directory_error("not readable", exc) from exc
+
+    async def _claim(self) -> None:
+        """Write down in the directory how the frames that follow are made."""
+        if self._run is not None:
+            try:
+                claim = in_thread(self._executor, Manifest.claim, self._directory, self._run)
+                self._manifest = await settled(claim)
+            except OSError as exc:
+                raise self._directory_error("not usable", exc) from exc
 
     def path_for(self, index: int) -> str:
         """Give the absolute path of a frame's file, whether it is there or not.
@@ -147,7 +170,7 @@ class DirectoryWriter(FrameWriter):
         try:
             await self._prepare()
             # Temporary names need facts of the process, which are read when the directory is prepared.
-            file = FrameFile.at(path, index=frame.index, overwrite=self._overwrite)
+            file = FrameFile.at(path, index=frame.index, overwrite=self._overwrite, prove=self._prove)
             await self._store(file, frame.image)
         except FrameWriteError:
             raise
@@ -171,7 +194,14 @@ class DirectoryWriter(FrameWriter):
 
     def _existing(self, indices: Iterable[int]) -> set[int]:
         stored = file_names(self._directory)
-        return {index for index in indices if self._names.name(index) in stored}
+        found = {index for index in indices if self._names.name(index) in stored}
+        for index in sorted(found):
+            self._prove(index, self._directory / self._names.name(index))
+        return found
+
+    def _prove(self, index: int, path: Path) -> None:
+        if self._run is not None:
+            self._manifest.check(self._run, path, index=index)
 
     def _path_of(self, frame: Frame) -> Path:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows, where a rename refuses a name that is taken
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FrameFile", "file_names", "prepare_directory", "reason_of", "write_error"]
+__all__ = ["FrameFile", "alone_in", "file_names", "prepare_directory", "reason_of", "write_error"]
 
 NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
@@ -40,17 +40,27 @@ class FrameFile:
         Where it is until it is whole: same directory, same suffix.
     overwrite
         What to do where `path` is already there.
+    prove
+        Raises unless the file at a path is a frame that may be kept.
     """
 
     index: int
     path: Path
     temporary: Path
     overwrite: Overwrite
+    prove: Callable[[int, Path], None] | None = None
 
     @classmethod
-    def at(cls, path: Path, *, index: int, overwrite: Overwrite) -> Self:
+    def at(
+        cls,
+        path: Path,
+        *,
+        index: int,
+        overwrite: Overwrite,
+        prove: Callable[[int, Path], None] | None = None,
+    ) -> Self:
         """Choose a temporary name that nobody else has."""
-        return cls(index=index, path=path, temporary=temporary_beside(path), overwrite=overwrite)
+        return cls(index=index, path=path, temporary=temporary_beside(path), overwrite=overwrite, prove=prove)
 
     def is_kept(self) -> bool:
         """Whether the file is there and shall stay as it is.
@@ -58,12 +68,14 @@ class FrameFile:
         Raises
         ------
         FrameExistsError
-            It is there and ``overwrite`` is ``"error"``.
+            It is there and ``overwrite`` is ``"error"``, or it cannot be shown to be this frame.
         """
         if self.overwrite == "replace" or not self.path.is_file():
             return False
         if self.overwrite == "error":
             raise self._exists_error()
+        if self.prove is not None:
+            self.prove(self.index, self.path)
         return True
 
     def publish(self) -> None:
@@ -105,7 +117,7 @@ class FrameFile:
 
     def _rename_if_free(self) -> None:
         """For FAT and some network mounts: one writer of a directory at a time looks, and renames."""
-        with _alone_in(self.path.parent):
+        with alone_in(self.path.parent):
             if os.path.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
             self.temporary.rename(self.path)
@@ -156,7 +168,7 @@ def reason_of(exc: OSError) -> str:
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def alone_in(directory: Path) -> Iterator[None]:
     """Keep other writers out of a directory; a lock goes with its process, where there are locks."""
     if fcntl is None:
         yield

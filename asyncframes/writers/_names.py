@@ -48,6 +48,11 @@ class NameTemplate:
         """Whether the name depends on more than the index."""
         return bool(self._fields() & {"pts", "seconds"})
 
+    @property
+    def naming(self) -> str:
+        """The template with the extension in its place."""
+        return self.template.replace("{ext}", self.ext)
+
     def name(self, index: int) -> str:
         """Name the file of a frame of which only the index is known.
 

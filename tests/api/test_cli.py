@@ -24,6 +24,7 @@ from asyncframes.cli._options import join_negatives
 from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part, spread
+from asyncframes.writers._manifest import MANIFEST_NAME
 from tests._clips import clip_bytes, painted_index
 
 FRAMES, GOP = 48, 12
@@ -43,7 +44,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def painted_files(directory: Path) -> dict[str, int]:
     """Read every file of a directory; a temporary or half-written one would fail here."""
-    return {path.name: painted_index(np.asarray(Image.open(path))) for path in sorted(directory.iterdir())}
+    pictures = [path for path in sorted(directory.iterdir()) if path.name != MANIFEST_NAME]
+    return {path.name: painted_index(np.asarray(Image.open(path))) for path in pictures}
 
 
 def error_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -129,7 +131,7 @@ def test_extract_names_and_encodes_as_asked(
 def test_extract_over_files_that_are_there(
     clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By default a file that is there is an error; skip keeps it, replace writes it anew."""
+    """By default a file that is there is an error; skip keeps only its own, replace replaces it."""
     extract = ["extract", clip, str(tmp_path), "--end", "1"]
     kept = tmp_path / "frame_000001.png"
     kept.write_bytes(b"mine")
@@ -137,10 +139,14 @@ def test_extract_over_files_that_are_there(
     assert "frame_000001.png" in error_line(capsys)
     assert kept.read_bytes() == b"mine"
 
-    assert main([*extract, "--overwrite", "skip"]) == 0
+    assert main([*extract, "--overwrite", "skip"]) == 1
+    assert "not known of which video" in error_line(capsys)
     assert kept.read_bytes() == b"mine"
 
     assert main([*extract, "--overwrite", "replace"]) == 0
+    kept_at = kept.stat().st_mtime_ns
+    assert main([*extract, "--overwrite", "skip"]) == 0
+    assert kept.stat().st_mtime_ns == kept_at
     assert painted_files(tmp_path) == {"frame_000000.png": 0, "frame_000001.png": 1}
 
 
@@ -195,7 +201,7 @@ def test_demo_fetches_a_part_of_the_clip(tmp_path: Path, capsys: pytest.CaptureF
     """The demo leaves frames and a sheet, can run again, and fetches less than the file for the frames."""
     for _ in range(2):
         assert main(["demo", str(tmp_path)]) == 0
-    assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == [
+    assert [path.name for path in sorted((tmp_path / "frames").glob("[!.]*"))] == [
         f"frame_{index:06d}.png" for index in range(105, 115)
     ]
     with Image.open(tmp_path / "sheet.png") as image:

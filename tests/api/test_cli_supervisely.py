@@ -44,7 +44,7 @@ def settings(**values: object) -> str:
 
 def extract(address: str, *options: str) -> list[int]:
     assert main(["extract", address, "out", *options]) == 0
-    return [painted_index(np.asarray(Image.open(path))) for path in sorted(Path("out").iterdir())]
+    return [painted_index(np.asarray(Image.open(path))) for path in sorted(Path("out").glob("[!.]*"))]
 
 
 def test_settings_in_the_environment(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_a_member_of_a_tar_file(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Saved 10 frames:" in done.stdout
-    assert [painted_index(iio.imread(path)) for path in sorted((tmp_path / "out").iterdir())] == list(
+    assert [painted_index(iio.imread(path)) for path in sorted((tmp_path / "out").glob("[!.]*"))] == list(
         range(10)
     )
 
@@ -69,6 +69,6 @@ def test_supervisely_examples(name: str, tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert said in done.stdout + done.stderr
-    written = sorted((tmp_path / "out").iterdir())
+    written = sorted((tmp_path / "out").glob("[!.]*"))
     assert [painted_index(iio.imread(path)) for path in written] == list(indices)
     assert [path.stem for path in written] == [f"frame_{index:06d}" for index in indices]

@@ -48,6 +48,7 @@ FLOORS = {
     "asyncframes._expected": 5,
     "asyncframes._progress": 5,
     "asyncframes._streaming": 5,
+    "asyncframes._made_of": 5,
     "asyncframes._many": 5,
     "asyncframes._to_writer": 5,
     "asyncframes.sync": 6,

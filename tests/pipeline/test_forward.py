@@ -479,4 +479,4 @@ def test_the_command_line_reads_standard_input(tmp_path: Any) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert b"4 frames" in done.stdout
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list((tmp_path / "out").glob("frame_*"))) == 4
