@@ -95,7 +95,11 @@ async def extract_many(
     ------
     ValueError
         `concurrency` is less than 1.
+    TypeError
+        `videos` are no pairs: a name by itself, for example.
     """
+    if isinstance(videos, (str, bytes, os.PathLike)):
+        raise _no_pairs(videos)
     if concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: expected 1 or more")
     run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
@@ -130,7 +134,10 @@ class _Run:
     def fill(self) -> bool:
         """Fill the free places; whether anything runs then."""
         while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
-            self._running.add(asyncio.create_task(self._extract(*video), name="asyncframes extract"))
+            source, directory = _pair(video)
+            self._running.add(
+                asyncio.create_task(self._extract(source, directory), name="asyncframes extract")
+            )
         return bool(self._running)
 
     async def some(self) -> list[Extraction]:
@@ -167,6 +174,18 @@ class _Run:
             await finished(task)
         if self._bars is not None:
             self._bars.close()
+
+
+def _pair(video: object) -> tuple[SourceLike, str | os.PathLike[str]]:
+    if not isinstance(video, (tuple, list)) or len(video) != 2:
+        raise _no_pairs(video)
+    source, directory = video
+    return source, directory
+
+
+def _no_pairs(given: object) -> TypeError:
+    what = name_of(given) if isinstance(given, (str, bytes, os.PathLike)) else f"a {type(given).__name__}"
+    return TypeError(f"videos are pairs of a source and a directory, [(source, directory), ...]; got {what}")
 
 
 async def _for_each(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
 
 from asyncframes._version import __version__
 from asyncframes.cli import demo, extract, extract_many, info, sheet
@@ -16,6 +21,8 @@ from asyncframes.errors import AsyncFramesError
 __all__ = ["main"]
 
 INTERRUPTED = 130
+TERMINATED = 143
+PIPE_CLOSED = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,13 +37,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 after an error of the source, the media or the disk, or 130 after
-        Ctrl-C. Wrong usage leaves through ``SystemExit(2)``.
+        Ctrl-C, 143 after SIGTERM, 141 when whoever read the output has gone.
+        Wrong usage leaves through ``SystemExit(2)``.
     """
     arguments = _parser().parse_args(join_negatives(sys.argv[1:] if argv is None else argv))
     _log_to_stderr()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are no text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # asyncio.run turns the first Ctrl-C into a cancellation, so files and sockets are closed in order
-        asyncio.run(arguments.run(arguments))
+        asyncio.run(_until_terminated(arguments.run(arguments)))
+        sys.stdout.flush()
+    except _TerminatedError:
+        print(f"asyncframes: {arguments.interrupted}", file=sys.stderr)
+        return TERMINATED
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter would complain when it flushes once more.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except argparse.ArgumentError as exc:
         arguments.parser.error(str(exc))
     except KeyboardInterrupt:
@@ -46,6 +66,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asyncframes: error: {_one_line(exc)}", file=sys.stderr)
         return 1
     return 0
+
+
+class _TerminatedError(Exception):
+    """SIGTERM ended the command."""
+
+
+async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
+    """Run a command, and cancel it at SIGTERM; a second one ends the process where it is.
+
+    Raises
+    ------
+    _TerminatedError
+        It was cancelled so.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(command)
+    is_terminated = False
+
+    def terminate() -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        loop.remove_signal_handler(signal.SIGTERM)
+        task.cancel()
+
+    # Not on Windows, and not where the command runs beside the main thread.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if is_terminated:
+            raise _TerminatedError from None
+        raise
 
 
 def _log_to_stderr() -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import aclosing
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 import asyncframes as af
 from asyncframes.cli import _common, _options, _pictures, extract
+from asyncframes.cli._list import directory_name, read_list
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import AsyncFramesError
 
 EXAMPLES = """\
   asyncframes extract-many videos.txt frames --fps 1 --ext jpg
-  find films -name '*.mp4' | asyncframes extract-many - frames --keyframes
+  find films -name '*.mp4' -print0 | asyncframes extract-many -0 - frames --keyframes
   asyncframes extract-many videos.txt frames --fps 1 --overwrite skip    (go on where a run was cut short)"""
 
 
@@ -27,8 +24,19 @@ def add_parser(commands: _options.Commands) -> None:
     parser = _options.new_command(
         commands, "extract-many", help_text="write frames of every video on a list", examples=EXAMPLES
     )
-    parser.add_argument("list", metavar="LIST", help="a file with a path or URL a line; - for standard input")
-    parser.add_argument("directory", metavar="DIR", help="each video gets a directory of its name in it")
+    parser.add_argument(
+        "list",
+        metavar="LIST",
+        help="a file with a path or URL a line, each taken as it is; - for standard input",
+    )
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        help="each video gets a directory in it, of its name and a few digits that depend on where it lies",
+    )
+    parser.add_argument(
+        "-0", "--null", action="store_true", help="names on the list end in NUL, as find -print0 writes them"
+    )
     parser.add_argument(
         "--at-once",
         type=_options.positive(int),
@@ -46,8 +54,8 @@ def add_parser(commands: _options.Commands) -> None:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Work through the list; one line for each video that fails, and an error at the end if any did."""
-    sources = await asyncio.to_thread(_read_list, arguments.list)
-    videos = list(zip(sources, _directories(sources, Path(arguments.directory)), strict=True))
+    sources = await asyncio.to_thread(read_list, arguments.list, is_null_separated=arguments.null)
+    videos = [(source, Path(arguments.directory) / directory_name(source)) for source in sources]
     files = failed = 0
     with Progress(arguments) as progress:
         results = af.extract_many(
@@ -72,19 +80,3 @@ async def run(arguments: argparse.Namespace) -> None:
     )
     if failed:
         raise AsyncFramesError(f"{_common.counted(failed, 'video')} of {len(videos)} failed")
-
-
-def _read_list(name: str) -> list[str]:
-    text = sys.stdin.read() if name == "-" else Path(name).read_text()
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _directories(sources: list[str], parent: Path) -> Iterator[Path]:
-    """Name a directory for each video after it; a name that comes again gets a number."""
-    seen: Counter[str] = Counter()
-    for source in sources:
-        path = unquote(urlsplit(source).path) if "://" in source else source
-        name = PurePosixPath(path).stem or "video"
-        seen[name] += 1
-        yield parent / (name if seen[name] == 1 else f"{name}-{seen[name]}")

@@ -20,6 +20,7 @@ from PIL import Image
 
 import asyncframes
 from asyncframes.cli import main
+from asyncframes.cli._list import directory_name
 from asyncframes.cli._options import join_negatives
 from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
@@ -353,8 +354,9 @@ async def test_headers_are_sent(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process")
-async def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
-    """SIGINT in mid-extraction prints one line, exits with 130, and every file is a whole image."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_ctrl_c_leaves_whole_files(tmp_path: Path, number: int, status: int) -> None:
+    """SIGINT or SIGTERM in mid-extraction prints one line, and every file is a whole image."""
     # raw pictures of 86 kB: the middle of the file is far behind the first frames
     picture = {"codec": "rawvideo", "pixel_format": "rgb24", "width": 240, "height": 120}
     clip = clip_bytes(container="mov", frames=100, faststart=True, **picture)
@@ -368,10 +370,10 @@ async def test_ctrl_c_leaves_whole_files(tmp_path: Path) -> None:
         while not list(out.glob("frame_*.png")):
             assert process.returncode is None
             await asyncio.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = await process.communicate()
     assert err.decode() == f"asyncframes: {INTERRUPTED}\n"
-    assert process.returncode == 130
+    assert process.returncode == status
     files = painted_files(out)
     assert files == {f"frame_{index:06d}.png": index for index in files.values()}
     assert 1 <= len(files) < 100
@@ -422,7 +424,10 @@ def test_extract_many_works_through_a_list(tmp_path: Path, capsys: pytest.Captur
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(clip_bytes(frames=24))
     listed = tmp_path / "list.txt"
-    listed.write_text(f"# two of a kind\n{clip}\n\n{clip}\n{tmp_path}/nowhere.mp4\n")
+    second = tmp_path / "b" / "clip.mp4"
+    second.parent.mkdir()
+    second.write_bytes(clip.read_bytes())
+    listed.write_text(f"{clip}\n\n{second}\n{clip}\n{tmp_path}/nowhere.mp4\n")
     out = tmp_path / "out"
     command = ["extract-many", str(listed), str(out), "--indices", "3,20", "--progress"]
     assert main(command) == 1
@@ -430,6 +435,75 @@ def test_extract_many_works_through_a_list(tmp_path: Path, capsys: pytest.Captur
     assert "nowhere" in printed.err
     assert "1 video of 3 failed" in printed.err
     assert "4 frames of 2 videos" in printed.out
-    assert sorted(path.parent.name for path in out.rglob("*.png")) == ["clip", "clip", "clip-2", "clip-2"]
-    listed.write_text(f"{clip}\n{clip}\n")
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert len(made) == 4
+    assert len({path.parent.name for path in made}) == 2
+    listed.write_text(f"{second}\n")
     assert main([*command, "--overwrite", "skip"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == made
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [(b"", "", "names no video"), (b"\n \r\n", "", "names no video"), (b"\0\0", "-0", "names no video")],
+)
+def test_a_list_that_names_nothing_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, options: str, said: str
+) -> None:
+    """Nothing to do is not success."""
+    (tmp_path / "list").write_bytes(content)
+    assert main(["extract-many", str(tmp_path / "list"), str(tmp_path / "out"), *options.split()]) == 1
+    assert said in error_line(capsys)
+
+
+def test_a_video_is_no_list(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A video in the list's place, or NUL between names without -0, is an error that says so."""
+    assert main(["extract-many", clip, str(tmp_path / "out")]) == 1
+    assert "not a list of names" in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep to text in names")
+@pytest.mark.parametrize("separator", [b"\n", b"\0"])
+def test_names_on_a_list_are_taken_as_they_are(clip: str, tmp_path: Path, separator: bytes) -> None:
+    """A number sign, spaces and bytes that are no text belong to the name."""
+    names = [b"#1.mp4", b" a b .mp4", b"\xff\xe9.mp4"]
+    paths = [os.path.join(os.fsencode(tmp_path), name) for name in names]  # noqa: PTH118 - bytes
+    for path in paths:
+        os.symlink(os.fsencode(clip), path)  # noqa: PTH211 - bytes
+    (tmp_path / "list").write_bytes(separator.join(paths))
+    options = ["--end", "0", *(["-0"] if separator == b"\0" else [])]
+    result = run_module("extract-many", str(tmp_path / "list"), str(tmp_path / "out"), *options)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("3 frames of 3 videos")
+
+
+def test_directories_depend_on_the_source_alone(tmp_path: Path) -> None:
+    """One source has one directory, however it is written or signed; others have others."""
+    signed = [f"https://u:p@host/a.mp4?id=1&X-Amz-Signature={word}&sig={word}" for word in ("x", "y")]
+    assert directory_name(signed[0]) == directory_name(signed[1])
+    assert directory_name("a.mp4") == directory_name("./a.mp4")
+    different = ["a/x.mp4", "b/x.mp4", signed[0], "https://host/a.mp4?id=2", "https://host/a.mp4"]
+    assert len({directory_name(source) for source in different}) == len(different)
+    assert directory_name("a/x.mp4").startswith("x-")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes of that kind")
+def test_output_that_nobody_reads_ends_without_a_traceback(clip: str) -> None:
+    """A closed pipe ends the command with a status of its own, and with nothing on stderr."""
+    command = [sys.executable, "-m", "asyncframes", "info", clip, "--json"]
+    reader, pipe = os.pipe()
+    os.close(reader)
+    with os.fdopen(pipe, "wb") as stdout:
+        result = subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, check=False, env=os.environ | SOURCE_TREE
+        )
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
+def test_an_index_cache_that_cannot_be_used_is_said(clip: str) -> None:
+    """A file in the folder's place costs a line on stderr, and nothing else."""
+    result = run_module("info", clip, "--count", "--index-cache", clip)
+    assert result.returncode == 0
+    assert result.stderr.count("\n") == 1
+    assert f"index_cache {clip} is not usable" in result.stderr

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import pytest
@@ -73,7 +74,7 @@ async def test_leaving_early_stops_the_rest(tmp_path: Path) -> None:
     async with aclosing(af.extract_many(videos, concurrency=4)) as results:
         await anext(results)
     assert len(asyncio.all_tasks()) == before
-    names = [path for path in tmp_path.rglob("*") if path.is_file()]
+    names = [path for path in tmp_path.rglob("[!.]*") if path.is_file()]
     assert names
     assert all(painted_index(iio.imread(path)) == int(path.stem[6:]) for path in names)
 
@@ -83,6 +84,16 @@ async def test_nonsense_is_refused(tmp_path: Path) -> None:
     """A bound of nothing is a ValueError."""
     with pytest.raises(ValueError, match="concurrency=0"):
         await anext(af.extract_many([(b"", tmp_path)], concurrency=0))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "videos", ["film.mp4", b"film.mp4", Path("film.mp4"), ["film.mp4"], [("a", "b", "c")]]
+)
+async def test_what_are_no_pairs_is_refused(videos: Any) -> None:
+    """One video by itself, or names without directories, are a TypeError that says what is expected."""
+    with pytest.raises(TypeError, match="pairs of a source and a directory"):
+        await anext(af.extract_many(videos))
 
 
 @pytest.mark.anyio

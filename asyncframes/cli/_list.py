@@ -1,0 +1,66 @@
+"""Lists of videos, and the directories that their frames go to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from asyncframes.sources._names import public_url
+
+_MOST_BYTES = 64 << 20
+_LONGEST_STEM = 100
+
+# What signs an address changes with each signature, and the address means the same video.
+_SIGNATURE = re.compile(
+    r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
+    r"|s[a-z]{1,2}|skoid|sktid|.*token.*|.*secret.*|.*key",
+    re.IGNORECASE,
+)
+
+
+def read_list(name: str, *, is_null_separated: bool) -> list[str]:
+    """Read the names of videos, each once; bytes that are no text stay what they are, as in file names.
+
+    Raises
+    ------
+    ValueError
+        There are none, or it is no list.
+    """
+    data = _read(name)
+    if len(data) > _MOST_BYTES or (b"\0" in data and not is_null_separated):
+        raise ValueError(f"{name}: not a list of names, one a line; a list separated by NUL needs -0")
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\0" if is_null_separated else b"\n")
+    names = [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
+    if not names:
+        raise ValueError(f"{name}: the list names no video")
+    return list(dict.fromkeys(names))
+
+
+def directory_name(source: str) -> str:
+    """Name a directory after a video: by what it is called and where it lies, and by nothing else."""
+    if "://" in source:
+        parts = urlsplit(public_url(source))
+        stem = PurePosixPath(unquote(parts.path)).stem
+        place = "\n".join([parts.geturl(), *_identifying(source)])
+    else:
+        stem, place = Path(source).stem, os.path.abspath(source)  # noqa: PTH100 - keeps links
+    digest = hashlib.blake2b(os.fsencode(place), digest_size=4).hexdigest()
+    return f"{stem.replace('/', '_').replace(chr(0), '_')[:_LONGEST_STEM] or 'video'}-{digest}"
+
+
+def _identifying(url: str) -> list[str]:
+    """Take from a query what may tell one video from another, and no secrets."""
+    query = url.partition("?")[2].partition("#")[0]
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    return [f"{name}={value}" for name, value in pairs if not _SIGNATURE.fullmatch(name)]
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read(_MOST_BYTES + 1)
+    with Path(name).open("rb") as file:
+        return file.read(_MOST_BYTES + 1)
