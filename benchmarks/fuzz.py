@@ -55,6 +55,7 @@ def arguments() -> argparse.Namespace:
         help="folder for clips",
     )
     parser.add_argument("--report", type=Path, help="write the tables here, and JSON beside")
+    parser.add_argument("--made-only", action="store_true", help="damage no real files, clips alone")
     parser.add_argument("--verbose", action="store_true", help="print every case")
     return parser.parse_args()
 
@@ -80,7 +81,7 @@ class _Notes:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.tally = Tally()
         self._asked = asked
-        self._seeds = seeds_of(asked.clips)
+        self._seeds = seeds_of(asked.clips, with_files=not asked.made_only)
         self._start = time.monotonic()
 
     def __call__(self, result: Result) -> None:
@@ -104,7 +105,13 @@ class _Notes:
 def main() -> int:
     """Run, print, and write; 1 where there are faults."""
     asked = arguments()
-    fuzzer = Fuzzer(seed=asked.seed, jobs=asked.jobs, timeout_seconds=asked.timeout, clips=asked.clips)
+    fuzzer = Fuzzer(
+        seed=asked.seed,
+        jobs=asked.jobs,
+        timeout_seconds=asked.timeout,
+        clips=asked.clips,
+        with_files=not asked.made_only,
+    )
     notes = _Notes(asked)
     start = time.monotonic()
     asyncio.run(fuzzer.run(cases(asked), notes))

@@ -178,6 +178,20 @@ async def compare_routes(
     With the default number and one all ways are taken, with others those that differ most.
     """
     truth, refusal = await _truth_as_opened(path)
+    found = await _compare(path, truth, refusal, modes, threads, most)
+    if truth is None or found.is_exact or not _mark_undetermined(path, truth):
+        return found
+    return await _compare(path, truth, refusal, modes, threads, most)
+
+
+async def _compare(
+    path: Path,
+    truth: OneThread | None,
+    refusal: str | None,
+    modes: Iterable[OnCorrupt],
+    threads: Iterable[int | None],
+    most: int,
+) -> Routed:
     found = Routed(truth)
     for mode in modes:
         for count in threads:
@@ -209,5 +223,12 @@ async def _truth_as_opened(path: Path) -> tuple[OneThread | None, str | None]:
 
 @cache
 def _truth_of(path: Path, stream_index: int | None, container_format: str | None) -> OneThread:
-    truth = decode_by_one_thread(path, stream_index=stream_index, container_format=container_format)
-    return determined(truth, path, stream_index=stream_index, container_format=container_format)
+    return decode_by_one_thread(path, stream_index=stream_index, container_format=container_format)
+
+
+def _mark_undetermined(path: Path, truth: OneThread) -> bool:
+    """Mark pictures that do not follow from the stream; whether there are any."""
+    if not truth.shown or len(truth) > EVERY_FRAME_UP_TO * 10:
+        return False
+    determined(truth, path, stream_index=truth.stream_index, container_format=truth.container)
+    return not all(one.is_determinate for one in truth.shown)

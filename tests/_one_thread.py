@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,7 +31,12 @@ from tests._pictures import picture_md5
 Digest: TypeAlias = tuple[tuple[int, ...], int]
 """Shape and checksum of an image."""
 
-_HELD = 8
+_HELD = (1, 3, 8, 40)
+"""Pictures that are kept in passes that show whose pixels depend on it."""
+
+_MOST_REORDERED = 16
+
+_READS = 10_000
 
 _DRAINS = 64
 """How often a codec is asked for what it still holds: an error may stand between two pictures."""
@@ -114,6 +120,7 @@ class OneThread:
 
     container: str = ""
     codec: str = ""
+    stream_index: int = 0
     shown: list[Shown] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     packets: int = 0
@@ -128,13 +135,11 @@ class OneThread:
         return bool(self.refusals) or self.ends_short or any(one.is_corrupt for one in self.shown)
 
     def places_of(self, refusal: Refusal) -> set[int]:
-        """Indices that may name a refused packet: its place among those shown, or what was due then."""
-        places = {refusal.shown_before}
-        if refusal.pts is None:
-            places.add(len(self.shown))
-        else:
-            places.add(sum(one.pts is not None and one.pts < refusal.pts for one in self.shown))
-        return places
+        """Indices that may name a refused packet: from what was due when it came, to its place by its pts."""
+        place = min(len(self.shown), refusal.shown_before + _MOST_REORDERED)
+        if refusal.pts is not None:
+            place = sum(one.pts is not None and one.pts < refusal.pts for one in self.shown)
+        return {*range(refusal.shown_before, place + 1), refusal.shown_before, place}
 
     def damaged_places(self) -> set[int]:
         """Indices that an error may name."""
@@ -150,7 +155,7 @@ def decode_by_one_thread(
     container_format: str | None = None,
     with_native: bool = False,
     most_packets: int | None = None,
-    holds: bool = False,
+    held: int = 0,
 ) -> OneThread:
     """Decode a stream from its first packet to its last.
 
@@ -166,8 +171,8 @@ def decode_by_one_thread(
         Whether to hash the decoder's own pixels.
     most_packets
         Stop after so many, and say that it is not whole.
-    holds
-        Whether to keep each picture for a while, so that the decoder does not get its memory back at once.
+    held
+        How many pictures are kept, so that the decoder does not get their memory back at once.
 
     Raises
     ------
@@ -180,8 +185,8 @@ def decode_by_one_thread(
         stream = _video_stream(container, stream_index)
         codec = stream.codec_context
         codec.thread_type, codec.thread_count = "NONE", 1
-        found = OneThread(container.format.name, codec.name)
-        _Pass(stream, found, with_native=with_native, holds=holds).run(container, most_packets)
+        found = OneThread(container.format.name, codec.name, stream.index)
+        _Pass(stream, found, with_native=with_native, held=held).run(container, most_packets)
         ends = [entry.pos + entry.size for entry in stream.index_entries]
         found.ends_short = max(ends, default=0) > size
     return found
@@ -193,10 +198,11 @@ def determined(truth: OneThread, source: Path | bytes, **options: Any) -> OneThr
     Some decoders output a picture of which they decoded only a part, and do not mark it: the rest is whatever
     the memory held, so it depends on how long others before it were kept.
     """
-    other = decode_by_one_thread(source, holds=True, **options)
-    for index, (one, two) in enumerate(zip(truth.shown, other.shown, strict=False)):
-        if one.image != two.image:
-            truth.shown[index] = replace(one, is_determinate=False)
+    for held in _HELD:
+        other = decode_by_one_thread(source, held=held, **options)
+        for index, (one, two) in enumerate(zip(truth.shown, other.shown, strict=False)):
+            if one.image != two.image:
+                truth.shown[index] = replace(one, is_determinate=False)
     return truth
 
 
@@ -214,23 +220,22 @@ def _video_stream(container: InputContainer, index: int | None) -> VideoStream:
 class _Pass:
     """One pass over a stream."""
 
-    def __init__(self, stream: VideoStream, found: OneThread, *, with_native: bool, holds: bool) -> None:
+    def __init__(self, stream: VideoStream, found: OneThread, *, with_native: bool, held: int) -> None:
         self._stream = stream
         self._found = found
         self._with_native = with_native
-        self._held: deque[VideoFrame] = deque(maxlen=_HELD if holds else 0)
+        self._held: deque[VideoFrame] = deque(maxlen=held)
         self._pts_of: list[int | None] = []
         self._convert = Converter(make_rendering("rgb24", {}), pixel_shape_of(stream), "")
 
     def run(self, container: InputContainer, most_packets: int | None) -> None:
         found = self._found
         try:
-            for packet in container.demux(self._stream):
+            for packet in self._packets(container):
                 if most_packets is not None and found.packets >= most_packets:
                     found.is_whole = False
                     break
-                if packet.size:
-                    self._feed(packet)
+                self._feed(packet)
         except av.FFmpegError as exc:
             self._refuse(exc)
         except IndexError:  # PyAV's, when a stream appears late
@@ -238,6 +243,14 @@ class _Pass:
         for _ in range(_DRAINS):
             if not self._decode(None):
                 break
+
+    def _packets(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:
+        for _ in range(_READS):
+            try:
+                yield from (packet for packet in container.demux(self._stream) if packet.size)
+            except av.BlockingIOError:
+                continue  # FFmpeg has read something else, and asks to be called again
+            return
 
     def _feed(self, packet: Packet[VideoStream]) -> None:
         number, self._found.packets = self._found.packets, self._found.packets + 1

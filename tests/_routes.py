@@ -191,21 +191,24 @@ class Judge:
         return None
 
     def _first(self, seen: Seen, error: CorruptMediaError) -> str | None:
-        """Hold the error of a passage from the start to the first damage that one thread meets."""
+        """Hold the error of a passage from the start to the first damage that one thread meets.
+
+        Where a packet is refused, pictures may come out that are shown before its own, up to one that is
+        marked.
+        """
         shown, truth = len(seen.got), self._truth
-        flagged = next((index for index, one in enumerate(truth.shown) if one.is_corrupt), None)
-        refused = truth.refusals[0] if truth.refusals else None
-        if refused is not None and (flagged is None or refused.shown_before <= flagged):
-            places = truth.places_of(refused)
-            right = error.index in places and refused.shown_before <= shown <= max(places)
-            return (
-                None if right else f"{shown} frames, then {_text(error)}: first damage is at {sorted(places)}"
-            )
-        if flagged is None:
-            flagged = len(truth)
-        if shown == error.index == flagged:
+        flagged = next((index for index, one in enumerate(truth.shown) if one.is_corrupt), len(truth))
+        if shown == error.index == flagged and not self._was_refused_before(flagged):
             return None
-        return f"{shown} frames, then {_text(error)}: first damage is at {flagged}"
+        refused = truth.refusals[0] if truth.refusals else None
+        places = {flagged} if refused is None else truth.places_of(refused)
+        if refused is not None and error.index in places and refused.shown_before <= shown <= max(places):
+            return None
+        return f"{shown} frames, then {_text(error)}: first damage is at {sorted({*places, flagged})}"
+
+    def _was_refused_before(self, flagged: int) -> bool:
+        """Whether a packet was refused whose place is before a picture that is marked, in every respect."""
+        return any(max(self._truth.places_of(one)) <= flagged for one in self._truth.refusals)
 
 
 def _text(error: Exception) -> str:
@@ -307,6 +310,8 @@ class Routes:
 
     async def by_index(self) -> list[str]:
         """Ask for frames in an order that jumps about, in one request."""
+        if not self._length:
+            return []
         asked = sample(self._length, self._generator, self._effort.by_index)
         asked += asked[:2]
         async with self._open() as video:

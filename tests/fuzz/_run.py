@@ -63,13 +63,17 @@ class Fuzzer:
         How long a case may take before it counts as a hang.
     clips
         Folder for clips, shared by every run that uses it.
+    with_files
+        Whether the real files beside the checkout are damaged too; numbers of cases stand for others then.
     """
 
-    def __init__(self, *, seed: int, jobs: int, timeout_seconds: float, clips: Path) -> None:
+    def __init__(
+        self, *, seed: int, jobs: int, timeout_seconds: float, clips: Path, with_files: bool
+    ) -> None:
         self._seed = seed
         self._jobs = jobs
         self._timeout = timeout_seconds
-        self._clips = clips
+        self._settings = {"clips": str(clips), "seed": seed, "with_files": with_files}
         clips.mkdir(parents=True, exist_ok=True)
         make_clips(clips)
 
@@ -85,7 +89,7 @@ class Fuzzer:
     async def _work(
         self, folder: Path, cases: Iterator[dict[str, Any]], note: Callable[[Result], None]
     ) -> None:
-        child = _Child(folder, self._clips, self._seed)
+        child = _Child(folder, self._settings)
         try:
             for asked in cases:
                 result = Result(self._seed, asked["case"])
@@ -96,8 +100,8 @@ class Fuzzer:
 
 
 class _Child:
-    def __init__(self, folder: Path, clips: Path, seed: int) -> None:
-        self._settings = json.dumps({"folder": str(folder), "clips": str(clips), "seed": seed})
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._settings = json.dumps(settings | {"folder": str(folder)})
         self._folder = folder
         self._log = folder / "log"
         self._process: asyncio.subprocess.Process | None = None

@@ -78,9 +78,9 @@ def make_clips(folder: Path) -> None:
             path.write_bytes(clip_bytes(**attributes, muxer_options=_EXACT))
 
 
-def seeds_of(folder: Path) -> list[Seed]:
-    """Return the seeds, by name: the clips of a folder, and the real files."""
-    paths = [*(folder / name for name in MADE), *files_beside()]
+def seeds_of(folder: Path, *, with_files: bool) -> list[Seed]:
+    """Return the seeds: the clips of a folder, and the real files if they are wanted."""
+    paths = [*(folder / name for name in MADE), *(files_beside() if with_files else ())]
     paths = [path for path in paths if 0 < path.stat().st_size <= LARGE]
     return [Seed(path.name, path, path.stat().st_size, _pixels(path)) for path in paths]
 

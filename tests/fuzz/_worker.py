@@ -40,7 +40,7 @@ def bytes_of(seeds: list[Seed], name: str, edits: tuple[Edit, ...]) -> bytes:
 class _Worker:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._seed: int = settings["seed"]
-        self._seeds = seeds_of(Path(settings["clips"]))
+        self._seeds = seeds_of(Path(settings["clips"]), with_files=settings["with_files"])
         self._path = Path(settings["folder"], "case")
         # What is printed by others must not stand between the replies.
         self._replies = os.fdopen(os.dup(1), "w")
