@@ -103,6 +103,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "benchmarks/fuzz.py", *session.posargs)
 
 
+@nox.session(name="fuzz-parsers", python=PYTHONS[0])
+def fuzz_parsers(session: nox.Session) -> None:
+    """Feed parsers with what reaches new code in them, a minute by default; arguments go to libFuzzer."""
+    session.install(".[test]", "atheris>=3.0,<4")
+    session.run("python", "benchmarks/fuzz_parsers.py", *(session.posargs or ("-max_total_time=60",)))
+
+
 @nox.session
 def exactness_peers(session: nox.Session) -> None:
     """Measure the same of other libraries, as far as they can be installed; arguments go to the script."""

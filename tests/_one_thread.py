@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -156,6 +156,7 @@ def decode_by_one_thread(
     with_native: bool = False,
     most_packets: int | None = None,
     held: int = 0,
+    alone: bool = False,
 ) -> OneThread:
     """Decode a stream from its first packet to its last.
 
@@ -171,6 +172,8 @@ def decode_by_one_thread(
         Whether to hash the decoder's own pixels.
     most_packets
         Stop after so many, and say that it is not whole.
+    alone
+        Whether to leave the other streams of the container unread.
     held
         How many pictures are kept, so that the decoder does not get their memory back at once.
 
@@ -183,6 +186,9 @@ def decode_by_one_thread(
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     with av.open(target, "r", format=container_format and container_format.split(",")[0]) as container:
         stream = _video_stream(container, stream_index)
+        for other in container.streams if alone else ():
+            if other.index != stream.index:
+                other.discard = Discard.all
         codec = stream.codec_context
         codec.thread_type, codec.thread_count = "NONE", 1
         found = OneThread(container.format.name, codec.name, stream.index)
