@@ -1,4 +1,6 @@
-"""Feed each parser of untrusted bytes with what reaches new code in it, by atheris; arguments go to libFuzzer.
+"""Feed each parser of untrusted bytes with what reaches new code in it, by atheris.
+
+Arguments go to libFuzzer.
 
 A parser returns, or raises the one error that says its bytes are malformed; anything else ends the run, and
 libFuzzer leaves the bytes in a file. ``-max_total_time=60`` bounds a run in seconds.

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from asyncframes._media._boundary import PyAVError, pyav_calls
+from asyncframes.errors import UnsupportedMediaError
 
 _CODECS = {"vp8", "vp9"}
 
@@ -24,6 +25,31 @@ _REMEMBERED = 1024
 def announces_alpha(stream: VideoStream) -> bool:
     """Whether the container says that opacity comes with the packets."""
     return stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in _CODECS
+
+
+def refuse_alpha_track(stream: VideoStream, source: str) -> None:
+    """Refuse the opacity of an AVIF sequence: it is a track of its own, not decoded with the pictures.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        There is such a track.
+    """
+    brands = stream.container.metadata.get("major_brand", "") + stream.container.metadata.get(
+        "compatible_brands", ""
+    )
+    if "avis" not in brands:
+        return
+    size = stream.codec_context.width, stream.codec_context.height
+    for other in stream.container.streams.video:
+        codec = other.codec_context
+        is_gray = codec is not None and (codec.pix_fmt or "").startswith("gray")
+        if other.index != stream.index and is_gray and (codec.width, codec.height) == size:
+            raise UnsupportedMediaError(
+                f"the opacity is in stream {other.index} of this AVIF, and is not decoded with the pictures; "
+                f'ask for rgb24, and for image_format="gray" of stream_index={other.index}',
+                source=source,
+            )
 
 
 class AlphaDecoder:

@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from asyncframes._media._alpha import AlphaDecoder, announces_alpha
+from asyncframes._media._alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
 from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
 from asyncframes._media._codec_threads import is_strict, threads_for
 from asyncframes._media._container import (
@@ -144,6 +144,8 @@ class Decoder:
 
     def want_alpha(self, wanted: bool) -> None:
         """Say whether `Picture.alpha` is needed; decoding begins again where that is new."""
+        if wanted:
+            refuse_alpha_track(self.stream, self.file.source_name)
         self._wants_alpha = wanted
         if (wanted and announces_alpha(self.stream)) != (self._alpha is not None):
             self.reopen()
@@ -312,12 +314,9 @@ class Decoder:
         reached = self._last_dts
         with suppress(DoubtError):
             for output in self._drain():
-                if (
-                    not isinstance(output, Picture)
-                    or reached is None
-                    or output.pts is None
-                    or output.pts > reached
-                ):
+                if not isinstance(output, Picture) or reached is None:
+                    return
+                if output.pts is None or output.pts > reached:
                     return
                 yield output
 
