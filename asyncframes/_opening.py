@@ -61,9 +61,15 @@ def open_video(
     on_corrupt
         ``"raise"`` raises `CorruptMediaError` at the first damage; ``"skip"``
         leaves damaged frames out and logs a warning; ``"keep"`` yields what the
-        decoder made of them, marked `Frame.is_corrupt`.
+        decoder made of them, marked `Frame.is_corrupt`. With the last two, and in
+        short streams with the first, damage has the stream decoded once from its
+        beginning before a frame is found by index: what a frame is, and what is
+        made of damage, is defined by that decode.
     threads
-        Threads of each decoder; by default two more than there are CPUs, at most 4.
+        Most threads of each decoder; by default two more than there are CPUs, at
+        most 4. H.264 without fields, AV1 and some codecs of pictures that stand
+        alone (ProRes, DNxHD, FFV1, CineForm) use them, up to the first sign of
+        damage; other codecs decode damage differently with several, and have one.
         1 suits many videos at once: the decoder then has no thread of its own.
     idle_priority
         Whether these threads run only while nothing else wants the CPU (the policy
