@@ -19,6 +19,9 @@ from asyncframes.errors import AsyncFramesError
 
 _LONGEST_REASON = 200
 
+# How often in a row a demuxer may ask to be called again.
+_MOST_REPEATS = 1000
+
 
 class PyAVError(Exception):
     """A call into PyAV failed; its text says why."""
@@ -55,11 +58,19 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
         A read failed.
     """
     packets = iter(container.demux(stream))
+    repeats = 0
     while True:
         try:
             packet = next(packets, None)
         except AsyncFramesError:
             raise
+        except av.BlockingIOError as exc:
+            # Some demuxers say so where they passed over something, and go on when they are asked again.
+            repeats += 1
+            if repeats > _MOST_REPEATS:
+                raise PyAVError(reason_of(exc)) from exc
+            packets = iter(container.demux(stream))
+            continue
         except IndexError:
             # Behind the last packet PyAV looks up every stream, also those that appeared while it read,
             # which its list does not hold.
@@ -68,5 +79,6 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
             raise PyAVError(reason_of(exc)) from exc
         if packet is None:
             return
+        repeats = 0
         if packet.size:
             yield packet

@@ -116,7 +116,6 @@ class Decoder:
         codec = self.stream.codec_context
         self._units = unit_format(codec.name, codec.extradata)
         self._numbers = frame_numbers(self._units, codec.extradata)
-        self._follows_numbers = False
         self._broken: str | None = None
         self._skips = False
         self._last_dts: int | None = None
@@ -223,7 +222,6 @@ class Decoder:
             The packets are not those of the table.
         """
         self.at_start = False
-        self._follows_numbers = needed is not None
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.number <= last_packet):
@@ -272,9 +270,12 @@ class Decoder:
             yield from self._drain_in_order()
             raise
         if packet is None:
-            if (reason := self._why_cut_short()) is not None:
-                yield from self._sure([Damage(number, None, reason)])
+            reason = self._why_cut_short()
+            if reason is not None and self._held is not None:
+                raise DoubtError(reason)
             yield from self._drain()
+            if reason is not None:
+                yield Damage(number, None, reason)
             return
         pts = packet.pts
         self._last_dts = packet.dts
@@ -290,7 +291,7 @@ class Decoder:
 
     def _refuse_gaps(self, packet: Packet[VideoStream]) -> None:
         """Raise where a reference is missing: what comes of that depends on the pictures left out."""
-        if self._follows_numbers and self._numbers is not None and not self._numbers.follows(bytes(packet)):
+        if self._numbers is not None and not self._numbers.follows(bytes(packet)):
             raise DoubtError("a picture that others refer to is missing")
 
     def _sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture | Damage]:

@@ -54,11 +54,14 @@ class FrameNumbers:
         How packets hold their units.
     bits
         Bits of a number.
+    may_be_fields
+        Whether pictures may be fields, two of which have one number.
     """
 
-    def __init__(self, units: UnitFormat, bits: int) -> None:
+    def __init__(self, units: UnitFormat, bits: int, *, may_be_fields: bool) -> None:
         self._units = units
         self._bits = bits
+        self._may_be_fields = may_be_fields
         self._last: tuple[int, bool] | None = None
 
     def reset(self) -> None:
@@ -80,7 +83,9 @@ class FrameNumbers:
         if last is None:
             return True
         before, was_reference = last
-        return number == before or (was_reference and number == (before + 1) % (1 << self._bits))
+        if number == before:
+            return self._may_be_fields or not was_reference
+        return was_reference and number == (before + 1) % (1 << self._bits)
 
     def _read(self, packet: bytes) -> tuple[int, bool, bool] | None:
         """Return the number of a picture, whether others refer to it, and whether it is an IDR picture."""
@@ -100,11 +105,11 @@ def frame_numbers(units: UnitFormat | None, extradata: bytes | None) -> FrameNum
     if units is None or units.is_hevc or not extradata:
         return None
     try:
-        found = {_number_bits(payload) for payload in _parameter_sets(units, extradata)}
+        found = {_number_format(payload) for payload in _parameter_sets(units, extradata)}
     except DamagedPacketError:
         return None
-    bits = found.pop() if len(found) == 1 else None
-    return None if bits is None else FrameNumbers(units, bits)
+    form = found.pop() if len(found) == 1 else None
+    return None if form is None else FrameNumbers(units, form[0], may_be_fields=form[1])
 
 
 def _parameter_sets(units: UnitFormat, extradata: bytes) -> list[bytes]:
@@ -119,8 +124,11 @@ def _parameter_sets(units: UnitFormat, extradata: bytes) -> list[bytes]:
     return sets
 
 
-def _number_bits(payload: bytes) -> int | None:
-    """Read how many bits ``frame_num`` has; ``None`` where gaps are allowed, or colour planes are apart."""
+def _number_format(payload: bytes) -> tuple[int, bool] | None:
+    """Read how many bits ``frame_num`` has, and whether there may be fields.
+
+    ``None`` where gaps are allowed, or colour planes are apart.
+    """
     bits = _Bits(payload[1:256])
     profile = bits.take(8)
     bits.take(16)
@@ -138,7 +146,10 @@ def _number_bits(payload: bytes) -> int | None:
     _pass_order(bits)
     bits.unsigned()  # max_num_ref_frames
     allows_gaps = bits.take(1)
-    return None if allows_gaps or number_bits > 16 else number_bits
+    bits.unsigned()  # pic_width_in_mbs_minus1
+    bits.unsigned()  # pic_height_in_map_units_minus1
+    has_frames_only = bits.take(1)
+    return None if allows_gaps or number_bits > 16 else (number_bits, not has_frames_only)
 
 
 def _pass_scaling(bits: _Bits, lists: int) -> None:

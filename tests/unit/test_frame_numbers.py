@@ -49,6 +49,14 @@ def test_a_lost_picture_shows_if_others_refer_to_it(lost: int) -> None:
     assert all(map(numbers.follows, rest)) == (not units.is_reference(packets[lost]) or lost == 11)
 
 
+def test_a_repeated_reference_shows() -> None:
+    """Two pictures of one number are fields, or one too many."""
+    clip = io.BytesIO(clip_bytes(frames=24, gop=12, container="mpegts"))
+    numbers, _, packets = numbers_and_packets(clip)
+    assert numbers is not None
+    assert not all(map(numbers.follows, [*packets[:2], *packets[1:]]))
+
+
 @pytest.mark.parametrize("file", parameters())
 def test_real_files_count_on(file: CorpusFile) -> None:
     """Undamaged files of others have no gaps, whatever their encoder."""
@@ -65,5 +73,5 @@ def test_any_bytes_are_told(extradata: bytes, packets: list[bytes]) -> None:
     """Nothing is raised by hostile bytes."""
     for length_bytes in (0, 4):
         units = UnitFormat(is_hevc=False, length_bytes=length_bytes)
-        numbers = frame_numbers(units, extradata) or FrameNumbers(units, 4)
+        numbers = frame_numbers(units, extradata) or FrameNumbers(units, 4, may_be_fields=True)
         assert {numbers.follows(packet) for packet in packets} <= {True, False}
