@@ -114,8 +114,8 @@ def open_video(
         A source without a validator is not remembered, and an entry that cannot
         be used is made anew.
     executor
-        Where blocking work runs; by default one bounded thread pool that all
-        videos of the process share.
+        Where blocking work runs; by default one bounded pool of daemon threads
+        that all videos of the process share, and of which a forked child has its own.
     packet_progress
         Called in a worker thread for each packet read, with ``"index"`` or
         ``"decode"`` and the number of packets that the header claims.

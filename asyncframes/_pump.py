@@ -7,6 +7,7 @@ the task does, so a video whose consumer is slow holds no thread.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -39,10 +40,13 @@ class Worker:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the executor."""
+        process = os.getpid()
         future = in_thread(self._executor, function, *args, **kwargs)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
+            if os.getpid() != process:
+                raise  # the thread is the parent's
             if not future.done():
                 self.aborted = True
                 self._abort()

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
+from asyncframes._life import ForkGuard
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
@@ -94,6 +95,7 @@ class Session:
         self._options = options
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
+        self._guard = ForkGuard(f"a decoder of {source.name}")
         self.worker = Worker(options.executor, self._abort)
 
     # What a thread opens it also puts in place: a cancelled caller never sees the result, and `aclose` must.
@@ -269,6 +271,8 @@ class Session:
 
     async def aclose(self) -> None:
         """Close the decoder in a worker thread, and the file; calling it again does nothing."""
+        if self._guard.is_forked:
+            return  # it has threads that do not run here
         decoder, self._decoder = self._decoder, None
         file, self._file = self._file, None
         try:

@@ -13,6 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from asyncframes._color import is_as_in_jpeg
+from asyncframes._life import GuardedFrames
 from asyncframes._made_of import made_of
 from asyncframes._media._plan import each
 from asyncframes._opening import open_video
@@ -101,7 +102,8 @@ def stream_frames(
     )
     make_rendering(image_format, picture)
     opened = opened_video(source, on_corrupt=on_corrupt, threads=threads)
-    return _stream(opened, selection, image_format, queue_maxsize, picture)
+    frames = _stream(opened, selection, image_format, queue_maxsize, picture)
+    return GuardedFrames(frames, "the iterator of stream_frames")
 
 
 async def _stream(

@@ -6,17 +6,21 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
+
+from asyncframes._executor import DaemonExecutor
+from asyncframes._life import on_fork
 
 __all__ = [
     "finished",
     "in_own_thread",
     "in_thread",
     "lanes_for",
+    "reading_executor",
     "settled",
     "shared_executor",
     "threads_of_each",
@@ -28,14 +32,30 @@ T = TypeVar("T")
 # Further threads of one decoder cost memory and bring little.
 _MOST_THREADS = 4
 
+_MOST_READS = 32
+
 
 @cache
-def shared_executor() -> Executor:
-    """Return the process-wide executor, made on first use.
+def shared_executor() -> DaemonExecutor:
+    """Return the process-wide executor, made on first use; a forked child makes its own.
 
     Decoders wait in it for bytes, so nothing that bringing bytes depends on may run there.
     """
-    return ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="asyncframes")
+    return DaemonExecutor(min(32, (os.cpu_count() or 1) + 4), name="asyncframes")
+
+
+@cache
+def reading_executor() -> DaemonExecutor:
+    """Return the process-wide executor for blocking reads, made on first use; a forked child makes its own.
+
+    The loop's own would be waited for when the loop ends, and again when the
+    interpreter exits, however long a pipe or a server is silent.
+    """
+    return DaemonExecutor(_MOST_READS, name="asyncframes read")
+
+
+on_fork(shared_executor.cache_clear)
+on_fork(reading_executor.cache_clear)
 
 
 def threads_of_each(at_once: int) -> int:
@@ -95,10 +115,13 @@ async def settled(job: asyncio.Future[T]) -> T:
     done, and raised then in place of its result.
     """
     cancellation: asyncio.CancelledError | None = None
+    process = os.getpid()
     while not job.done():
         try:
             await asyncio.wait([job])
         except asyncio.CancelledError as exc:
+            if os.getpid() != process:
+                raise  # the thread is the parent's
             cancellation = exc
     if cancellation is None:
         return job.result()
@@ -109,10 +132,12 @@ async def settled(job: asyncio.Future[T]) -> T:
 
 async def finished(job: asyncio.Future[T]) -> None:
     """Wait for a job to its end, whoever cancels and whatever comes of it."""
+    process = os.getpid()
     while not job.done():
         try:
             await asyncio.wait([job])
         except asyncio.CancelledError:
-            continue
+            if os.getpid() != process:
+                raise  # the thread is the parent's
     if not job.cancelled():
         job.exception()  # looked at, or asyncio would log it as never retrieved

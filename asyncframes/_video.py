@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Unpack
 from asyncframes._choice import Chooser
 from asyncframes._index_cache import IndexCache
 from asyncframes._lanes import side_by_side
+from asyncframes._life import GuardedFrames, Opened
 from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
 from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions
@@ -42,11 +42,11 @@ from asyncframes.sources import CachedSource
 from asyncframes.sources._passing import passing
 
 
-class Video:
+class Video(Opened):
     """A video that is open for requests; made by `open_video`.
 
     Requests may run side by side, each on a decoder of its own; a decoder that
-    is done with one is used for the next.
+    is done with one is used for the next. In a forked child it is a `ForkedError`.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Video:
         frame_table: FrameTable | None,
         index_cache: IndexCache | None,
     ) -> None:
+        super().__init__("video", source.name)
         self._source = source
         self._cached = cached
         self._threads = options.container.threads
@@ -74,13 +75,9 @@ class Video:
             cached, self._sessions, options.executor, given=frame_table, cache=index_cache
         )
         self._look: FirstLook | None = None
-        self._closed = False
-
-    def __del__(self) -> None:
-        if len(self._sessions) or self._running:
-            warnings.warn(f"unclosed video {self._source.name}", ResourceWarning, source=self, stacklevel=1)
 
     async def _open(self) -> None:
+        self._opened = True
         await self._cached.open()
         try:
             look = await self._first_look_at()
@@ -289,7 +286,9 @@ class Video:
         options = FrameOptions(
             rendering=rendering, on_corrupt=self._on_corrupt, held_bytes=self._reorder_bytes
         )
-        return self._stream(selection, options, queue_maxsize)
+        self._guard.check()
+        frames = self._stream(selection, options, queue_maxsize)
+        return GuardedFrames(frames, f"the iterator over {self._source.name}")
 
     async def frame(
         self, index: int, *, image_format: ImageFormat = "rgb24", **picture: Unpack[PictureOptions]
@@ -350,7 +349,12 @@ class Video:
         return await only_frame(frames, f"the frame at {as_float(seconds):g} s")
 
     async def aclose(self) -> None:
-        """End every request and release the source; calling it again does nothing."""
+        """End every request and release the source; calling it again does nothing.
+
+        In a forked child it does nothing either: what is open is the parent's.
+        """
+        if self._guard.is_forked:
+            return
         self._closed = True
         while self._running:
             pump, session = self._running.popitem()
@@ -444,7 +448,3 @@ class Video:
         if (source := passing(self._source)) is not None:
             source.keep(why)
             await self._sessions.close_idle()
-
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise ClosedError(f"the video is closed [{self._source.name}]")

@@ -23,6 +23,7 @@
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
+    ├── ForkedError                 also RuntimeError
     └── MissingExtraError           also ImportError
 
 Other wrong argument types and values are plain ``TypeError`` and ``ValueError``.
@@ -40,6 +41,7 @@ __all__ = [
     "AsyncFramesError",
     "ClosedError",
     "CorruptMediaError",
+    "ForkedError",
     "FrameExistsError",
     "FrameIndexError",
     "FrameMismatchError",
@@ -260,6 +262,10 @@ class FrameMismatchError(FrameExistsError):
 
 class ClosedError(AsyncFramesError, RuntimeError):
     """A source, video or writer was used after it was closed."""
+
+
+class ForkedError(AsyncFramesError, RuntimeError):
+    """A video, source or iterator that the parent opened was used in a forked child."""
 
 
 class MissingExtraError(AsyncFramesError, ImportError):

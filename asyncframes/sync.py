@@ -4,20 +4,29 @@ One event loop, in a thread of its own, serves every caller of the process; it
 is started for the first and stopped after the last. That works in a plain
 script, in any thread, and inside a running loop (Jupyter), which then stands
 still for the length of each call. Callbacks run in that thread.
+
+An iterator that is dropped before its end is closed by that loop, a moment later;
+`close` waits for it. A video is to be closed: one that is dropped is closed in the
+same way, with a `ResourceWarning`. Nothing that is left open holds up the
+interpreter's exit. A forked child gets a loop of its own, and cannot use what its
+parent opened (`asyncframes.errors.ForkedError`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from functools import wraps
-from types import AsyncGeneratorType, TracebackType
+from functools import partial, wraps
+from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
-from anyio.from_thread import BlockingPortal, BlockingPortalProvider
+from anyio.from_thread import BlockingPortal
 
 from asyncframes import _many, _opening, _streaming, _to_writer, _video
+from asyncframes._life import is_exiting
+from asyncframes._portal import Lease, lease
 from asyncframes._types import VideoInfo
 
 __all__ = [
@@ -34,8 +43,6 @@ T = TypeVar("T")
 
 _END = object()
 _STILL_RUNNING_SECONDS = 0.001
-_portals = BlockingPortalProvider("asyncio")
-_open: set[AsyncGenerator[Any, None]] = set()
 
 
 def _call(
@@ -58,41 +65,74 @@ async def _next(frames: AsyncGenerator[T, None]) -> T | object:
     return await anext(frames, _END)
 
 
-async def _thread() -> int:
-    return threading.get_ident()
-
-
 async def _close(frames: AsyncGenerator[Any, None]) -> None:
     # An interrupted `_next` may still be on its way out of the generator, and nothing tells when it is.
-    while cast("AsyncGeneratorType[Any, None]", frames).ag_running:  # noqa: ASYNC110
+    while getattr(frames, "ag_running", False):  # noqa: ASYNC110
         await asyncio.sleep(_STILL_RUNNING_SECONDS)
     await frames.aclose()
 
 
-def _iterate(frames: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-    # An iterator keeps the loop running by itself: it may be closed after its video was.
-    portal = _portals.__enter__()
-    loop_thread = _call(portal, _thread)
-    # Were it collected together with the iterator, the loop and the iterator would both close it.
-    _open.add(frames)
-    try:
-        while (frame := _call(portal, _next, frames)) is not _END:
-            yield cast("T", frame)
-            del frame
-    finally:
-        if threading.get_ident() == loop_thread:
-            # The garbage collector came by there, and the loop cannot wait for itself.
-            threading.Thread(target=_finish, args=(portal, frames), name="asyncframes close").start()
-        else:
-            _finish(portal, frames)
+class _Iterator(Generator[T, None, None]):
+    """Steps an async generator from outside its loop.
 
+    An iterator that is dropped leaves its generator to the loop to close: whoever
+    drops it may be the garbage collector, in any thread and under any lock.
+    """
 
-def _finish(portal: BlockingPortal, frames: AsyncGenerator[Any, None]) -> None:
-    try:
-        _call(portal, _close, frames)
-    finally:
-        _open.discard(frames)
-        _portals.__exit__(None, None, None)
+    def __init__(self, frames: AsyncGenerator[T, None]) -> None:
+        self._frames = frames
+        self._lease: Lease | None = None
+        self._ended = False
+        self._stepping = threading.Lock()
+
+    def __del__(self) -> None:
+        if (held := self._lease) is not None and not is_exiting():
+            held.leave_to_loop(partial(_close, self._frames))
+
+    def send(self, value: None, /) -> T:
+        """Wait for the next frame."""
+        if not self._stepping.acquire(blocking=False):
+            raise ValueError("the iterator is already waiting for a frame, in another thread")
+        try:
+            return self._step()
+        finally:
+            self._stepping.release()
+
+    def _step(self) -> T:
+        if self._ended:
+            raise StopIteration
+        if self._lease is None:
+            # An iterator keeps the loop running by itself: it may be closed after its video was.
+            self._lease = lease()
+            self._lease.hold(self._frames)
+        portal = self._lease.portal
+        try:
+            frame = _call(portal, _next, self._frames)
+        except BaseException:
+            self.close()
+            raise
+        if frame is _END:
+            self.close()
+            raise StopIteration
+        return cast("T", frame)
+
+    def throw(self, *error: Any) -> T:
+        """Close the iterator, and raise the error."""
+        self.close()
+        if isinstance(error[0], BaseException):
+            raise error[0]
+        raise error[0](*error[1:2])
+
+    def close(self) -> None:
+        """End the request, and wait until nothing of it is left."""
+        self._ended = True
+        held, self._lease = self._lease, None
+        if held is None or held.guard.is_forked:
+            return
+        try:
+            _call(held.portal, _close, self._frames)
+        finally:
+            held.release()
 
 
 def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
@@ -100,8 +140,11 @@ def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        with _portals as portal:
-            return _call(portal, function, *args, **kwargs)
+        held = lease()
+        try:
+            return _call(held.portal, function, *args, **kwargs)
+        finally:
+            held.release()
 
     return call
 
@@ -111,7 +154,7 @@ def _iterating(function: Callable[P, AsyncGenerator[T, None]]) -> Callable[P, Ge
 
     @wraps(function)
     def iterate(*args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
-        return _iterate(function(*args, **kwargs))
+        return _Iterator(function(*args, **kwargs))
 
     return iterate
 
@@ -121,7 +164,8 @@ def _blocking_method(
 ) -> Callable[Concatenate[Video, P], T]:
     @wraps(method)
     def call(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return _call(self._portal, method, self._video, *args, **kwargs)
+        self._video._guard.check()
+        return _call(self._lease.portal, method, self._video, *args, **kwargs)
 
     return call
 
@@ -131,7 +175,8 @@ def _iterating_method(
 ) -> Callable[Concatenate[Video, P], Generator[T, None, None]]:
     @wraps(method)
     def iterate(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
-        return _iterate(method(self._video, *args, **kwargs))
+        self._video._guard.check()
+        return _Iterator(method(self._video, *args, **kwargs))
 
     return iterate
 
@@ -139,10 +184,17 @@ def _iterating_method(
 class Video:
     """The blocking twin of `asyncframes.Video`; made by `open_video`."""
 
-    def __init__(self, portal: BlockingPortal, video: _video.Video) -> None:
-        self._portal = portal
+    def __init__(self, held: Lease, video: _video.Video) -> None:
+        self._lease = held
         self._video = video
         self._closed = False
+        held.hold(video)
+
+    def __del__(self) -> None:
+        if not self._closed and not is_exiting() and not self._lease.guard.is_forked:
+            self._lease.leave_to_loop(self._video.aclose)
+            name = self._video._source.name
+            warnings.warn(f"unclosed video {name}", ResourceWarning, source=self, stacklevel=1)
 
     @property
     def info(self) -> VideoInfo:
@@ -167,14 +219,17 @@ class Video:
     frame_at = _blocking_method(_video.Video.frame_at)
 
     def close(self) -> None:
-        """End every request and release the source; calling it again does nothing."""
-        if self._closed:
+        """End every request and release the source; calling it again does nothing.
+
+        In a forked child it does nothing either: what is open is the parent's.
+        """
+        if self._closed or self._lease.guard.is_forked:
             return
         self._closed = True
         try:
-            _call(self._portal, self._video.aclose)
+            _call(self._lease.portal, self._video.aclose)
         finally:
-            _portals.__exit__(None, None, None)
+            self._lease.release()
 
     def __enter__(self) -> Self:
         return self
@@ -194,11 +249,11 @@ def _opener(function: Callable[P, _opening.VideoOpener]) -> Callable[P, Video]:
         async def opened() -> _video.Video:
             return await function(*args, **kwargs)
 
-        portal = _portals.__enter__()
+        held = lease()
         try:
-            return Video(portal, _call(portal, opened))
+            return Video(held, _call(held.portal, opened))
         except BaseException:
-            _portals.__exit__(None, None, None)
+            held.release()
             raise
 
     return open_blocking

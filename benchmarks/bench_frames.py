@@ -19,7 +19,6 @@ import json
 import shlex
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,9 +106,7 @@ def _command() -> str:
 
 
 def _executor_threads() -> int:
-    executor = shared_executor()
-    assert isinstance(executor, ThreadPoolExecutor)
-    return executor._max_workers
+    return shared_executor().max_threads
 
 
 def publish(entries: dict[str, store.Entry], order: list[str], folder: Path) -> str:

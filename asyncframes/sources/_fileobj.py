@@ -10,6 +10,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, exactly
+from asyncframes._threads import in_thread, reading_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
@@ -87,7 +88,7 @@ class FileObjectSource(StreamSource):
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await asyncio.to_thread(call, *args, **kwargs)
+            return await in_thread(reading_executor(), call, *args, **kwargs)
         except Exception as exc:  # noqa: BLE001 - the caller's object may raise anything
             raise as_library_error(exc, name=self.name) from harmless_cause(exc)
 

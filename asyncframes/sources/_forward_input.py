@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
+from asyncframes._threads import in_thread, reading_executor
 from asyncframes.errors import (
     AsyncFramesError,
     ShortReadError,
@@ -91,7 +92,7 @@ class _Blocking(ByteInput):
         self._read: Callable[[int], Any] = getattr(file, "read1", file.read)
 
     async def next(self) -> bytes:
-        return as_bytes(await asyncio.to_thread(self._read, _PIECE_BYTES) or b"")
+        return as_bytes(await in_thread(reading_executor(), self._read, _PIECE_BYTES) or b"")
 
 
 class _Pipe(_Blocking):

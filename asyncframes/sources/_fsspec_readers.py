@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from asyncframes._quoting import shortened
+from asyncframes._threads import in_thread, reading_executor
 from asyncframes.errors import MissingExtraError, SourceAddressError
 from asyncframes.sources._files import PositionalFile, Seekable
 from asyncframes.sources._names import public_name
@@ -63,10 +64,14 @@ class _Shared(Reader):
         self._path = path
 
     async def info(self) -> Mapping[str, Any]:
-        return cast("Mapping[str, Any]", await asyncio.to_thread(self._filesystem.info, self._path))
+        return cast(
+            "Mapping[str, Any]", await in_thread(reading_executor(), self._filesystem.info, self._path)
+        )
 
     async def read(self, start: int, stop: int) -> bytes:
-        return bytes(await asyncio.to_thread(self._filesystem.cat_file, self._path, start=start, end=stop))
+        return bytes(
+            await in_thread(reading_executor(), self._filesystem.cat_file, self._path, start=start, end=stop)
+        )
 
 
 class _OpenFile(Reader):
@@ -78,14 +83,14 @@ class _OpenFile(Reader):
         self._file = PositionalFile(file)
 
     async def info(self) -> Mapping[str, Any]:
-        info = dict(await asyncio.to_thread(self._filesystem.info, self._path))
-        return info | {"size": await asyncio.to_thread(self._file.size)}
+        info = dict(await in_thread(reading_executor(), self._filesystem.info, self._path))
+        return info | {"size": await in_thread(reading_executor(), self._file.size)}
 
     async def read(self, start: int, stop: int) -> bytes:
-        return await asyncio.to_thread(self._file.read_at, start, stop)
+        return await in_thread(reading_executor(), self._file.read_at, start, stop)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._file.leave)
+        await in_thread(reading_executor(), self._file.leave)
 
 
 class Opener(ABC):
@@ -114,9 +119,9 @@ class _UrlOpener(Opener):
         import fsspec
         from fsspec.core import url_to_fs
 
-        kind = await asyncio.to_thread(self._filesystem_class)
+        kind = await in_thread(reading_executor(), self._filesystem_class)
         if "::" in self._url or not kind.async_impl:
-            filesystem, path = await asyncio.to_thread(url_to_fs, self._url, **self._options)
+            filesystem, path = await in_thread(reading_executor(), url_to_fs, self._url, **self._options)
             return await _opened(filesystem, path)
         options = {**kind._get_kwargs_from_urls(self._url), **self._options}
         filesystem = fsspec.filesystem(
@@ -195,7 +200,7 @@ async def _open_file(filesystem: Any, path: str) -> Seekable:
         return file
 
     try:
-        return await asyncio.to_thread(open_it)
+        return await in_thread(reading_executor(), open_it)
     except asyncio.CancelledError:
         abandoned.set()
         raise

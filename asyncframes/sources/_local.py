@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, exactly
-from asyncframes._threads import in_thread, shared_executor
+from asyncframes._threads import in_thread, reading_executor, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
@@ -81,7 +81,7 @@ class LocalSource(StreamSource):
         if self._handle is None:
             raise ClosedError(f"{self!r} is closed")
         check_end(start, stop, size=self._handle.size, name=self.name)
-        return await asyncio.to_thread(self._read, self._handle, start, stop)
+        return await in_thread(reading_executor(), self._read, self._handle, start, stop)
 
     def local_file(self) -> BinaryIO | None:
         """Return a view of the file, unnamed, unbuffered and over the same descriptor; touches the disk.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import IO, TypeVar
 
 from asyncframes._quoting import shortened
+from asyncframes._threads import in_thread, reading_executor
 from asyncframes.errors import ClosedError, SourceError, SourceLimitError
 from asyncframes.sources._files import PositionalFile, open_in_thread
 
@@ -109,7 +110,7 @@ class Spool:
         self.fail(self._closed_error())
         file, self._file = self._file, None
         if file is not None:
-            await asyncio.to_thread(file.close)
+            await in_thread(reading_executor(), file.close)
 
     def _create(self) -> _SpoolFile:
         return _SpoolFile(tempfile.TemporaryFile(dir=self._directory))
@@ -131,7 +132,7 @@ class Spool:
 
     async def _on_disk(self, call: Callable[[], T]) -> T:
         try:
-            return await asyncio.to_thread(call)
+            return await in_thread(reading_executor(), call)
         except OSError as exc:
             raise self._disk_error(exc) from exc
         except ValueError as exc:  # closed meanwhile

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,16 @@ def path(tmp_path: Path) -> Path:
 def portal_threads() -> set[str]:
     """Threads that run an event loop for the blocking API."""
     names = {thread.name for thread in threading.enumerate()}
-    return {name for name in names if name.startswith("AnyIO") or "run_blocking_portal" in name}
+    return {name for name in names if name == "asyncframes loop"}
+
+
+def portal_threads_end() -> bool:
+    """Whether they end soon: what is dropped is closed by a thread that lives, and not at once."""
+    for _ in range(500):
+        if not portal_threads():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.mark.parametrize("name", af.sync.__all__)
@@ -109,10 +119,11 @@ def test_an_iterator_that_is_left_stops_decoding(path: Path, ending: str) -> Non
     assert next(frames)[0] == 0
     if ending == "close":
         frames.close()
+        assert not portal_threads()
     else:
         del frames
         gc.collect()
-    assert not portal_threads()
+        assert portal_threads_end()
 
 
 def test_use_after_close(path: Path) -> None:
@@ -124,6 +135,8 @@ def test_use_after_close(path: Path) -> None:
     video.close()
     with pytest.raises(ClosedError):
         video.frame(0)
+    del frames
+    assert portal_threads_end()
 
 
 def test_errors_come_as_they_are(tmp_path: Path) -> None:
@@ -155,8 +168,40 @@ def test_an_iterator_may_be_collected_on_the_loop(path: Path, tmp_path: Path) ->
     next(cycle[0])  # type: ignore[call-overload]  # it is the iterator
     del cycle
     af.sync.stream_frames_to_dir(path, tmp_path / "out", 0, 2, progress_cb=collect)
-    for _ in range(500):
-        if not portal_threads():
-            break
-        time.sleep(0.01)
-    assert not portal_threads()
+    assert portal_threads_end()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed video:ResourceWarning")
+@pytest.mark.parametrize("what", ["iterator", "video"])
+def test_collection_in_a_starting_thread_waits_for_nothing(path: Path, what: str) -> None:
+    """The loop may be waiting for that very thread to start, so nothing may wait for the loop there."""
+    entered = threading.Event()
+    released = threading.Event()
+
+    def block_the_loop(_step: int) -> None:
+        entered.set()
+        assert released.wait(30)
+
+    dropped: Any = (
+        af.sync.stream_frames(path, queue_maxsize=1) if what == "iterator" else af.sync.open_video(path)
+    )
+    if what == "iterator":
+        next(dropped)
+    cycle = [dropped]
+    cycle.append(cycle)
+    writing = threading.Thread(
+        target=af.sync.stream_frames_to_dir,
+        args=(path, path.parent / "out", 0, 0),
+        kwargs={"progress_cb": block_the_loop},
+    )
+    writing.start()
+    assert entered.wait(30)
+    del dropped, cycle
+    collecting = threading.Thread(target=gc.collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    stuck = collecting.is_alive()
+    released.set()
+    writing.join()
+    assert not stuck
+    assert portal_threads_end()

@@ -76,7 +76,7 @@ async def main():
         "right": [found[i] == expected[i % len(paths)] for i in range(read)],
         "before": before, "during": during, "after": after,
         "names": [thread.name for thread in threading.enumerate()],
-        "executor": af._threads.shared_executor()._max_workers,
+        "executor": af._threads.shared_executor().max_threads,
     }))
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
