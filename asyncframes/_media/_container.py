@@ -30,6 +30,9 @@ _MOST_STREAMS = 256
 
 _USUAL = ContainerLimits()
 
+# Entries of an index, in decode order, among which is the one that lies last in the file.
+_LAST_ENTRIES = 32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerOptions:
@@ -242,6 +245,15 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
             other.discard = Discard.all
     if threads.count > 1:
         open_with_modest_threads(codec, idle=options.idle_priority)
+
+
+def cut_short(stream: VideoStream, size: int | None) -> str | None:
+    """Say by how much a source is shorter than what its header lists, ``None`` where it is not."""
+    entries = stream.index_entries
+    if size is None or not len(entries):
+        return None
+    missing = max(entry.pos + entry.size for entry in entries[-_LAST_ENTRIES:]) - size
+    return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

@@ -25,6 +25,7 @@ from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
 from asyncframes._media._codec_threads import is_strict, threads_for
 from asyncframes._media._container import (
     ContainerOptions,
+    cut_short,
     open_container,
     prepare_decoder,
     select_stream,
@@ -37,7 +38,7 @@ from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
 from asyncframes._media._seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._table import NO_TIMESTAMP, FrameTable
-from asyncframes.errors import SourceError
+from asyncframes.errors import CorruptMediaError, SourceError
 
 # A seek may land some packets before the first one that can be told apart.
 _LANDING_PACKETS = 32
@@ -52,6 +53,9 @@ _SKIPPING_CODECS = {"h264", "hevc"}
 
 # No codec puts out a picture later than so many packets.
 _MOST_REORDERED = 16
+
+# After so many packets in a row without a picture nothing more is expected of a stream.
+_MOST_FRUITLESS = 65_536
 
 # How often a codec is asked for what it still holds: errors may stand between pictures.
 _MOST_DRAINS = 64
@@ -111,6 +115,7 @@ class Decoder:
         # Where damage leaves a part of a picture undecoded, it shows what the memory held before, and that
         # depends on which pictures are alive: as with any plain loop, the newest one is, and no other.
         self._newest: VideoFrame | None = None
+        self._fruitless = 0
         self._alpha = self._alpha_decoder()
         self._alpha_damage: dict[int, str] = {}
         self._drained = False
@@ -272,7 +277,7 @@ class Decoder:
             yield from self._drain_in_order()
             raise
         if packet is None:
-            reason = self._why_cut_short()
+            reason = self._broken or cut_short(self.stream, self.file.size)
             if reason is not None and self._held is not None:
                 raise DoubtError(reason)
             yield from self._drain()
@@ -331,6 +336,10 @@ class Decoder:
     def _feed(
         self, packet: Packet[VideoStream] | None, number: int, pts: int | None
     ) -> Iterator[Picture | Damage]:
+        self._fruitless += 1
+        if self._fruitless > _MOST_FRUITLESS:
+            message = f"{_MOST_FRUITLESS:,} packets in a row became no picture"
+            raise CorruptMediaError(message, source=self.file.source_name)
         try:
             with pyav_calls():
                 frames = self.stream.codec_context.decode(packet)
@@ -341,7 +350,7 @@ class Decoder:
             yield Damage(number, pts, str(exc))
             return
         if frames:
-            self._newest = frames[-1]
+            self._newest, self._fruitless = frames[-1], 0
         for frame in frames:
             origin = number if frame.pts is None else frame.pts
             yield self._picture(origin, frame)
@@ -351,16 +360,6 @@ class Decoder:
         if self._alpha is None:
             return Picture(number, pts, frame)
         return Picture(number, pts, frame, self._alpha.take(number), self._alpha_damage.pop(number, None))
-
-    def _why_cut_short(self) -> str | None:
-        """Say why the packets ended before their time, ``None`` if they did not."""
-        if self._broken is not None:
-            return self._broken
-        entries = self.stream.index_entries
-        if self.file.size is None or not len(entries):
-            return None
-        missing = max(entry.pos + entry.size for entry in entries[-_LANDING_PACKETS:]) - self.file.size
-        return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
 
     # Moving
 
