@@ -74,12 +74,15 @@ class ForkGuard:
     ----------
     what
         What was opened, for the error.
+    remedy
+        What to do in the child.
     """
 
-    __slots__ = ("_process", "_what")
+    __slots__ = ("_process", "_remedy", "_what")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, remedy: str = "open it again in the child") -> None:
         self._what = what
+        self._remedy = remedy
         self._process = os.getpid()
 
     @property
@@ -98,7 +101,7 @@ class ForkGuard:
         if self.is_forked:
             raise ForkedError(
                 f"{self._what} was opened in process {self._process}, and this is its forked child "
-                f"{os.getpid()}: open it again in the child"
+                f"{os.getpid()}: {self._remedy}"
             )
 
 

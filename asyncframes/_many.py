@@ -11,6 +11,7 @@ from typing import Any
 
 from asyncframes._entries import Unread, read_indices, read_times
 from asyncframes._expected import expected_frames
+from asyncframes._life import GuardedFrames
 from asyncframes._media._plan import each
 from asyncframes._progress import Bar, ManyBars
 from asyncframes._quoting import quoted
@@ -58,7 +59,7 @@ class Extraction:
         return name_of(self.source)
 
 
-async def extract_many(
+def extract_many(
     videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
     *,
     concurrency: int = 4,
@@ -102,6 +103,17 @@ async def extract_many(
         raise _no_pairs(videos)
     if concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: expected 1 or more")
+    extractions = _extract(videos, concurrency, options, show_progress=show_progress)
+    return GuardedFrames(extractions, "the iterator of extract_many")
+
+
+async def _extract(
+    videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
+    concurrency: int,
+    options: dict[str, Any],
+    *,
+    show_progress: bool,
+) -> AsyncGenerator[Extraction, None]:
     run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
     try:
         while run.fill():

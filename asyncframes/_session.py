@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from asyncframes._life import ForkGuard
+from asyncframes._life import ForkGuard, watch
 from asyncframes._media._container import ContainerOptions
 from asyncframes._media._decoder import Decoder
 from asyncframes._media._describe import CodingHints, coding_hints, describe
@@ -97,6 +97,7 @@ class Session:
         self._decoder: Decoder | None = None
         self._guard = ForkGuard(f"a decoder of {source.name}")
         self.worker = Worker(options.executor, self._abort)
+        watch(self)
 
     # What a thread opens it also puts in place: a cancelled caller never sees the result, and `aclose` must.
 

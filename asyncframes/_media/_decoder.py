@@ -19,7 +19,6 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from asyncframes._life import watch
 from asyncframes._media._alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
 from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
 from asyncframes._media._codec_threads import is_strict, threads_for
@@ -94,7 +93,6 @@ class Decoder:
         self.converter: Converter | None = None
         """Left by one request for the next: some take seconds to get ready."""
         self._wants_alpha = False
-        watch(self)
         self._open()
 
     def _open(self) -> None:

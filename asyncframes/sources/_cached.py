@@ -14,6 +14,7 @@ from asyncframes.sources._cursor import ReadCursor
 from asyncframes.sources._interest import Interest
 from asyncframes.sources._kept import KeptRanges
 from asyncframes.sources._loads import BlockLoader, closed_error
+from asyncframes.sources._one_process import OneProcess
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 _GAP_WORTH_READING = 16 * 1024
 
 
-class CachedSource(StreamSource):
+class CachedSource(OneProcess):
     """A bounded cache of blocks over another source.
 
     Readers share the blocks, and share the requests that are under way: no
@@ -193,11 +194,14 @@ class CachedSource(StreamSource):
         return self._source.local_file()
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         await self._loader.aclose()
         if self._close_source:
             await self._source.aclose()
 
     def _check_open(self) -> None:
+        self._bind_to_process()
         if self._loader.closed:
             raise closed_error(self._source)
 

@@ -11,16 +11,16 @@ from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, exactly
 from asyncframes._threads import in_thread, reading_executor
-from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name
+from asyncframes.sources._one_process import OneProcess
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class FileObjectSource(StreamSource):
+class FileObjectSource(OneProcess):
     """A seekable binary file object.
 
     Parameters
@@ -68,6 +68,7 @@ class FileObjectSource(StreamSource):
         return self._size
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             self._check_open()
             if self._size is None:
@@ -81,6 +82,8 @@ class FileObjectSource(StreamSource):
         return exactly(data, start, stop, name=self.name)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         async with self._opening:
             was_open, self._closed = not self._closed, True
             if self._close_file and was_open:

@@ -13,13 +13,14 @@ from asyncframes._reads import check_end
 from asyncframes.errors import ClosedError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward_input import ByteStream, as_source_error, make_input
 from asyncframes.sources._names import harmless_cause, public_name
+from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._passing import PassingSource
 from asyncframes.sources._spool import Spool
 
 _log = logging.getLogger("asyncframes")
 
 
-class ForwardSource(PassingSource):
+class ForwardSource(OneProcess, PassingSource):
     """An upload, a pipe, the body of a response: bytes that come once.
 
     Frames come out while bytes come in: a range of them (`start`, `end` and
@@ -89,6 +90,7 @@ class ForwardSource(PassingSource):
         return self._keeps
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             self._check_open()
             if not self._opened and self._spool is not None:
@@ -115,6 +117,7 @@ class ForwardSource(PassingSource):
         SourceError
             The sender failed, or the bytes were let go.
         """
+        self._bind_to_process()
         self._check_open()
         await self._wait_for(position + 1)
         return await self._arrived_bytes(position, min(position + count, self._arrived))
@@ -148,6 +151,8 @@ class ForwardSource(PassingSource):
         await spool.aclose()
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         if self._closed:
             return
         self._closed = True

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, exactly, within
-from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
     MissingExtraError,
@@ -24,6 +23,7 @@ from asyncframes.errors import (
 from asyncframes.sources._fsspec_readers import Reader, make_opener
 from asyncframes.sources._limits import check_seconds
 from asyncframes.sources._names import harmless_cause
+from asyncframes.sources._one_process import OneProcess
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -36,7 +36,7 @@ _log = logging.getLogger("asyncframes")
 _FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
 
 
-class FsspecSource(StreamSource):
+class FsspecSource(OneProcess):
     """A file of an fsspec filesystem.
 
     An asynchronous filesystem is asked on the running loop, ranges side by
@@ -99,6 +99,7 @@ class FsspecSource(StreamSource):
         return self._validator
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             self._check_open()
             if self._reader is not None:
@@ -131,6 +132,8 @@ class FsspecSource(StreamSource):
         return data if self._size is None else exactly(data, start, stop, name=self.name)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         async with self._opening:
             self._closed = True
             reader, self._reader = self._reader, None

@@ -12,7 +12,6 @@ import aiohttp
 from asyncframes._quoting import quoted
 from asyncframes._ranges import ContentRange, check_range
 from asyncframes._reads import Arrivals, check_end, exactly, within
-from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
     RangeNotSupportedError,
@@ -32,6 +31,7 @@ from asyncframes.sources._http_reply import (
 )
 from asyncframes.sources._http_sessions import Sessions
 from asyncframes.sources._limits import check_counts, check_seconds
+from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 _HEAD_BYTES = 64 * 1024
 
 
-class HttpSource(StreamSource):
+class HttpSource(OneProcess):
     """An address of an HTTP server.
 
     Ranges are asked for with GET alone, so addresses signed for GET work.
@@ -180,6 +180,7 @@ class HttpSource(StreamSource):
         return None if self._version is None else self._version.text
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             self._check_open()
             if self._version is not None:
@@ -219,6 +220,8 @@ class HttpSource(StreamSource):
                 parts.add(arrivals.position - start)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         self._closed = True
         if self._spooling is not None:
             self._spooling.cancel()

@@ -15,10 +15,10 @@ from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, exactly
 from asyncframes._threads import in_thread, reading_executor, shared_executor
-from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
 from asyncframes.sources._names import harmless_cause
+from asyncframes.sources._one_process import OneProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class _Handle:
         self.file.close()
 
 
-class LocalSource(StreamSource):
+class LocalSource(OneProcess):
     """A regular file.
 
     Parameters
@@ -69,6 +69,7 @@ class LocalSource(StreamSource):
         return None if self._handle is None else self._handle.validator
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             if self._closed:
                 raise ClosedError(f"{self!r} is closed")
@@ -109,6 +110,8 @@ class LocalSource(StreamSource):
         return cast("BinaryIO", view)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         async with self._opening:
             self._closed = True
             handle, self._handle = self._handle, None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from asyncframes._life import ForkGuard
 from asyncframes._quoting import quoted, shortened
 from asyncframes._ranges import check_range
 from asyncframes._reads import check_end, within
-from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -21,6 +22,7 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._limits import check_counts, check_seconds
 from asyncframes.sources._object_store_errors import as_source_error, is_unsatisfiable
+from asyncframes.sources._one_process import OneProcess
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -29,7 +31,16 @@ if TYPE_CHECKING:
 _HEAD_BYTES = 64 * 1024
 
 
-class ObjectStoreSource(StreamSource):
+@cache
+def _runtime() -> ForkGuard:
+    """Know the process in which obstore began: its threads do not run in a forked child, which would wait."""
+    return ForkGuard(
+        "the object store library",
+        remedy='start the child by "spawn" or "forkserver", or read through FsspecSource',
+    )
+
+
+class ObjectStoreSource(OneProcess):
     """An object in a bucket or container.
 
     Credentials come from where obstore finds them: `config`, then the
@@ -133,6 +144,7 @@ class ObjectStoreSource(StreamSource):
         return None if self._meta is None else _validator(self._meta)
 
     async def open(self) -> None:
+        self._bind_to_process()
         async with self._opening:
             self._open_store()
             if self._meta is None:
@@ -147,6 +159,8 @@ class ObjectStoreSource(StreamSource):
         return await within(self._range_timeout_seconds, self._get(start, stop), name=self.name)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         self._closed = True
         self._store = None
         self._head = b""
@@ -169,6 +183,7 @@ class ObjectStoreSource(StreamSource):
     async def _get(self, start: int, stop: int) -> bytes:
         import obstore
 
+        _runtime().check()
         options: obstore.GetOptions = {"range": (start, stop)}
         if self._meta is not None and (etag := self._meta["e_tag"] or "").startswith('"'):
             options["if_match"] = etag

@@ -13,7 +13,6 @@ import aiohttp
 from asyncframes._quoting import quoted
 from asyncframes._ranges import check_range
 from asyncframes._threads import in_own_thread
-from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
     SourceAddressError,
@@ -25,6 +24,7 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._http import HttpSource
 from asyncframes.sources._http_reply import status_error
+from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._supervisely_server import SuperviselyServer, token_header
 
 _STORAGE_URL = "fullStorageUrl"
@@ -59,7 +59,7 @@ class SuperviselyApi(Protocol):
         ...
 
 
-class SuperviselySource(StreamSource):
+class SuperviselySource(OneProcess):
     """A video of a Supervisely server.
 
     On opening, the server is asked once where the video is stored. Scheme and
@@ -131,11 +131,14 @@ class SuperviselySource(StreamSource):
         await (await self._located()).receive_range(start, stop, arrived)
 
     async def aclose(self) -> None:
+        if self._is_forked:
+            return
         self._closed = True
         if self._storage is not None:
             await self._storage.aclose()
 
     async def _located(self) -> HttpSource:
+        self._bind_to_process()
         async with self._opening:
             self._check_open()
             if self._storage is None:

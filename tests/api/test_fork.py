@@ -138,6 +138,60 @@ async def main():
         os._exit(0)
 asyncio.run(main())
 """,
+    "open sources are carried over": """
+from asyncframes.sources import CachedSource, FileObjectSource, ForwardSource, FsspecSource, LocalSource
+def drive(call):
+    try: call.send(None)
+    except StopIteration: return
+    finally: call.close()
+    raise AssertionError("it waits")
+async def main():
+    sources = [
+        LocalSource(PATH), FileObjectSource(open(PATH, "rb")), ForwardSource(open(PATH, "rb")),
+        CachedSource(LocalSource(PATH)), FsspecSource("file://" + PATH),
+    ]
+    for source in sources:
+        await source.open()
+    def work():
+        for source in sources:
+            refused(lambda: drive(source.read_range(0, 10)))
+            refused(lambda: drive(source.open()))
+            drive(source.aclose())
+    ended(in_child(work))
+    for source in sources:
+        assert len(await source.read_range(0, 10)) == 10
+        await source.aclose()
+asyncio.run(main())
+""",
+    "a source that is not open": """
+source = af.sources.LocalSource(PATH)
+def work():
+    with af.sync.open_video(source) as video:
+        assert video.frame(7).index == 7
+ended(in_child(work)); work()
+""",
+    "many videos are carried over": """
+import tempfile
+runs = af.sync.extract_many([(PATH, tempfile.mkdtemp()) for _ in "ab"], end=3, concurrency=1)
+assert next(runs).error is None
+ended(in_child(lambda: (refused(lambda: next(runs)), runs.close(), check())))
+assert next(runs).error is None
+""",
+    "obstore was used": """
+from asyncframes.sources import ObjectStoreSource
+from obstore.store import LocalStore
+def read():
+    source = ObjectStoreSource(LocalStore(os.path.dirname(PATH)), path=os.path.basename(PATH))
+    with af.sync.open_video(source) as video:
+        assert video.frame(7).index == 7
+read()
+def work():
+    try: read()
+    except ForkedError as exc: assert "spawn" in str(exc)
+    else: raise AssertionError("ForkedError was expected")
+    check()
+ended(in_child(work)); read()
+""",
     "decoding while it forks": """
 stop = threading.Event()
 seen = []
