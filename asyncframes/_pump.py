@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._threads import finished, in_thread
@@ -41,7 +42,7 @@ class Worker:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the executor."""
         process = os.getpid()
-        future = in_thread(self._executor, function, *args, **kwargs)
+        future = in_thread(self._executor, _called, function, *args, **kwargs)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -52,6 +53,22 @@ class Worker:
                 self._abort()
             await finished(future)
             raise
+
+
+def _called(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function; an error keeps nothing alive but itself.
+
+    Whoever holds an error holds the variables on its way: a packet among them keeps its
+    codec, with all threads, and errors in reference cycles wait for the collector.
+    """
+    try:
+        return function(*args, **kwargs)
+    except BaseException as exc:
+        error: BaseException | None = exc
+        while error is not None:
+            clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        raise
 
 
 class Job(Protocol):

@@ -35,6 +35,7 @@ from asyncframes._media._frame_numbers import frame_numbers
 from asyncframes._media._held import DoubtError, HeldPictures
 from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
+from asyncframes._media._priority import rest
 from asyncframes._media._seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import CorruptMediaError, SourceError
@@ -137,9 +138,15 @@ class Decoder:
         return HeldPictures(run_ahead=threads.run_ahead, most=threads.count + _MOST_REORDERED)
 
     def close(self) -> None:
-        """Free the container and the codec."""
+        """Free the container, the codec and its threads; calling it again does nothing."""
         self._read_back.clear()
         self._newest = None
+        self._ahead.clear()
+        self._packets = iter(())
+        if hasattr(self, "stream"):
+            rest(self.stream)
+            # The codec and its threads go with the last reference.
+            del self.stream
         self.container.close()
 
     def _alpha_decoder(self) -> AlphaDecoder | None:

@@ -1,4 +1,4 @@
-"""Codec threads that leave the CPU to the threads which wait for them."""
+"""Codec threads: how they are started, and brought to rest before they end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 
 import av
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 
 def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool) -> None:
@@ -37,3 +38,15 @@ def _open(codec: VideoCodecContext, policy: int) -> None:
     except (OSError, av.FFmpegError):
         # A sandbox may forbid the one; the other comes again, with its reason, when something is decoded.
         pass
+
+
+def rest(stream: VideoStream) -> None:
+    """Wait until no thread of a codec works any more; only then may the codec be freed.
+
+    PyAV frees a codec with the GIL held, and FFmpeg waits in there for each frame thread
+    that still decodes. Such a thread may wait for the GIL in PyAV's log callback
+    (`av.logging.set_level`), and both would wait for good. `flush_buffers` waits for
+    all of them with the GIL released; from then on they sleep until there is a packet.
+    """
+    if stream.codec_context is not None:
+        stream.codec_context.flush_buffers()
