@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asyncframes._kept import Kept
 from asyncframes._media._plan import each
 from asyncframes._pump import Pump
 from asyncframes._selection import Selection
@@ -92,8 +93,8 @@ async def side_by_side(
     """
     async with AsyncExitStack() as stack:
         lanes = range(dealt.lanes)
-        pumps = [await stack.enter_async_context(pumped(dealt.selection(lane))) for lane in lanes]
-        async with aclosing(_merged(pumps, dealt)) as frames:
+        pumps = [await stack.enter_async_context(Kept(pumped(dealt.selection(lane)))) for lane in lanes]
+        async with Kept(aclosing(_merged(pumps, dealt))) as frames:
             async for place, frame in frames:
                 yield place, frame
                 del frame

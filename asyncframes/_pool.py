@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from asyncframes._session import ReadOptions, Session
+from asyncframes._turns import Turn, Turns
 from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError
 from asyncframes.sources import CachedSource
 
 
@@ -17,6 +19,8 @@ class SessionPool:
         self._cached = cached
         self._options = options
         self._idle: list[Session] = []
+        self._turns = Turns()
+        self._in_use = 0
         self._closed = False
 
     def __len__(self) -> int:
@@ -24,23 +28,54 @@ class SessionPool:
 
     def unopened(self) -> Session:
         """Return a session that nothing is open in."""
-        return Session(self._source, self._cached, self._options)
+        return Session(self._source, self._cached, self._options, Turn(self._turns))
 
     async def take(self, threads: int) -> Session:
-        """Return a session with a decoder of so many threads, an idle one if there is any."""
+        """Wait for a turn, and return a session with a decoder, an idle one if there is any.
+
+        Where many requests are open whose consumers are behind, further decoders get one
+        thread and not `threads`.
+
+        Raises
+        ------
+        ClosedError
+            The video was closed meanwhile.
+        """
+        turn = Turn(self._turns)
+        await turn.take()
+        self._in_use += 1
+        try:
+            self.refuse_if_closed()
+            session = await self._idle_or_new(threads if self._in_use <= self._turns.at_once else 1, turn)
+        except BaseException:
+            self._in_use -= 1
+            turn.end()
+            raise
+        session.turn = turn
+        return session
+
+    async def _idle_or_new(self, threads: int, turn: Turn) -> Session:
         for session in self._idle:
             if session.threads == threads:
                 self._idle.remove(session)
                 return session
-        return await self._open(threads)
+        return await self._open(threads, turn)
+
+    def refuse_if_closed(self) -> None:
+        """Raise `ClosedError` once the video is closed, or about to be."""
+        if self._closed:
+            raise ClosedError(f"the video is closed [{self._source.name}]")
 
     def take_idle(self) -> Session | None:
         """Return a session whose decoder waits for a request, if there is any."""
-        return self._idle.pop() if self._idle else None
+        if not self._idle:
+            return None
+        self._in_use += 1
+        return self._idle.pop()
 
-    async def _open(self, threads: int) -> Session:
+    async def _open(self, threads: int, turn: Turn) -> Session:
         container = replace(self._options.container, threads=threads)
-        session = Session(self._source, self._cached, replace(self._options, container=container))
+        session = Session(self._source, self._cached, replace(self._options, container=container), turn)
         try:
             await session.open_file()
             await session.open_decoder()
@@ -51,14 +86,22 @@ class SessionPool:
 
     async def give_back(self, session: Session) -> None:
         """Keep a session for the next request, or close it."""
-        if session.is_reusable and not self._closed and len(self._idle) <= self._options.container.threads:
-            self._idle.append(session)
-        else:
-            await session.aclose()
+        self._in_use -= 1
+        try:
+            if session.is_reusable and not self._closed and len(self._idle) <= self._turns.at_once:
+                self._idle.append(session)
+            else:
+                await session.aclose()
+        finally:
+            session.turn.end()
+
+    def refuse_more(self) -> None:
+        """Take no request any more; sessions that are given back are closed."""
+        self._closed = True
 
     async def aclose(self) -> None:
         """Close the idle sessions; those that are given back later are closed then."""
-        self._closed = True
+        self.refuse_more()
         await self.close_idle()
 
     async def close_idle(self) -> None:

@@ -11,12 +11,17 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._threads import finished, in_thread
+from asyncframes._turns import Turn
 from asyncframes._types import Frame
 from asyncframes.errors import ClosedError, CorruptMediaError
+
+# So long after its last frame a request keeps its turn, unless its consumer leaves it before.
+_GRACE_SECONDS = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +47,7 @@ class Worker:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the executor."""
         process = os.getpid()
-        future = in_thread(self._executor, _called, function, *args, **kwargs)
+        future = in_thread(self._executor, _called, partial(function, *args, **kwargs))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -55,14 +60,14 @@ class Worker:
             raise
 
 
-def _called(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _called(function: Callable[[], T]) -> T:
     """Call a function; an error keeps nothing alive but itself.
 
     Whoever holds an error holds the variables on its way: a packet among them keeps its
     codec, with all threads, and errors in reference cycles wait for the collector.
     """
     try:
-        return function(*args, **kwargs)
+        return function()
     except BaseException as exc:
         error: BaseException | None = exc
         while error is not None:
@@ -95,8 +100,9 @@ class Pump:
     ``queue_maxsize + 1`` frames exist between the job and the consumer.
     """
 
-    def __init__(self, worker: Worker, job: Job, queue_maxsize: int) -> None:
+    def __init__(self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int) -> None:
         self._worker = worker
+        self._turn = turn
         self._job = job
         self._queue: asyncio.Queue[list[Frame] | _Failure | None] = asyncio.Queue()
         self._first: list[Frame] = []
@@ -116,15 +122,21 @@ class Pump:
             more = True
             while more:
                 await self._wait_for_room()
+                await self._turn.take()
                 more = await self._worker.run(
                     self._job.step, self._room, self._deliver, lambda: self._stopped
                 )
+                if more and self._delivered:
+                    self._turn.share()
         except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
             end = _Failure(exc)
+        # The next request goes on with this decoder, if this one is left soon.
+        self._loop.call_later(_GRACE_SECONDS, self._turn.end)
         self._queue.put_nowait(end)
 
     async def _wait_for_room(self) -> None:
         while not self._room():
+            self._turn.end()
             self._has_room.clear()
             await self._has_room.wait()
 

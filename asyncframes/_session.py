@@ -26,6 +26,7 @@ from asyncframes._media._settle import confirm_head, scan_by_decoding, settle, t
 from asyncframes._media._url_file import UrlFile
 from asyncframes._pump import Worker
 from asyncframes._table import FrameTable, Packets
+from asyncframes._turns import Turn
 from asyncframes._types import VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import CorruptMediaError
@@ -89,13 +90,14 @@ class FirstLook:
 class Session:
     """A file over a source, and work on it in one thread at a time."""
 
-    def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions) -> None:
+    def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions, turn: Turn) -> None:
         self._source = source
         self._cached = cached
         self._options = options
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
         self._guard = ForkGuard(f"a decoder of {source.name}")
+        self.turn = turn
         self.worker = Worker(options.executor, self._abort)
         watch(self)
 

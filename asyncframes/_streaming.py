@@ -13,6 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from asyncframes._color import is_as_in_jpeg
+from asyncframes._kept import Kept
 from asyncframes._life import GuardedFrames
 from asyncframes._made_of import made_of
 from asyncframes._media._plan import each
@@ -113,11 +114,11 @@ async def _stream(
     queue_maxsize: int,
     picture: PictureOptions,
 ) -> AsyncGenerator[tuple[int, Image], None]:
-    async with opened as video:
-        frames = video.frames(
+    async with Kept(opened) as video:
+        stream = video.frames(
             **selection.arguments(), image_format=image_format, queue_maxsize=queue_maxsize, **picture
         )
-        async with aclosing(frames):
+        async with Kept(aclosing(stream)) as frames:
             async for frame in frames:
                 yield frame.index, frame.image
                 del frame

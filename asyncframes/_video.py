@@ -11,6 +11,7 @@ from typing import Unpack
 
 from asyncframes._choice import Chooser
 from asyncframes._index_cache import IndexCache
+from asyncframes._kept import Departures, Kept
 from asyncframes._lanes import side_by_side
 from asyncframes._life import GuardedFrames, Opened
 from asyncframes._media._approximate import ApproximateJob
@@ -45,8 +46,9 @@ from asyncframes.sources._passing import passing
 class Video(Opened):
     """A video that is open for requests; made by `open_video`.
 
-    Requests may run side by side, each on a decoder of its own; a decoder that
-    is done with one is used for the next. In a forked child it is a `ForkedError`.
+    Requests may run side by side. As many decode at once as there are CPUs, from 2
+    to 8, and the others wait in order; one whose consumer is behind counts no more.
+    In a forked child it is a `ForkedError`.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Video(Opened):
         self._sessions = SessionPool(source, cached, options)
         self._chooser = Chooser(options.executor, source.name)
         self._running: dict[Pump, Session] = {}
+        self._departures = Departures()
         self._tables = TableKeeper(
             cached, self._sessions, options.executor, given=frame_table, cache=index_cache
         )
@@ -141,7 +144,7 @@ class Video(Opened):
         ClosedError
             The video is closed.
         """
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         if self._tables.table is None:
             await self._keep_all("frames are to be found by index, which needs a frame table")
         return await self._tables.get(self._first_look)
@@ -185,7 +188,7 @@ class Video(Opened):
         """Return what a selection is resolved with: the frame table, or how it would be by the header."""
         if self._seek_mode == "exact":
             return await self.frame_table()
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         if selection is not None and selection.keyframes:
             raise ValueError('keyframes are known with seek_mode="exact" only')
         return await self._tables.nominal(self._first_look)
@@ -312,7 +315,7 @@ class Video(Opened):
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=1, **picture)
+        frames = self.frames(indices=[index], image_format=image_format, queue_maxsize=2, **picture)
         return await only_frame(frames, f"frame {index}")
 
     async def frame_at(
@@ -343,7 +346,7 @@ class Video(Opened):
             times=[seconds],
             tolerance_seconds=tolerance_seconds,
             image_format=image_format,
-            queue_maxsize=1,
+            queue_maxsize=2,
             **picture,
         )
         return await only_frame(frames, f"the frame at {as_float(seconds):g} s")
@@ -356,11 +359,13 @@ class Video(Opened):
         if self._guard.is_forked:
             return
         self._closed = True
+        self._sessions.refuse_more()
         while self._running:
             pump, session = self._running.popitem()
             await pump.aclose()
             await session.aclose()
         await self._sessions.aclose()
+        await self._departures.all_gone()
         await self._cached.aclose()
 
     async def _stream(
@@ -368,17 +373,16 @@ class Video(Opened):
     ) -> AsyncGenerator[Frame, None]:
         with options.left_out:
             delivered = 0
+            pumped = partial(self._pumped, options=options, queue_maxsize=queue_maxsize)
             selection = await selection.read()
             if self._seek_mode == "exact" and not self._goes_forward(selection):
                 table = await self.frame_table()
                 order = await self._chooser.chosen(selection, table)
                 dealt = await self._chooser.dealt(table, order, lanes_for(self._threads))
                 if dealt.lanes > 1:
-                    pumped = partial(
-                        self._pumped, options=options, queue_maxsize=queue_maxsize, lanes=dealt.lanes
-                    )
+                    lanes = side_by_side(partial(pumped, lanes=dealt.lanes), dealt)
                     try:
-                        async with aclosing(side_by_side(pumped, dealt)) as frames:
+                        async with Kept(aclosing(lanes), self._departures) as frames:
                             async for place, frame in frames:
                                 delivered = place + 1
                                 yield frame
@@ -388,7 +392,7 @@ class Video(Opened):
                         pass
                     else:
                         return
-            async with self._pumped(selection, options, queue_maxsize, delivered=delivered) as pump:
+            async with Kept(pumped(selection, delivered=delivered), self._departures) as pump:
                 while (got := await pump.get()) is not None:
                     yield got
                     del got
@@ -397,16 +401,16 @@ class Video(Opened):
     async def _pumped(
         self,
         selection: Selection,
+        *,
         options: FrameOptions,
         queue_maxsize: int,
-        *,
         lanes: int = 1,
         delivered: int = 0,
     ) -> AsyncIterator[Pump]:
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
         table = None if forward else await self._rows(selection)
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         session = await self._sessions.take(max(1, self._threads // lanes))
         try:
             await session.use_up()
@@ -422,7 +426,7 @@ class Video(Opened):
                 job = TableJob(
                     session.decoder, options, selection, table, delivered=delivered, settles=lanes == 1
                 )
-            pump = Pump(session.worker, job, max(1, queue_maxsize // lanes))
+            pump = Pump(session.worker, session.turn, job, max(1, queue_maxsize // lanes))
             self._running[pump] = session
             try:
                 yield pump
@@ -445,6 +449,6 @@ class Video(Opened):
 
     async def _keep_all(self, why: str) -> None:
         """Keep bytes that come once, and read them as those of any other source."""
-        if (source := passing(self._source)) is not None:
+        if source := passing(self._source):
             source.keep(why)
             await self._sessions.close_idle()

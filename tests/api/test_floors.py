@@ -40,6 +40,8 @@ FLOORS = {
     "asyncframes.sources": 2,
     "asyncframes.writers": 2,
     "asyncframes._media": 3,
+    "asyncframes._kept": 4,
+    "asyncframes._turns": 4,
     "asyncframes._pump": 4,
     "asyncframes._lanes": 5,
     "asyncframes._choice": 5,
