@@ -69,11 +69,21 @@ def _called(function: Callable[[], T]) -> T:
     try:
         return function()
     except BaseException as exc:
-        error: BaseException | None = exc
-        while error is not None:
+        for error in _chained(exc):
             clear_frames(error.__traceback__)
-            error = error.__cause__ or error.__context__
         raise
+
+
+def _chained(error: BaseException) -> list[BaseException]:
+    """List an error and all that led to it."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        known = waiting.pop()
+        if known is not None and known not in found:
+            found.append(known)
+            waiting += [known.__cause__, known.__context__]
+    return found
 
 
 class Job(Protocol):

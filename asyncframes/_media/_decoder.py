@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from traceback import clear_frames
 from typing import TypeAlias
 
 import av
@@ -35,7 +36,7 @@ from asyncframes._media._frame_numbers import frame_numbers
 from asyncframes._media._held import DoubtError, HeldPictures
 from asyncframes._media._nal import unit_format
 from asyncframes._media._pictures import Damage, Picture
-from asyncframes._media._priority import rest
+from asyncframes._media._priority import release
 from asyncframes._media._seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import CorruptMediaError, SourceError
@@ -139,14 +140,7 @@ class Decoder:
 
     def close(self) -> None:
         """Free the container, the codec and its threads; calling it again does nothing."""
-        self._read_back.clear()
-        self._newest = None
-        self._ahead.clear()
-        self._packets = iter(())
-        if hasattr(self, "stream"):
-            rest(self.stream)
-            # The codec and its threads go with the last reference.
-            del self.stream
+        release(self.__dict__, "_read_back", "_newest", "_packets")
         self.container.close()
 
     def _alpha_decoder(self) -> AlphaDecoder | None:
@@ -381,6 +375,7 @@ class Decoder:
     def use_one_thread(self, doubt: DoubtError) -> None:
         """Decode by one thread, and as FFmpeg does by default, from now on, beginning again."""
         self.was_doubted |= doubt.is_damage
+        clear_frames(doubt.__traceback__)  # packets in there keep the codec
         self._options = replace(self._options, threads=1, strict=False)
         self.reopen()
 

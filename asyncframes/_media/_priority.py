@@ -50,3 +50,12 @@ def rest(stream: VideoStream) -> None:
     """
     if stream.codec_context is not None:
         stream.codec_context.flush_buffers()
+
+
+def release(fields: dict[str, object], *names: str) -> None:
+    """Drop the stream of a decoder and the fields that refer to it; the codec goes with the last of them."""
+    stream = fields.pop("stream", None)
+    if isinstance(stream, VideoStream):
+        rest(stream)
+    for name in names:
+        fields.pop(name, None)
