@@ -306,12 +306,10 @@ class Decoder:
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
         for _ in range(_MOST_DRAINS):
-            is_done = True
-            for output in self._sure(self._feed(None, self.number, None)):
-                # What is left comes behind an error when the codec is asked once more.
-                is_done = is_done and isinstance(output, Picture)
-                yield output
-            if is_done:
+            outputs = list(self._sure(self._feed(None, self.number, None)))
+            yield from outputs
+            # What is left comes behind an error when the codec is asked once more.
+            if all(isinstance(output, Picture) for output in outputs):
                 break
         if self._held is not None:
             yield from self._held.finish()
