@@ -342,20 +342,14 @@ class Video(Opened):
         CorruptMediaError
             The packets for this frame do not decode.
         """
+        late = tolerance_seconds
         frames = self.frames(
-            times=[seconds],
-            tolerance_seconds=tolerance_seconds,
-            image_format=image_format,
-            queue_maxsize=2,
-            **picture,
+            times=[seconds], tolerance_seconds=late, image_format=image_format, queue_maxsize=2, **picture
         )
         return await only_frame(frames, f"the frame at {as_float(seconds):g} s")
 
     async def aclose(self) -> None:
-        """End every request and release the source; calling it again does nothing.
-
-        In a forked child it does nothing either: what is open is the parent's.
-        """
+        """End every request and release the source; called again, or in a forked child, it does nothing."""
         if self._guard.is_forked:
             return
         self._closed = True

@@ -17,7 +17,7 @@ from asyncframes._media._settle import scan_by_decoding
 from asyncframes._selection import Selection, resolve
 from asyncframes._table import FrameTable, Int64Array
 from asyncframes._types import Frame
-from asyncframes.errors import CorruptMediaError
+from asyncframes.errors import CorruptMediaError, FrameIndexError
 
 # Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
 _UNSAFE_BEFORE_SETTLING = 2
@@ -126,7 +126,7 @@ class TableJob(FrameJob):
         self.table = yield from scan_by_decoding(self.decoder)
 
     def _deliver(self) -> Iterator[Frame | None]:
-        order = resolve(self._selection, self.table)[self._delivered :]
+        order = self._order()[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
         passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
         try:
@@ -138,6 +138,16 @@ class TableJob(FrameJob):
                     yield replace(frame, image=frame.image.copy()) if index in wanted else frame
         finally:
             passage.close()
+
+    def _order(self) -> Int64Array:
+        """Resolve the selection, with a table that damage may have made shorter since it was asked for."""
+        try:
+            return resolve(self._selection, self.table)
+        except FrameIndexError as exc:
+            if not self._has_settled or self._on_corrupt != "raise":
+                raise
+            message = f"the stream is damaged, and {len(self.table)} frames of it decode: {exc}"
+            raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
 
     def meet(self, damage: Damage) -> None:
         """Have the table settled before damage is reported or passed over, where that is due.
