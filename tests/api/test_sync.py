@@ -205,3 +205,37 @@ def test_collection_in_a_starting_thread_waits_for_nothing(path: Path, what: str
     writing.join()
     assert not stuck
     assert portal_threads_end()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
+def test_dropped_iterators_leave_nothing(path: Path) -> None:
+    """However often they are dropped, in a cycle or not: no thread of a loop or codec, no descriptor."""
+
+    def left() -> tuple[int, int]:
+        codec = [
+            name for task in Path("/proc/self/task").iterdir() if (name := _name(task)).startswith("av:")
+        ]
+        return len(codec), len(list(Path("/proc/self/fd").iterdir()))
+
+    def drop() -> None:
+        for _ in range(10):
+            cycle: list[Any] = [af.sync.stream_frames(path, queue_maxsize=1)]
+            cycle.append(cycle)
+            next(cycle[0])
+            next(af.sync.stream_frames(path, queue_maxsize=1))
+        del cycle
+        gc.collect()
+        assert portal_threads_end()
+
+    drop()
+    before = left()
+    drop()
+    gc.collect()
+    assert left() == before
+
+
+def _name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:  # it has ended
+        return ""
