@@ -34,6 +34,7 @@ def open_video(
     read_ahead: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
+    deadline_seconds: float | None = None,
     max_pixels: int = 64 * 1024 * 1024,
     max_frames: int = 1024 * 1024,
     max_read_bytes: int | None = None,
@@ -87,6 +88,11 @@ def open_video(
         frames are asked for out of order.
     read_timeout_seconds
         How long a decoder waits for bytes, retries of the source included.
+    deadline_seconds
+        Most seconds, by the clock, for each request for frames, from its first frame
+        asked for to its last one, the consumer's own time included; ``None`` for no
+        end. Then it raises `DeadlineError`, also while FFmpeg computes: that call
+        goes on in its thread, and closing the video waits for it.
     max_pixels
         Refuse pictures with more pixels; a picture takes up to 8 bytes for each while it is decoded.
     max_frames
@@ -151,6 +157,8 @@ def open_video(
         raise ValueError(f"on_corrupt={quoted(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}")
     if seek_mode not in get_args(SeekMode):
         raise ValueError(f"seek_mode={quoted(seek_mode)}: expected one of {', '.join(get_args(SeekMode))}")
+    if deadline_seconds is not None and not deadline_seconds > 0:
+        raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
     options = ReadOptions(
@@ -180,6 +188,7 @@ def open_video(
         seek_mode=seek_mode,
         frame_table=frame_table,
         index_cache=None if index_cache is None else IndexCache(index_cache, max_bytes=_INDEX_CACHE_BYTES),
+        deadline_seconds=deadline_seconds,
     )
     return VideoOpener(video)
 

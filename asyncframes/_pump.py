@@ -86,6 +86,10 @@ def _chained(error: BaseException) -> list[BaseException]:
     return found
 
 
+# Frames of more bytes than this do not wait in a queue, but for one.
+_QUEUE_BYTES = 256 * 1024 * 1024
+
+
 class Job(Protocol):
     """Something that makes frames in bounded steps; see `asyncframes._media._jobs.FrameJob`."""
 
@@ -107,7 +111,8 @@ class Pump:
     A step goes on as long as there is room, and hands frames over as they come,
     without waiting and without losing any: a thread that had to ask the loop for
     each queue of frames would be idle half the time with small ones. At most
-    ``queue_maxsize + 1`` frames exist between the job and the consumer.
+    ``queue_maxsize + 1`` frames exist between the job and the consumer, and of large
+    ones no more than fit into 256 MiB.
     """
 
     def __init__(self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int) -> None:
@@ -119,6 +124,10 @@ class Pump:
         """The first of the queue, last frame first."""
         self._delivered = 0
         self._taken = 0
+        # Two sums, as one thread writes each: the bytes of the frames handed over, and of those taken.
+        self._delivered_bytes = 0
+        self._taken_bytes = 0
+        self._image_bytes = 0
         self._maxsize = queue_maxsize
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -155,10 +164,18 @@ class Pump:
 
         A thread hop for each would cost more than small frames do.
         """
-        free = self._maxsize - (self._delivered - self._taken)
-        return free if free >= (self._maxsize + 1) // 2 else 0
+        queued = self._delivered - self._taken
+        free = self._maxsize - queued
+        if free < (self._maxsize + 1) // 2:
+            return 0
+        if not self._image_bytes:
+            return 1
+        fitting = (_QUEUE_BYTES - (self._delivered_bytes - self._taken_bytes)) // self._image_bytes
+        return min(free, max(fitting, 0 if queued else 1))
 
     def _deliver(self, frames: list[Frame]) -> None:
+        self._image_bytes = frames[-1].image.nbytes
+        self._delivered_bytes += sum(frame.image.nbytes for frame in frames)
         self._delivered += len(frames)
         self._loop.call_soon_threadsafe(self._queue.put_nowait, frames)
 
@@ -174,10 +191,12 @@ class Pump:
         """
         if not self._first and not await self._advance():
             return None
+        frame = self._first.pop()
         self._taken += 1
+        self._taken_bytes += frame.image.nbytes
         if self._room():
             self._has_room.set()
-        return self._first.pop()
+        return frame
 
     async def _advance(self) -> bool:
         """Wait for more frames; whether there are any."""

@@ -10,18 +10,18 @@ from functools import partial
 from typing import Unpack
 
 from asyncframes._choice import Chooser
+from asyncframes._deadline import within_deadline
 from asyncframes._index_cache import IndexCache
 from asyncframes._kept import Departures, Kept
 from asyncframes._lanes import side_by_side
 from asyncframes._life import GuardedFrames, Opened
-from asyncframes._media._approximate import ApproximateJob
 from asyncframes._media._decoder import TableMismatchError
-from asyncframes._media._jobs import ForwardJob, FrameJob, FrameOptions
+from asyncframes._media._jobs import FrameOptions
 from asyncframes._media._table_job import TableJob
 from asyncframes._pool import SessionPool
 from asyncframes._pump import Pump, only_frame
 from asyncframes._rendering import make_rendering
-from asyncframes._route import goes_forward
+from asyncframes._route import goes_forward, make_job
 from asyncframes._selection import Selection, make_selection
 from asyncframes._session import FirstLook, ReadOptions, Session
 from asyncframes._table import FrameTable, Int64Array
@@ -62,6 +62,7 @@ class Video(Opened):
         seek_mode: SeekMode,
         frame_table: FrameTable | None,
         index_cache: IndexCache | None,
+        deadline_seconds: float | None,
     ) -> None:
         super().__init__("video", source.name)
         self._source = source
@@ -70,6 +71,7 @@ class Video(Opened):
         self._on_corrupt = on_corrupt
         self._reorder_bytes = reorder_bytes
         self._seek_mode = seek_mode
+        self._deadline_seconds = deadline_seconds
         self._sessions = SessionPool(source, cached, options)
         self._chooser = Chooser(options.executor, source.name)
         self._running: dict[Pump, Session] = {}
@@ -248,8 +250,9 @@ class Video(Opened):
         image_format
             Layout of `Frame.image`.
         queue_maxsize
-            How many frames are decoded ahead of the consumer; memory is bounded
-            by ``(queue_maxsize + 1) * frame_bytes`` besides the codec's own.
+            How many frames are decoded ahead of the consumer, and of large ones no
+            more than 256 MiB; memory is bounded by ``(queue_maxsize + 1) * frame_bytes``
+            besides the codec's own.
         **picture
             How images are made: ``resize``, ``autorotate``, ``deinterlace`` and
             more; see `PictureOptions`.
@@ -271,6 +274,8 @@ class Video(Opened):
             The selection is invalid.
         ClosedError
             The video is closed.
+        DeadlineError
+            It takes longer than the video's ``deadline_seconds``.
         """
         rendering = make_rendering(image_format, picture)
         if queue_maxsize < 1:
@@ -291,7 +296,10 @@ class Video(Opened):
         )
         self._guard.check()
         frames = self._stream(selection, options, queue_maxsize)
-        return GuardedFrames(frames, f"the iterator over {self._source.name}")
+        what = f"the iterator over {self._source.name}"
+        if self._deadline_seconds is not None:
+            frames = within_deadline(frames, self._deadline_seconds, what, self._departures)
+        return GuardedFrames(frames, what)
 
     async def frame(
         self, index: int, *, image_format: ImageFormat = "rgb24", **picture: Unpack[PictureOptions]
@@ -411,15 +419,9 @@ class Video(Opened):
             if table is not None:
                 await session.see_fragments()
             session.report_progress("decode")
-            job: FrameJob
-            if table is None:
-                job = ForwardJob(session.decoder, options, selection.forward_range)
-            elif self._seek_mode == "approximate":
-                job = ApproximateJob(session.decoder, options, selection, table)
-            else:
-                job = TableJob(
-                    session.decoder, options, selection, table, delivered=delivered, settles=lanes == 1
-                )
+            job = make_job(
+                session.decoder, options, selection, table, self._seek_mode, delivered, settles=lanes == 1
+            )
             pump = Pump(session.worker, session.turn, job, max(1, queue_maxsize // lanes))
             self._running[pump] = session
             try:

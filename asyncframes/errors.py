@@ -23,6 +23,7 @@
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
+    ├── DeadlineError               also TimeoutError
     ├── ForkedError                 also RuntimeError
     └── MissingExtraError           also ImportError
 
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncFramesError",
     "ClosedError",
     "CorruptMediaError",
+    "DeadlineError",
     "ForkedError",
     "FrameExistsError",
     "FrameIndexError",
@@ -262,6 +264,20 @@ class FrameMismatchError(FrameExistsError):
 
 class ClosedError(AsyncFramesError, RuntimeError):
     """A source, video or writer was used after it was closed."""
+
+
+class DeadlineError(AsyncFramesError, TimeoutError):
+    """A request was not done in the time it was given.
+
+    Attributes
+    ----------
+    seconds
+        How long that was.
+    """
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ForkedError(AsyncFramesError, RuntimeError):

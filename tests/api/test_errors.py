@@ -24,6 +24,7 @@ BUILTIN_BASES = {
     errors.FrameIndexError: IndexError,
     errors.FrameExistsError: FileExistsError,
     errors.ClosedError: RuntimeError,
+    errors.DeadlineError: TimeoutError,
     errors.MissingExtraError: ImportError,
 }
 CLASSES = [getattr(errors, name) for name in errors.__all__]
