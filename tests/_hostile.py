@@ -29,7 +29,13 @@ def endless_moov(path: Path) -> None:
     """Write an MP4 whose header claims a million megabytes."""
     clip = _mp4()
     place = clip.index(b"moov") - 4
-    path.write_bytes(clip[:place] + struct.pack(">I4sQ", 1, b"moov", 10**12) + clip[place + 8 :])
+    data = bytearray(clip[:place] + struct.pack(">I4sQ", 1, b"moov", 10**12) + clip[place + 8 :])
+    # The media lies eight bytes further on.
+    table = data.index(b"stco") + 8
+    for entry in range(int.from_bytes(data[table : table + 4], "big")):
+        at = table + 4 + 4 * entry
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + 8).to_bytes(4, "big")
+    path.write_bytes(data)
 
 
 def sidx_boxes(count: int) -> Callable[[Path], None]:
