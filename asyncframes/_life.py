@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-from asyncframes.errors import ClosedError, ForkedError
+from asyncframes._quoting import shortened
+from asyncframes.errors import ForkedError
 
 __all__ = ["ForkGuard", "GuardedFrames", "Opened", "is_exiting", "on_fork", "watch"]
 
@@ -81,7 +82,7 @@ class ForkGuard:
     __slots__ = ("_process", "_remedy", "_what")
 
     def __init__(self, what: str, *, remedy: str = "open it again in the child") -> None:
-        self._what = what
+        self._what = shortened(what)
         self._remedy = remedy
         self._process = os.getpid()
 
@@ -116,7 +117,7 @@ class Opened:
 
     def __init__(self, kind: str, name: str) -> None:
         self._kind = kind
-        self._name = name
+        self._name = shortened(name)
         self._opened = False
         self._closed = False
         self._guard = ForkGuard(f"the {kind} {name}")
@@ -130,11 +131,6 @@ class Opened:
         """Name it if it is open in this process."""
         is_open = self._opened and not self._closed and not self._guard.is_forked
         return f"{self._kind} {self._name}" if is_open else None
-
-    def _refuse_if_closed(self) -> None:
-        self._guard.check()
-        if self._closed:
-            raise ClosedError(f"the {self._kind} is closed [{self._name}]")
 
 
 class GuardedFrames(AsyncGenerator[T, None], Generic[T]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from asyncframes._life import ForkGuard
 from asyncframes._session import ReadOptions, Session
 from asyncframes._turns import Turn, Turns
 from asyncframes.abc import StreamSource
@@ -22,6 +23,7 @@ class SessionPool:
         self._turns = Turns()
         self._in_use = 0
         self._closed = False
+        self._guard = ForkGuard(f"the video {source.name}")
 
     def __len__(self) -> int:
         return len(self._idle)
@@ -62,7 +64,8 @@ class SessionPool:
         return await self._open(threads, turn)
 
     def refuse_if_closed(self) -> None:
-        """Raise `ClosedError` once the video is closed, or about to be."""
+        """Raise `ClosedError` once the video is closed, or about to be; `ForkedError` in a forked child."""
+        self._guard.check()
         if self._closed:
             raise ClosedError(f"the video is closed [{self._source.name}]")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from asyncframes._life import ForkGuard, watch
-from asyncframes._quoting import shortened
 from asyncframes.abc import StreamSource
 
 
@@ -24,7 +23,7 @@ class OneProcess(StreamSource):
             The parent opened it.
         """
         if self._process is None:
-            self._process = ForkGuard(f"the source {shortened(self.name)}")
+            self._process = ForkGuard(f"the source {self.name}")
             watch(self)
         self._process.check()
 
