@@ -146,7 +146,7 @@ class Video(Opened):
         ClosedError
             The video is closed.
         """
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         if self._tables.table is None:
             await self._keep_all("frames are to be found by index, which needs a frame table")
         return await self._tables.get(self._first_look)
@@ -190,7 +190,7 @@ class Video(Opened):
         """Return what a selection is resolved with: the frame table, or how it would be by the header."""
         if self._seek_mode == "exact":
             return await self.frame_table()
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         if selection is not None and selection.keyframes:
             raise ValueError('keyframes are known with seek_mode="exact" only')
         return await self._tables.nominal(self._first_look)
@@ -412,7 +412,7 @@ class Video(Opened):
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
         table = None if forward else await self._rows(selection)
-        self._refuse_if_closed()
+        self._sessions.refuse_if_closed()
         session = await self._sessions.take(max(1, self._threads // lanes))
         try:
             await session.use_up()
