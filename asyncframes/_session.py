@@ -234,7 +234,7 @@ class Session:
             )
         else:
             self._report_listed(len(scanned.packets))
-            scanned = looked_at(self.file, scanned, hints.is_hidden)
+            scanned = looked_at(self.file, scanned, hints)
         if scanned is None:
             raise RuntimeError("a scan of the whole file always lists packets")
         check_length(scanned, limits, self.file.source_name)

@@ -17,6 +17,7 @@ from asyncframes._media._alpha import announces_alpha
 from asyncframes._media._container import average_rate, is_cover_art, time_base_of
 from asyncframes._media._hidden import hidden_packets
 from asyncframes._media._layout import has_alpha, matrix_used, orientation_of
+from asyncframes._media._nal import UnitFormat, unit_format
 from asyncframes._media._pyav import fraction_of
 from asyncframes._timing import Orientation
 from asyncframes._types import ColorMatrix, VideoInfo, VideoStreamInfo
@@ -106,11 +107,14 @@ class CodingHints:
         Frames are decoded in another order than they are shown.
     is_hidden
         Test for packets that become no frame; see `hidden_packets`.
+    units
+        How packets hold units, ``None`` for codecs without any.
     """
 
     has_fields: bool = False
     reorders: bool = False
     is_hidden: Callable[[bytes], bool] | None = None
+    units: UnitFormat | None = None
 
 
 def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints:
@@ -119,4 +123,5 @@ def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints
         has_fields=picture is not None and picture.interlaced_frame,
         reorders=bool(stream.codec_context.has_b_frames),
         is_hidden=hidden_packets(stream.codec_context.name, stream.codec_context.extradata),
+        units=unit_format(stream.codec_context.name, stream.codec_context.extradata),
     )

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 _START_CODE = b"\0\0\1"
 _H264_SLICES = {1, 2, 5}
 
 # Units that are no part of a picture: messages, parameter sets, delimiters, ends and filling.
 _H264_OTHERS = frozenset(range(6, 13))
 _HEVC_OTHERS = frozenset(range(32, 41))
+
+_MAY_BE_PICTURES = {
+    False: np.array([header & 0x1F not in _H264_OTHERS for header in range(256)]),
+    True: np.array([header >> 1 & 0x3F not in _HEVC_OTHERS for header in range(256)]),
+}
 
 # A packet of more units than this is not looked through.
 _MOST_UNITS = 4096
@@ -59,9 +67,11 @@ class UnitFormat:
         return any(header >> 5 & 3 for header in slices)
 
     def _may_be_picture(self, header: int) -> bool:
-        if self.is_hevc:
-            return header >> 1 & 0x3F not in _HEVC_OTHERS
-        return header & 0x1F not in _H264_OTHERS
+        return bool(_MAY_BE_PICTURES[self.is_hevc][header])
+
+    def may_be_pictures(self, headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell of many units, by their first bytes, whether they may be a part of a picture."""
+        return _MAY_BE_PICTURES[self.is_hevc][headers]
 
     def units(self, packet: bytes) -> Iterator[int]:
         """Yield where the units of a packet begin."""

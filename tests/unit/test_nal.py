@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncframes._media._nal import DamagedPacketError, UnitFormat, unit_format
+from asyncframes._media._packet_look import _walk_units
 from tests._clips import clip_bytes
 
 BY_LENGTH = UnitFormat(is_hevc=False, length_bytes=4)
@@ -73,3 +75,31 @@ def test_every_packet_of_a_clip_holds_a_picture(codec: str, container: str) -> N
         assert (form.length_bytes == 0) == (container == "mpegts")
         packets = [bytes(packet) for packet in opened.demux(stream) if packet.size]
     assert all(map(form.has_picture, packets))
+
+
+@given(
+    packets=st.lists(
+        st.one_of(
+            st.binary(max_size=30),
+            st.lists(st.binary(max_size=6), max_size=4).map(lambda units: by_length(*units)),
+        ).filter(len),
+        min_size=1,
+        max_size=8,
+    ),
+    is_hevc=st.booleans(),
+)
+def test_all_packets_walked_together_are_told_as_each_alone(packets: list[bytes], is_hevc: bool) -> None:
+    """The walk over a whole file says of each packet what `has_picture` does."""
+    form = UnitFormat(is_hevc, 4)
+    sizes = np.array([len(packet) for packet in packets], np.int64)
+    data = np.frombuffer(b"".join(packets), np.uint8)
+    has_picture, is_broken = _walk_units(data, np.cumsum(sizes) - sizes, sizes, form)
+    for number, packet in enumerate(packets):
+        try:
+            told = form.has_picture(packet)
+        except DamagedPacketError:
+            assert is_broken[number]
+        else:
+            # A packet that holds a picture is not looked at any further alone.
+            assert has_picture[number] == told
+            assert told or not is_broken[number]
