@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
@@ -48,20 +49,9 @@ class DaemonExecutor(Executor):
             There is no thread, and the system starts none.
         """
         future: Future[T] = Future()
-
-        def call() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except BaseException as exc:  # noqa: BLE001 - the waiter raises it
-                future.set_exception(exc)
-            else:
-                future.set_result(result)
-
         if self._claims_new_thread():
             self._start()
-        self._calls.put(call)
+        self._calls.put(partial(_run, future, partial(fn, *args, **kwargs)))
         return future
 
     def _claims_new_thread(self) -> bool:
@@ -93,3 +83,16 @@ class DaemonExecutor(Executor):
             del call
             with self._lock:
                 self._free += 1
+
+
+def _run(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as exc:  # noqa: BLE001 - the waiter raises it
+        future.set_exception(exc)
+        # The error holds this frame. What leads back to the error would wait for the collector.
+        del future, call
+    else:
+        future.set_result(result)

@@ -69,9 +69,15 @@ def _called(function: Callable[[], T]) -> T:
     try:
         return function()
     except BaseException as exc:
-        for error in _chained(exc):
-            clear_frames(error.__traceback__)
+        _clear(exc)
+        del function
         raise
+
+
+def _clear(error: BaseException) -> None:
+    """Drop the variables on the way of an error and of all that led to it, but those of whoever still runs."""
+    for link in _chained(error):
+        clear_frames(link.__traceback__)
 
 
 def _chained(error: BaseException) -> list[BaseException]:

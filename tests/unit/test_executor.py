@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from weakref import ref
 
 import pytest
 
@@ -44,6 +46,28 @@ def test_a_call_is_never_left_behind_a_blocked_one() -> None:
         assert executor.submit(abs, -1).result(10) == 1
     gate.set()
     assert all(future.result(10) for future in blocked)
+
+
+def test_an_error_keeps_nothing_alive_but_itself() -> None:
+    """Without the garbage collector, what a failed call worked on goes with its error."""
+
+    class Thing:
+        def fail(self) -> None:
+            raise ValueError
+
+    executor = DaemonExecutor(1, name="failed")
+    gc.collect()
+    gc.disable()
+    try:
+        thing = Thing()
+        gone = ref(thing)
+        future = executor.submit(thing.fail)
+        assert isinstance(future.exception(10), ValueError)
+        executor.submit(abs, 1).result(10)
+        del thing, future
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_cancelled_call_does_not_run() -> None:
