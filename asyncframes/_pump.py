@@ -75,7 +75,7 @@ def _called(function: Callable[[], T]) -> T:
 
 
 def _clear(error: BaseException) -> None:
-    """Drop the variables on the way of an error and of all that led to it, but those of whoever still runs."""
+    """Drop the variables on the way of an error and of what led to it, but those of whoever still runs."""
     for link in _chained(error):
         clear_frames(link.__traceback__)
 
