@@ -38,6 +38,8 @@ _MOST_REORDERED = 16
 
 _READS = 10_000
 
+_MOST_REORDERED = 16
+
 _DRAINS = 64
 """How often a codec is asked for what it still holds: an error may stand between two pictures."""
 
@@ -145,7 +147,10 @@ class OneThread:
         """Indices that an error may name."""
         places = {index for index, one in enumerate(self.shown) if _may_be_refused(one)}
         places.update(*(self.places_of(refusal) for refusal in self.refusals))
-        return places | {len(self.shown)} if self.ends_short else places
+        if self.ends_short:
+            # What was not read may be shown before the last pictures that came out.
+            places.update(range(max(0, len(self.shown) - _MOST_REORDERED), len(self.shown) + 1))
+        return places
 
 
 def decode_by_one_thread(

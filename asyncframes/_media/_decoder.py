@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import takewhile
 from traceback import clear_frames
 from typing import TypeAlias
 
@@ -171,8 +172,6 @@ class Decoder:
         finally:
             self.on_packet = usual
 
-    # Reading packets
-
     def _next_packet(self) -> Packet[VideoStream] | None:
         """Return the next packet as the demuxer gives it, ``None`` at the end."""
         if self._read_back:
@@ -198,8 +197,6 @@ class Decoder:
         if self.on_packet is not None:
             self.on_packet(packet)
         return packet
-
-    # Decoding
 
     def decode(
         self,
@@ -240,8 +237,7 @@ class Decoder:
 
     def _skip_unreferenced(self, skip: bool) -> None:
         if skip != self._skips:
-            self.stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
-            self._skips = skip
+            self._skips, self.stream.codec_context.skip_frame = skip, "NONREF" if skip else "DEFAULT"
 
     @property
     def can_skip_unreferenced(self) -> bool:
@@ -279,9 +275,7 @@ class Decoder:
             reason = self._broken or cut_short(self.stream, self.file.size)
             if reason is not None and self._held is not None:
                 raise DoubtError(reason)
-            yield from self._drain()
-            if reason is not None:
-                yield Damage(number, None, reason)
+            yield from self._drain() if reason is None else self._drain_around(Damage(number, None, reason))
             return
         pts = packet.pts
         self._last_dts = packet.dts
@@ -315,15 +309,20 @@ class Decoder:
             yield from self._held.finish()
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
-        """Drain what comes before everything that was not read: dts grow, and no pts lies before its dts."""
-        reached = self._last_dts
+        """Drain what comes before everything that was not read."""
         with suppress(DoubtError):
-            for output in self._drain():
-                if not isinstance(output, Picture) or reached is None:
-                    return
-                if output.pts is None or output.pts > reached:
-                    return
-                yield output
+            yield from takewhile(self._is_before_the_rest, self._drain())
+
+    def _drain_around(self, damage: Damage) -> Iterator[Picture | Damage]:
+        """Drain, with damage in the place of what was not read."""
+        outputs = list(self._drain())
+        before = len(list(takewhile(self._is_before_the_rest, outputs)))
+        yield from [*outputs[:before], damage, *outputs[before:]]
+
+    def _is_before_the_rest(self, output: Picture | Damage) -> bool:
+        """Whether it is shown before what was not read: dts grow, and no pts lies before its dts."""
+        pts = output.pts if isinstance(output, Picture) else None
+        return pts is not None and self._last_dts is not None and pts <= self._last_dts
 
     def _remember(self, number: int, pts: int | None) -> None:
         self._pts_of[number] = pts
@@ -357,8 +356,6 @@ class Decoder:
         if self._alpha is None:
             return Picture(number, pts, frame)
         return Picture(number, pts, frame, self._alpha.take(number), self._alpha_damage.pop(number, None))
-
-    # Moving
 
     def reopen(self) -> None:
         """Begin again at the first packet, with nothing left of what was decoded."""

@@ -141,6 +141,7 @@ async def test_writing_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -
 @pytest.mark.anyio
 async def test_paths_of_many_frames_leave_the_loop_alone(long_video: Path, tmp_path: Path) -> None:
     """A directory that holds 20,000 frames already is gone over beside the loop."""
+    await af.stream_frames_to_dir(long_video, tmp_path, end=0)
     for index in range(ENTRIES // 10):
         (tmp_path / f"frame_{index:06d}.png").touch()
     with quick_loop():
