@@ -53,7 +53,8 @@ class Clock:
         self._origin = int(ticks[0])
         self._ticks = ticks - self._origin
         self._length = len(table)
-        self._first_lasts = int(self._ticks[1]) if self._length > 1 else MOST_TICKS
+        later = int(np.searchsorted(self._ticks, 0, side="right"))
+        self._first_lasts = int(self._ticks[later]) if later < self._length else MOST_TICKS
         self._stop = min(int(self._ticks[-1]) + self._last_duration(table), MOST_TICKS)
 
     def _last_duration(self, table: FrameTable) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asyncframes._entries import MOST_ENTRIES
@@ -95,6 +95,7 @@ class Reference:
     times=st.lists(EIGHTHS, min_size=1, max_size=12),
     tolerance=TOLERANCES,
 )
+@example(steps=[0], origin=5, time_base=Fraction(1, 16), times=[-EIGHTH], tolerance=Fraction(0))
 def test_times_name_frames_as_the_rule_says(
     steps: list[int], origin: int, time_base: Fraction, times: list[Fraction], tolerance: Fraction
 ) -> None:
