@@ -34,8 +34,8 @@ async def test_frames_by_every_route_are_those_of_one_thread(
 ) -> None:
     """In sequence, by index, by range, backward and alone: right, or the damage that one thread finds.
 
-    Files that once went wrong, and damaged ones, in each mode and with one thread too; ``nox -s exactness`` does
-    so with all.
+    Files that once went wrong, and damaged ones, in each mode and with one thread too;
+    ``nox -s exactness`` does so with all.
     """
     caplog.set_level(logging.ERROR, "asyncframes")
     if path.parent.name == "corpus" and path.name not in DAMAGED:
