@@ -1,6 +1,6 @@
 """How many threads a codec gets, so that what it outputs is what one thread outputs.
 
-With damaged input FFmpeg's threads are not equal to one thread. Measured over some 3,000 mutations of real
+With damaged input FFmpeg's threads are not equal to one thread. Seen with random damage to real
 files, four threads against one:
 
 - Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output other pictures, or lose some, without a sign.
