@@ -53,7 +53,7 @@ _MOST_PEEKED = 1024
 
 _SKIPPING_CODECS = {"h264", "hevc"}
 
-# No codec puts out a picture later than so many packets.
+# No codec outputs a picture later than so many packets.
 _MOST_REORDERED = 16
 
 # After so many packets in a row without a picture nothing more is expected of a stream.
