@@ -36,6 +36,10 @@ from asyncframes.sources._passing import passing
 
 T = TypeVar("T")
 
+# A stream of so many pixels decodes in some tens of milliseconds, and damage in it is found by that alone.
+_SHORT_PIXELS = 8 * 1024 * 1024
+_SHORT_REMOTE_BYTES = 512 * 1024
+
 PacketProgress: TypeAlias = Callable[[Literal["index", "decode"], int | None], None]
 """Called in a worker thread for each packet read, with what for and how many there may be."""
 
@@ -213,7 +217,7 @@ class Session:
         listed
             Its packets, if they are known.
         """
-        return await self.worker.run(self._scan, look.info.stream_index, look.hints, listed)
+        return await self.worker.run(self._scan, look, listed)
 
     async def scan_by_decoding(self) -> FrameTable:
         """Build the frame table from a decode of the whole stream."""
@@ -224,8 +228,8 @@ class Session:
         self.report_progress("index")
         return _run_to_end(scan_by_decoding(self.decoder))
 
-    def _scan(self, stream_index: int, hints: CodingHints, listed: Scanned | None) -> FrameTable:
-        limits = self._options.container.limits
+    def _scan(self, look: FirstLook, listed: Scanned | None) -> FrameTable:
+        stream_index, hints, limits = look.info.stream_index, look.hints, self._options.container.limits
         scanned = listed or scan(self.file, stream_index, None, without_media=True, limits=limits)
         has_header = scanned is not None
         if scanned is None:
@@ -243,15 +247,20 @@ class Session:
         made_up = hints.reorders and (scanned.packets.keep_order or not has_header)
         doubtful = hints.has_fields or made_up
         self._refuse_without_packets(scanned)
-        if table is not None and not doubtful and not scanned.is_doubtful:
-            return table
-        if scanned.is_doubtful:
+        if scanned.is_doubtful or self._is_short(look.info, scanned.packets):
             return self._scan_by_decoding()
+        if table is not None and not doubtful:
+            return table
         self._open_decoder()
         if table is not None and _run_to_end(confirm_head(self.decoder, table)):
             return table
         self.report_progress("index")
         return _run_to_end(settle(self.decoder, scanned) if table is None else scan_by_decoding(self.decoder))
+
+    def _is_short(self, info: VideoInfo, packets: Packets) -> bool:
+        """Whether decoding the whole stream costs so little that its packets need not be believed."""
+        is_near = isinstance(self.file, DirectFile) or int(packets.size.sum()) <= _SHORT_REMOTE_BYTES
+        return is_near and len(packets) * info.width * info.height <= _SHORT_PIXELS
 
     def _refuse_without_packets(self, scanned: Scanned) -> None:
         """Refuse a stream none of whose packets is to be shown."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from asyncframes import _session
+
 # Deadlines measure the machine, and this suite runs on busy ones.
 settings.register_profile("asyncframes", deadline=None)
 settings.load_profile("asyncframes")
@@ -22,6 +24,12 @@ def user_cache() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         yield Path(folder)
+
+
+@pytest.fixture
+def long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have small clips stand in for videos that are too long to be decoded for their frame table."""
+    monkeypatch.setattr(_session, "_SHORT_PIXELS", 0)
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])

@@ -362,6 +362,11 @@ class Decoder:
         self.close()
         self._open()
 
+    def restart(self) -> None:
+        """Begin again at the first packet, unless nothing was read yet."""
+        if self.number or not self.at_start:
+            self.reopen()
+
     @property
     def may_doubt(self) -> bool:
         """Whether pictures come out otherwise than from one thread that is not strict."""

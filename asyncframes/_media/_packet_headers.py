@@ -8,7 +8,7 @@ from collections.abc import Callable
 _AV1_FRAMES = {3, 4, 6, 7}
 
 # ITU-T T.81, table B.1.
-_SOI, _SOS, _EOI = 0xD8, 0xDA, 0xD9
+_DHT, _SOI, _SOS, _EOI = 0xC4, 0xD8, 0xDA, 0xD9
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
@@ -71,9 +71,22 @@ def _is_jpeg(data: bytes) -> bool:
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         if length < 2 or marker == _EOI:
             return False
+        if marker == _DHT and not _are_huffman_tables(data[position + 4 : position + 2 + length]):
+            return False
         has_frame = has_frame or marker in _FRAME_HEADERS
         position += 2 + length
     return False
+
+
+def _are_huffman_tables(data: bytes) -> bool:
+    """Check class, number and code lengths of each table (ITU-T T.81, B.2.4.2 and annex C)."""
+    while data:
+        kind, counts = data[0], data[1:17]
+        room = sum(count << 16 - length for length, count in enumerate(counts, start=1))
+        if len(counts) < 16 or kind & 0xEC or room > 1 << 16 or len(data) < 17 + sum(counts):
+            return False
+        data = data[17 + sum(counts) :]
+    return True
 
 
 def _is_mpeg4(data: bytes) -> bool:

@@ -53,7 +53,7 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
     packets = PacketList(decoder.stream)
     packet_of, checksums, damaged = array("q"), array("q"), array("b")
     keyframes = array("q")
-    decoder.reopen()
+    decoder.restart()
     with decoder.observed_by(packets.add):
         for output in decoder.decode():
             if isinstance(output, Picture):
@@ -87,7 +87,7 @@ def confirm_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, b
 
 
 def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
-    decoder.reopen()
+    decoder.restart()
     expected: list[int] = table.packet_of[:_HEAD_PICTURES].tolist()
     found: list[int] = []
     for output in decoder.decode():
@@ -116,7 +116,7 @@ def _settled_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, F
         return None
     shown: list[int] = []
     anchor: int | None = None
-    decoder.reopen()
+    decoder.restart()
     for output in decoder.decode(last_packet=int(keyframes[2]) - 1):
         yield
         if isinstance(output, Damage) or output.is_damaged:

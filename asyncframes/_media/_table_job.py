@@ -263,7 +263,6 @@ class _Passage:
             row, picture = output
             self._shown = row
             if self._wanted.is_missing(row):
-                self._verify(row, picture)
                 self._keep(row, picture)
         return True
 
@@ -320,6 +319,8 @@ class _Passage:
             if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
                 table.confirmed = True
                 decoded.since = self._decoder.number if self._may_skip() else math.inf
+            if output.packet in self._needed and row >= 0:
+                self._verify(row, output)
             yield (row, output) if row >= 0 else None
         self._report_lost(lost, len(table))
 

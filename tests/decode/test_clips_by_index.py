@@ -19,6 +19,8 @@ from asyncframes.errors import FrameIndexError
 from tests._clips import clip_bytes, paint, painted_index
 from tests._servers import RunningServer
 
+pytestmark = pytest.mark.usefixtures("long_streams")
+
 FRAMES = 48
 CLIPS: dict[str, dict[str, Any]] = {
     "header last": {},

@@ -11,6 +11,8 @@ import pytest
 import asyncframes as af
 from tests._clips import clip_bytes
 
+pytestmark = pytest.mark.usefixtures("long_streams")
+
 GOP = 12
 
 

@@ -23,6 +23,8 @@ from asyncframes.testing import FaultySource
 from tests._clips import clip_bytes, painted_index, repeated
 from tests._servers import RunningServer
 
+pytestmark = pytest.mark.usefixtures("long_streams")
+
 FRAMES, GOP = 48, 12
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
 BUNNY_FRAMES, BUNNY_GOP_BYTES = 132, len(BUNNY) * 25 // 132

@@ -17,6 +17,8 @@ from tests._clips import clip_bytes, painted_index
 from tests.pipeline.test_requests import damaged_clip
 from tests.unit.test_table import table
 
+pytestmark = pytest.mark.usefixtures("long_streams")
+
 FRAMES = 120
 
 

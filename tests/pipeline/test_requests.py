@@ -32,6 +32,8 @@ from asyncframes.testing import FaultySource
 from tests._clips import clip_bytes, painted_index
 from tests._servers import Reply, RunningServer
 
+pytestmark = pytest.mark.usefixtures("long_streams")
+
 FRAMES = 48
 
 

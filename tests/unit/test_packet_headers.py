@@ -45,6 +45,15 @@ def test_a_keyframe_whose_beginning_is_overwritten_is_not_whole(codec: str) -> N
     assert not check(b"\x5a" * 60 + packet[60:])
 
 
+def test_a_huffman_table_of_too_many_codes_is_seen() -> None:
+    """No JPEG decodes with one."""
+    check = header_check("mjpeg")
+    assert check is not None
+    packet = packets_of("mjpeg")[0]
+    counts = packet.index(b"\xff\xc4") + 5
+    assert not check(packet[:counts] + b"\xff" * 16 + packet[counts + 16 :])
+
+
 @given(codec=st.sampled_from([*CLIPS]), packet=st.binary(max_size=300))
 def test_any_bytes_are_told(codec: str, packet: bytes) -> None:
     """Nothing is raised by hostile bytes."""
