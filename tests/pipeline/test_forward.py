@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import av
 import pytest
 from aiohttp import web
 
@@ -188,6 +189,25 @@ async def test_a_header_that_comes_last_is_spooled(caplog: pytest.LogCaptureFixt
             assert [painted_index(f.image) async for f in video.frames(indices=[40, 3])] == [40, 3]
             assert await video.count() == FRAMES
     assert "temporary file" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_packets_that_do_not_lie_in_order_are_spooled(caplog: pytest.LogCaptureFixture) -> None:
+    """Without seeking FFmpeg would stop at the first that begins before the last one ended."""
+    data = bytearray(clip_bytes(frames=FRAMES, faststart=True, audio=True, b_frames=0, gop=12))
+    with av.open(io.BytesIO(data), "r") as container:
+        packets = [(entry.pos, entry.size) for entry in container.streams.video[0].index_entries]
+    last = next(i for i, (at, size) in enumerate(packets[1:]) if at > sum(packets[i]))
+    to_next = packets[last + 1][0] - packets[last][0]
+    place = data.index(b"stsz") + 16 + 4 * last
+    data[place : place + 4] = (to_next + 500).to_bytes(4, "big")
+    with caplog.at_level(logging.INFO, "asyncframes"):
+        async with af.open_video(Sender(bytes(data)), on_corrupt="keep") as video:
+            frames = [painted_index(frame.image) async for frame in video.frames()]
+    async with af.open_video(bytes(data), on_corrupt="keep") as video:
+        assert frames == [painted_index(frame.image) async for frame in video.frames()]
+    assert frames[-1] == FRAMES - 1
+    assert "is kept in a temporary file" in caplog.text
 
 
 @pytest.mark.anyio
