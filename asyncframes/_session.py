@@ -20,7 +20,7 @@ from asyncframes._media._held import DoubtError
 from asyncframes._media._jobs import refuse_without_pictures
 from asyncframes._media._packet_look import looked_at
 from asyncframes._media._pictures import Picture
-from asyncframes._media._scan import PacketList, Scanned, check_length, scan, scan_index
+from asyncframes._media._scan import PacketList, Scanned, check_length, lies_in_order, scan, scan_index
 from asyncframes._media._segments import claimed_seconds
 from asyncframes._media._settle import confirm_head, scan_by_decoding, settle, table_without_decoding
 from asyncframes._media._url_file import UrlFile
@@ -144,8 +144,8 @@ class Session:
         except DoubtError as doubt:
             decoder.use_one_thread(doubt)
             picture, packets = _peek(decoder)
-        if picture is None and isinstance(self.file, ForwardFile):
-            message = "nothing of it decodes when it is read forward only"
+        if isinstance(self.file, ForwardFile) and (picture is None or not lies_in_order(decoder.stream)):
+            message = "this file cannot be decoded without seeking"
             raise CorruptMediaError(message, source=self.file.source_name)
         frame = None if picture is None else picture.frame
         info = describe(decoder.container, decoder.stream, frame, self._source.size)

@@ -191,6 +191,16 @@ def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned 
     return None if packets is None else Scanned(packets, time_base_of(stream), average_rate(stream))
 
 
+def lies_in_order(stream: VideoStream) -> bool:
+    """Whether the packets that a header lists lie one behind the other, as reading without seeking needs."""
+    end = 0
+    for entry in stream.index_entries:
+        if entry.pos < end:
+            return False
+        end = entry.pos + entry.size
+    return True
+
+
 def _between(media: list[ByteRange], size: int) -> list[ByteRange]:
     starts = [0, *(stop for _, stop in media)]
     stops = [*(start for start, _ in media), size]

@@ -31,6 +31,7 @@ from asyncframes.errors import (
 )
 from asyncframes.sources import ForwardSource, resolve_source
 from tests._clips import clip_bytes, painted_index
+from tests._one_thread import digest
 
 FRAMES = 48
 ALL = list(range(FRAMES))
@@ -194,19 +195,18 @@ async def test_a_header_that_comes_last_is_spooled(caplog: pytest.LogCaptureFixt
 @pytest.mark.anyio
 async def test_packets_that_do_not_lie_in_order_are_spooled(caplog: pytest.LogCaptureFixture) -> None:
     """Without seeking FFmpeg would stop at the first that begins before the last one ended."""
-    data = bytearray(clip_bytes(frames=FRAMES, faststart=True, audio=True, b_frames=0, gop=12))
+    data = bytearray(clip_bytes(frames=900, faststart=True, audio=True, b_frames=0, gop=12))
     with av.open(io.BytesIO(data), "r") as container:
         packets = [(entry.pos, entry.size) for entry in container.streams.video[0].index_entries]
-    last = next(i for i, (at, size) in enumerate(packets[1:]) if at > sum(packets[i]))
-    to_next = packets[last + 1][0] - packets[last][0]
+    last = next(i for i in range(20, len(packets)) if packets[i + 1][0] > sum(packets[i]))
     place = data.index(b"stsz") + 16 + 4 * last
-    data[place : place + 4] = (to_next + 500).to_bytes(4, "big")
+    data[place : place + 4] = (packets[last + 1][0] - packets[last][0] + 70_000).to_bytes(4, "big")
+    frames = {}
     with caplog.at_level(logging.INFO, "asyncframes"):
-        async with af.open_video(Sender(bytes(data)), on_corrupt="keep") as video:
-            frames = [painted_index(frame.image) async for frame in video.frames()]
-    async with af.open_video(bytes(data), on_corrupt="keep") as video:
-        assert frames == [painted_index(frame.image) async for frame in video.frames()]
-    assert frames[-1] == FRAMES - 1
+        for source in (Sender(bytes(data)), bytes(data)):
+            async with af.open_video(source, on_corrupt="keep") as video:
+                frames[type(source)] = [digest(frame.image) async for frame in video.frames()]
+    assert frames[Sender] == frames[bytes]
     assert "is kept in a temporary file" in caplog.text
 
 
@@ -425,7 +425,6 @@ async def _running(app: web.Application) -> AsyncIterator[str]:
 GIGABYTE = """
 import asyncio, io, resource
 from fractions import Fraction
-from importlib.resources import files
 import av
 import asyncframes as af
 
