@@ -13,6 +13,9 @@ import pytest
 LONG = 2000
 """Frames beyond which the tests of a file are slow ones."""
 
+LARGE = 140_000_000
+"""Pixels in all frames together beyond which they are, too."""
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CORPUS = SHARED / "corpus"
 
@@ -27,6 +30,12 @@ class CorpusFile:
     @property
     def frame_count(self) -> int:
         count: int = self.truth.get("frame_count") or 0
+        return count
+
+    @property
+    def pixel_count(self) -> int:
+        width, height = (self.truth.get(f"{side}_after_rotation") or 0 for side in ("width", "height"))
+        count: int = self.frame_count * width * height
         return count
 
     @property
@@ -65,4 +74,4 @@ def parameters(*, playable: bool = True, mp4: bool | None = None) -> list[Any]:
 
 
 def _marks(file: CorpusFile) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if file.frame_count > LONG else []
+    return [pytest.mark.slow] if file.frame_count > LONG or file.pixel_count > LARGE else []

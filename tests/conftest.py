@@ -18,6 +18,18 @@ settings.register_profile("asyncframes", deadline=None)
 settings.load_profile("asyncframes")
 
 
+MOST_WORKERS = 4
+"""Decoders have threads of their own."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the files among processes, unless only one is asked for: a file's tests run in one."""
+    paths = {Path(argument.partition("::")[0]) for argument in config.args}
+    if len(paths) == 1 and paths.pop().is_file():
+        return 0
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def user_cache() -> Iterator[Path]:
     """Give the command line an index cache of the tests' own, as long as they run."""

@@ -108,9 +108,28 @@ def _can_be(options: dict[str, Any], layout: str, *, is_interlaced: bool) -> boo
 
 FIELDS = pytest.mark.parametrize("is_interlaced", [True, False], ids=["interlaced", "progressive"])
 
+# One of each kind of layout; the others are repetitions.
+REPRESENTATIVES = {
+    ("yuv420p", True), ("yuv420p", False), ("nv12", False), ("yuvj422p", True), ("yuv422p10le", True),
+    ("yuva420p", False), ("gray", True), ("pal8", False), ("rgb24", True), ("gbrp10le", False),
+}  # fmt: skip
 
-@FIELDS
-@pytest.mark.parametrize("layout", LAYOUTS)
+LAYOUTS_AND_FIELDS = pytest.mark.parametrize(
+    ("layout", "is_interlaced"),
+    [
+        pytest.param(
+            layout,
+            is_interlaced,
+            marks=[] if (layout, is_interlaced) in REPRESENTATIVES else [pytest.mark.slow],
+            id=f"{layout}-{'interlaced' if is_interlaced else 'progressive'}",
+        )
+        for layout in LAYOUTS
+        for is_interlaced in (True, False)
+    ],
+)
+
+
+@LAYOUTS_AND_FIELDS
 def test_a_frame_is_the_same_in_every_place(layout: str, is_interlaced: bool) -> None:
     """Whatever a picture's layout, fields and width, its place in a request changes no bit."""
     for size in SIZES:
@@ -148,8 +167,7 @@ def most_apart(ours: list[NDArray[Any]], theirs: NDArray[Any]) -> int:
     return int(np.abs(np.stack(ours).astype(np.int32) - theirs).max())
 
 
-@FIELDS
-@pytest.mark.parametrize("layout", LAYOUTS)
+@LAYOUTS_AND_FIELDS
 def test_every_frame_has_the_pixels_of_ffmpeg(
     layout: str, is_interlaced: bool, tmp_path: Path, ffmpeg: str
 ) -> None:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def quick_loop() -> Iterator[None]:
     assert callbacks.longest_seconds < MOST_SECONDS, callbacks.longest
 
 
+@cache
 def shuffled() -> list[int]:
     return random.Random(0).sample(range(FRAMES), ENTRIES)
 
@@ -88,7 +90,11 @@ SELECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("kind", SELECTIONS)
+@pytest.mark.parametrize(
+    "kind",
+    # eight million frames
+    [pytest.param(kind, marks=[pytest.mark.slow] if kind == "high rate" else []) for kind in SELECTIONS],
+)
 async def test_selections_are_resolved_beside_the_loop(kind: str, long_video: Path) -> None:
     """Naming 200,000 frames in any way, and decoding the first of them."""
     async with af.open_video(long_video) as video:

@@ -27,6 +27,15 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="what a process holds is read in /proc"),
 ]
 
+
+@pytest.fixture(scope="module", autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Other processes put their temporary files elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+        yield
+
+
 LOGGING = """
 import asyncio, io, sys
 import av, av.logging

@@ -11,7 +11,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes.errors import FrameMismatchError
-from asyncframes.writers._manifest import MANIFEST_NAME
+from asyncframes.writers._manifest import MANIFEST_NAME, Manifest, Run
 from tests._clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +115,14 @@ async def test_a_selection_goes_on_where_another_ended(clip: Path, tmp_path: Pat
     assert [painted_index(iio.imread(path)) for path in paths] == list(range(12))
     said = json.loads((out / MANIFEST_NAME).read_text())
     assert len(said["runs"]) == 1
+
+
+async def test_a_file_that_is_just_written_is_older_than_the_run(tmp_path: Path) -> None:
+    """The clock of a file system stands still for some milliseconds; a run begins with its next tick."""
+    for number in range(50):
+        (tmp_path / f"{number}").mkdir()
+        file = tmp_path / f"{number}" / "frame_000000.png"
+        file.write_bytes(b"mine")
+        run = Run("{index}", {})
+        with pytest.raises(FrameMismatchError, match="not known of which video"):
+            Manifest.claim(file.parent, run).check(run, file, index=0)
