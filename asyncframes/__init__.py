@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._many import Extraction, extract_many
+from asyncframes._model.table import FrameTable
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
-from asyncframes._table import FrameTable
 from asyncframes._to_writer import stream_frames_to_writer
 from asyncframes._types import (
     Frame,

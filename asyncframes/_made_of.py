@@ -8,12 +8,12 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from asyncframes._rendering import make_rendering
+from asyncframes._model.rendering import make_rendering
 from asyncframes._types import ImageFormat, ImageWriter, PictureOptions
 from asyncframes._video import Video
 from asyncframes.sources import LocalSource
+from asyncframes.sources._forward.sequential import passing
 from asyncframes.sources._names import public_name
-from asyncframes.sources._passing import passing
 
 _PROBE_BYTES = 1 << 16
 

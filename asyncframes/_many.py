@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asyncframes._entries import Unread, read_indices, read_times
-from asyncframes._expected import expected_frames
-from asyncframes._life import GuardedFrames
-from asyncframes._media._plan import each
-from asyncframes._progress import Bar, ManyBars
-from asyncframes._quoting import quoted
-from asyncframes._selection import make_selection
+from asyncframes._model.entries import Unread, read_indices, read_times
+from asyncframes._model.quoting import quoted
+from asyncframes._model.selection import make_selection
+from asyncframes._progress import Bar, ManyBars, expected_frames
+from asyncframes._requests.plan import each
+from asyncframes._runtime.life import GuardedFrames
+from asyncframes._runtime.threads import finished, threads_of_each
 from asyncframes._streaming import opened_video, stream_frames_to_dir
-from asyncframes._threads import finished, threads_of_each
 from asyncframes._types import ProgressCallback
 from asyncframes._video import Video
 from asyncframes.sources import SourceLike

@@ -8,14 +8,14 @@ from concurrent.futures import Executor
 from types import TracebackType
 from typing import get_args
 
-from asyncframes._index_cache import IndexCache
-from asyncframes._media._claims import ContainerLimits
-from asyncframes._media._container import ContainerOptions
-from asyncframes._media._containers import containers_allowed
-from asyncframes._quoting import quoted
-from asyncframes._session import PacketProgress, ReadOptions
-from asyncframes._table import FrameTable
-from asyncframes._threads import shared_executor, threads_of_each
+from asyncframes._media.container.formats import containers_allowed
+from asyncframes._media.container.opening import ContainerOptions
+from asyncframes._media.mp4.claims import ContainerLimits
+from asyncframes._model.quoting import quoted
+from asyncframes._model.table import FrameTable
+from asyncframes._requests.session import PacketProgress, ReadOptions
+from asyncframes._requests.table_cache import IndexCache
+from asyncframes._runtime.threads import shared_executor, threads_of_each
 from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source

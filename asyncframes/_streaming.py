@@ -12,18 +12,18 @@ from typing import Unpack
 
 import numpy as np
 
-from asyncframes._color import is_as_in_jpeg
-from asyncframes._kept import Kept
-from asyncframes._life import GuardedFrames
 from asyncframes._made_of import made_of
-from asyncframes._media._plan import each
+from asyncframes._model.color import is_as_in_jpeg
+from asyncframes._model.rendering import make_rendering
+from asyncframes._model.selection import Selection, make_selection
+from asyncframes._model.table import BoolArray, Int64Array
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
-from asyncframes._rendering import make_rendering
-from asyncframes._selection import Selection, make_selection
-from asyncframes._session import PacketProgress
-from asyncframes._table import BoolArray, Int64Array
-from asyncframes._threads import in_thread
+from asyncframes._requests.plan import each
+from asyncframes._requests.session import PacketProgress
+from asyncframes._runtime.generators import Kept
+from asyncframes._runtime.life import GuardedFrames
+from asyncframes._runtime.threads import in_thread
 from asyncframes._types import (
     Image,
     ImageFormat,

@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from fractions import Fraction
 from typing import Unpack
 
-from asyncframes._rendering import make_rendering
-from asyncframes._selection import make_selection
+from asyncframes._model.rendering import make_rendering
+from asyncframes._model.selection import make_selection
 from asyncframes._streaming import opened_video
 from asyncframes._types import ImageFormat, OnCorrupt, PictureOptions, ProgressCallback, TimeRange
 from asyncframes._video import Video

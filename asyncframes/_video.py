@@ -9,25 +9,24 @@ from fractions import Fraction
 from functools import partial
 from typing import Unpack
 
-from asyncframes._choice import Chooser
-from asyncframes._deadline import within_deadline
-from asyncframes._index_cache import IndexCache
-from asyncframes._kept import Departures, Kept
-from asyncframes._lanes import side_by_side
-from asyncframes._life import GuardedFrames, Opened
-from asyncframes._media._decoder import TableMismatchError
-from asyncframes._media._jobs import FrameOptions
-from asyncframes._media._table_job import TableJob
-from asyncframes._pool import SessionPool
-from asyncframes._pump import Pump, only_frame
-from asyncframes._rendering import make_rendering
-from asyncframes._route import goes_forward, make_job
-from asyncframes._selection import Selection, make_selection
-from asyncframes._session import FirstLook, ReadOptions, Session
-from asyncframes._table import FrameTable, Int64Array
-from asyncframes._tables import TableKeeper
-from asyncframes._threads import lanes_for
-from asyncframes._timing import as_float
+from asyncframes._media.codec.decoder import TableMismatchError
+from asyncframes._model.rendering import make_rendering
+from asyncframes._model.selection import Selection, make_selection
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._model.timing import as_float
+from asyncframes._requests.jobs import FrameOptions
+from asyncframes._requests.lanes import side_by_side
+from asyncframes._requests.pool import SessionPool
+from asyncframes._requests.pump import Pump, only_frame
+from asyncframes._requests.route import Chooser, goes_forward, make_job
+from asyncframes._requests.session import FirstLook, ReadOptions, Session
+from asyncframes._requests.table_cache import IndexCache
+from asyncframes._requests.table_job import TableJob
+from asyncframes._requests.tables import TableKeeper
+from asyncframes._runtime.deadline import within_deadline
+from asyncframes._runtime.generators import Departures, Kept
+from asyncframes._runtime.life import GuardedFrames, Opened
+from asyncframes._runtime.threads import lanes_for
 from asyncframes._types import (
     Frame,
     ImageFormat,
@@ -40,7 +39,7 @@ from asyncframes._types import (
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, MediaError
 from asyncframes.sources import CachedSource
-from asyncframes.sources._passing import passing
+from asyncframes.sources._forward.sequential import passing
 
 
 class Video(Opened):

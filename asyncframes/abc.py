@@ -7,8 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from asyncframes._ranges import check_range
-from asyncframes._reads import check_end
+from asyncframes._model.ranges import check_end, check_range
 from asyncframes._types import Frame
 
 __all__ = ["FrameWriter", "StreamSource"]

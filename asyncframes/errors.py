@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncframes._quoting import shortened
+from asyncframes._model.quoting import shortened
 
 __all__ = [
     "AsyncFramesError",

@@ -17,16 +17,16 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
-from asyncframes._color import UNTOLD_SPACES
+from asyncframes._model.color import UNTOLD_SPACES
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
-from asyncframes._session import PacketProgress
-from asyncframes._threads import in_thread, settled
+from asyncframes._requests.session import PacketProgress
+from asyncframes._runtime.threads import in_thread, settled
 from asyncframes._types import Frame, Image
 from asyncframes._video import Video
 from asyncframes.abc import FrameWriter
-from asyncframes.sources._supervisely import SuperviselyApi, SuperviselySource
-from asyncframes.sources._supervisely_server import SuperviselyServer
+from asyncframes.sources._supervisely.server import SuperviselyServer
+from asyncframes.sources._supervisely.source import SuperviselyApi, SuperviselySource
 from asyncframes.sync import _blocking
 from asyncframes.writers import DirectoryWriter, write_frames
 from asyncframes.writers._fill import call_writer

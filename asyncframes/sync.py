@@ -25,8 +25,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from anyio.from_thread import BlockingPortal
 
 from asyncframes import _many, _opening, _streaming, _to_writer, _video
-from asyncframes._life import is_exiting
-from asyncframes._portal import Lease, lease
+from asyncframes._runtime.life import is_exiting
+from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
 
 __all__ = [

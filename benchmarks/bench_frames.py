@@ -36,7 +36,7 @@ from contest.report import report
 from contest.running import present
 from contest.workloads import QUICK, Sizes, workloads
 
-from asyncframes._threads import shared_executor
+from asyncframes._runtime.threads import shared_executor
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -27,12 +27,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 import asyncframes as af
-from asyncframes._media._container import ContainerOptions
-from asyncframes._media._decoder import Decoder
-from asyncframes._media._files import DirectFile
-from asyncframes._media._jobs import ForwardJob, FrameOptions
-from asyncframes._rendering import Rendering
-from asyncframes._threads import threads_of_each
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.container.opening import ContainerOptions
+from asyncframes._media.files.media_files import DirectFile
+from asyncframes._model.rendering import Rendering
+from asyncframes._requests.jobs import ForwardJob, FrameOptions
+from asyncframes._runtime.threads import threads_of_each
 from asyncframes.writers import encode_jpeg, encode_png
 
 THREADS = threads_of_each(1)

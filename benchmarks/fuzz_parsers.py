@@ -18,8 +18,8 @@ import atheris
 # Behind the installed package, which is what is tried.
 sys.path.append(str(Path(__file__).parents[1]))
 
-with atheris.instrument_imports(include=["asyncframes._media", "asyncframes.sources._http_reply"]):
-    from asyncframes._media._checked import MalformedError
+with atheris.instrument_imports(include=["asyncframes._media", "asyncframes.sources._http.reply"]):
+    from asyncframes._media.checked import MalformedError
     from asyncframes.errors import AsyncFramesError
     from tests.unit.test_parsers import PARSERS
 

@@ -22,9 +22,9 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from asyncframes._media._convert import Converter
-from asyncframes._media._describe import pixel_shape_of
-from asyncframes._rendering import make_rendering
+from asyncframes._media.describe import pixel_shape_of
+from asyncframes._media.image.convert import Converter
+from asyncframes._model.rendering import make_rendering
 from asyncframes.errors import UnsupportedMediaError
 from tests._pictures import picture_md5
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
-from asyncframes._media._container import ContainerOptions
-from asyncframes._media._decoder import Decoder
-from asyncframes._media._files import DirectFile
-from asyncframes._media._held import DoubtError
-from asyncframes._media._pictures import Picture
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Picture
+from asyncframes._media.container.opening import ContainerOptions
+from asyncframes._media.files.media_files import DirectFile
 
 THREADS = 2
 """Of the decoder, so that what threads change would show."""

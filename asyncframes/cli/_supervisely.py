@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from asyncframes.errors import MissingExtraError
-from asyncframes.sources._supervisely import SuperviselySource
-from asyncframes.sources._supervisely_server import SuperviselyServer
+from asyncframes.sources._supervisely.server import SuperviselyServer
+from asyncframes.sources._supervisely.source import SuperviselySource
 
 SCHEME = "supervisely"
 _ADDRESS, _TOKEN, _VIDEO = "SERVER_ADDRESS", "API_TOKEN", "VIDEO_ID"

@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 import asyncframes as af
-from asyncframes._sheet import tile_width_for
+from asyncframes._model.sheet import tile_width_for
 from asyncframes.cli import _common, _options, sheet
 from asyncframes.cli._progress import Progress
 

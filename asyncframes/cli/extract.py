@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 import asyncframes as af
-from asyncframes._expected import expected_frames
+from asyncframes._progress import expected_frames
 from asyncframes.cli import _common, _options, _pictures
 
 EXAMPLES = """\

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import asyncframes as af
-from asyncframes._sheet import clock
+from asyncframes._model.sheet import clock
 from asyncframes.cli import _common, _options
 
 EXAMPLES = """\

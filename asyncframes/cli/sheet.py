@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 from PIL import Image as PillowImage
 
 import asyncframes as af
-from asyncframes._sheet import contact_sheet, shrink, tile_width_for
-from asyncframes._table import Int64Array
-from asyncframes._temporaries import sweep, temporary_beside
+from asyncframes._model.sheet import contact_sheet, shrink, tile_width_for
+from asyncframes._model.table import Int64Array
+from asyncframes._runtime.temporaries import sweep, temporary_beside
 from asyncframes.cli import _common, _options
 from asyncframes.errors import FrameWriteError
 from asyncframes.writers._files import reason_of

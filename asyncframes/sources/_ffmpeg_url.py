@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from asyncframes._quoting import quoted, shortened
+from asyncframes._model.quoting import quoted, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import RangeNotSupportedError, SourceAddressError, SourceError
-from asyncframes.sources._http import HttpSource
+from asyncframes.sources._forward.sequential import PassingSource
+from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
-from asyncframes.sources._passing import PassingSource
 
 # What a URL of each scheme needs; nothing else is opened unless it is named.
 _PROTOCOLS = {

@@ -7,10 +7,9 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, ParamSpec, TypeVar
 
-from asyncframes._quoting import quoted
-from asyncframes._ranges import check_range
-from asyncframes._reads import check_end, exactly
-from asyncframes._threads import in_thread, reading_executor
+from asyncframes._model.quoting import quoted
+from asyncframes._model.ranges import check_end, check_range, exactly
+from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name

@@ -11,8 +11,8 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from asyncframes._quoting import shortened
-from asyncframes._threads import finished, in_thread
+from asyncframes._model.quoting import shortened
+from asyncframes._runtime.threads import finished, in_thread
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from asyncframes._quoting import quoted
+from asyncframes._model.quoting import quoted
 
 # A year; asyncio and Rust overflow somewhere beyond.
 _MOST_SECONDS = 366 * 24 * 3600.0

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import BinaryIO, cast
 
-from asyncframes._quoting import quoted, shortened
-from asyncframes._ranges import check_range
-from asyncframes._reads import check_end, exactly
-from asyncframes._threads import in_thread, reading_executor, shared_executor
+from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.ranges import check_end, check_range, exactly
+from asyncframes._runtime.threads import in_thread, reading_executor, shared_executor
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
 from asyncframes.sources._names import harmless_cause

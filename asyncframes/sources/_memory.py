@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-from asyncframes._ranges import check_range
-from asyncframes._reads import check_end
+from asyncframes._model.ranges import check_end, check_range
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 

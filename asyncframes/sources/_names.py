@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from asyncframes._quoting import shortened
+from asyncframes._model.quoting import shortened
 from asyncframes.abc import StreamSource
 
 _LONGEST_TEXT = 1000

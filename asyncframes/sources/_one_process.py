@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncframes._life import ForkGuard, watch
+from asyncframes._runtime.life import ForkGuard, watch
 from asyncframes.abc import StreamSource
 
 

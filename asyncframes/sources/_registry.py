@@ -11,17 +11,17 @@ from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from asyncframes._quoting import quoted, shortened
+from asyncframes._model.quoting import quoted, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
 from asyncframes.sources._fileobj import FileObjectSource, can_seek
-from asyncframes.sources._forward import ForwardSource
-from asyncframes.sources._forward_input import ByteStream
-from asyncframes.sources._fsspec import FsspecSource, is_fsspec_scheme
-from asyncframes.sources._http import HttpSource
+from asyncframes.sources._forward.arrival import ByteStream
+from asyncframes.sources._forward.source import ForwardSource
+from asyncframes.sources._fsspec.source import FsspecSource, is_fsspec_scheme
+from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import MemorySource
-from asyncframes.sources._object_store import ObjectStoreSource
+from asyncframes.sources._object_store.source import ObjectStoreSource
 
 SourceLike: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ByteStream | StreamSource

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asyncframes._quoting import shortened
+from asyncframes._model.quoting import shortened
 from asyncframes.errors import (
     ShortReadError,
     SourceError,

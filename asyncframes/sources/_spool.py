@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable
 from typing import IO, TypeVar
 
-from asyncframes._quoting import shortened
-from asyncframes._threads import in_thread, reading_executor
+from asyncframes._model.quoting import shortened
+from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.errors import ClosedError, SourceError, SourceLimitError
 from asyncframes.sources._files import PositionalFile, open_in_thread
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from asyncframes._quoting import quoted
-from asyncframes._threads import in_thread, settled
+from asyncframes._model.quoting import quoted
+from asyncframes._runtime.threads import in_thread, settled
 from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError

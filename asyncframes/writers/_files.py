@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from asyncframes._temporaries import sweep, temporary_beside
+from asyncframes._runtime.temporaries import sweep, temporary_beside
 from asyncframes._types import Overwrite
 from asyncframes.errors import FrameExistsError, FrameWriteError
 

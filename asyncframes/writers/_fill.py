@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiofiles
 
-from asyncframes._threads import in_thread, settled
+from asyncframes._runtime.threads import in_thread, settled
 from asyncframes._types import Image, ImageWriter
 from asyncframes.writers._encoders import Encoder
 from asyncframes.writers._files import FrameFile

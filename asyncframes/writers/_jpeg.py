@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # ships no types
 
-from asyncframes._quoting import quoted
+from asyncframes._model.quoting import quoted
 from asyncframes._types import Image
 
 __all__ = ["Subsampling", "encode_i420", "encode_jpeg"]

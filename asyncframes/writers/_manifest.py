@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asyncframes._archive import write_whole
-from asyncframes._quoting import quoted
-from asyncframes._temporaries import temporary_beside
+from asyncframes._model.archive import write_whole
+from asyncframes._model.quoting import quoted
+from asyncframes._runtime.temporaries import temporary_beside
 from asyncframes.errors import FrameMismatchError
 from asyncframes.writers._files import alone_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Formatter
 
-from asyncframes._quoting import quoted
+from asyncframes._model.quoting import quoted
 from asyncframes._types import Frame
 
 __all__ = ["NameTemplate"]

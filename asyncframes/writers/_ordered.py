@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from asyncframes._quoting import quoted
-from asyncframes._threads import in_thread, settled
+from asyncframes._model.quoting import quoted
+from asyncframes._runtime.threads import in_thread, settled
 from asyncframes._types import Frame
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
-from asyncframes._quoting import quoted
+from asyncframes._model.quoting import quoted
 from asyncframes._types import Frame, ImageFormat
 from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import prepare_directory

@@ -13,7 +13,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 import asyncframes as af
-from asyncframes._media import _interlaced
+from asyncframes._media.image import interlaced as _interlaced
 from asyncframes.errors import UnsupportedMediaError
 from tests._clips import clip_bytes
 from tests._corpus import CORPUS

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 import asyncframes as af
 from asyncframes import ImageFormat
-from asyncframes._media import _tone
-from asyncframes._rendering import Rendering
+from asyncframes._media.image import tone as _tone
+from asyncframes._model.rendering import Rendering
 from asyncframes.errors import CorruptMediaError, UnsupportedMediaError
 from tests._clips import clip_bytes, paint, painted_index
 from tests._corpus import CORPUS

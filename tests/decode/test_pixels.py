@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import asyncframes as af
 from asyncframes import PictureOptions
-from asyncframes._color import matrix_of
+from asyncframes._model.color import matrix_of
 from asyncframes.errors import UnsupportedMediaError
 from tests._corpus import CORPUS
 from tests._patches import RED_AND_BLUE, Patches, lossless, middles

@@ -10,9 +10,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 import asyncframes as af
-from asyncframes._media._convert import Converter
-from asyncframes._media._pooled import is_worth_pooling
-from asyncframes._rendering import Rendering
+from asyncframes._media.image.convert import Converter
+from asyncframes._media.image.pooled import is_worth_pooling
+from asyncframes._model.rendering import Rendering
 from asyncframes._types import ImageFormat
 from tests._clips import clip_bytes, painted_index
 

@@ -12,7 +12,7 @@ from av.rational import AVRational
 from packaging.requirements import Requirement
 
 import asyncframes as af
-from asyncframes._media._pyav import fraction_of
+from asyncframes._media.pyav import fraction_of
 from tests._clips import clip_bytes, painted_index
 
 

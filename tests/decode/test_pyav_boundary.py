@@ -12,7 +12,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
-from asyncframes._media._boundary import PyAVError, packets_of, pyav_calls
+from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
 from tests._clips import clip_bytes
 from tests._corpus import SHARED
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncframes._media._boxes import SparseFile
-from asyncframes._media._claims import ContainerLimits
-from asyncframes._media._container import open_container, select_stream
-from asyncframes._media._files import DirectFile
-from asyncframes._media._fragments import media_ranges
-from asyncframes._media._samples import packets_by_index
-from asyncframes._media._scan import PacketList, scan
-from asyncframes._table import Packets
+from asyncframes._media.container.opening import open_container, select_stream
+from asyncframes._media.files.media_files import DirectFile
+from asyncframes._media.mp4.boxes import SparseFile
+from asyncframes._media.mp4.claims import ContainerLimits
+from asyncframes._media.mp4.fragments import media_ranges
+from asyncframes._media.mp4.samples import packets_by_index
+from asyncframes._media.table.scan import PacketList, scan
+from asyncframes._model.table import Packets
 from asyncframes.errors import MediaError
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes import _pump
-from asyncframes._media._decoder import Decoder
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._requests import pump as _pump
 from tests._clips import clip_bytes
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._media._containers import has_demuxer
+from asyncframes._media.container.formats import has_demuxer
 from asyncframes.errors import (
     AsyncFramesError,
     RangeNotSupportedError,

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._media._boxes import Box, boxes_in
-from asyncframes._media._segments import places_in_mfra, read_sidx
-from asyncframes._table import FrameTable
+from asyncframes._media.mp4.boxes import Box, boxes_in
+from asyncframes._media.mp4.segments import places_in_mfra, read_sidx
+from asyncframes._model.table import FrameTable
 from asyncframes.errors import SourceUnavailableError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource

@@ -16,8 +16,9 @@ from asyncframes.errors import (
     SourceAccessError,
     SourceTimeoutError,
 )
-from asyncframes.sources import HttpSource, _http_guard
-from asyncframes.sources._public_addresses import is_public
+from asyncframes.sources import HttpSource
+from asyncframes.sources._http import guard as _http_guard
+from asyncframes.sources._http.public_addresses import is_public
 from tests._clips import clip_bytes, painted_index
 from tests._s3 import BUCKET, rclone_server
 from tests._servers import Reply, RunningServer, retries_at_once

@@ -18,7 +18,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource
-from asyncframes.sources._http_pace import Pace
+from asyncframes.sources._http.pace import Pace
 from asyncframes.sources._retries import Retries, may_pass
 from asyncframes.supervisely import SuperviselyServer
 from tests._servers import Reply, RunningServer, retries_at_once

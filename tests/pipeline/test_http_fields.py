@@ -23,8 +23,8 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource
-from asyncframes.sources._http_address import parse_url, redirected
-from asyncframes.sources._http_reply import Version, content_length, content_range, parse_retry_after
+from asyncframes.sources._http.address import parse_url, redirected
+from asyncframes.sources._http.reply import Version, content_length, content_range, parse_retry_after
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
 from tests._servers import Reply, RunningServer, retries_at_once
 

@@ -13,7 +13,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
-from asyncframes._media._files import BUFFER_BYTES
+from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes.sources import HttpSource
 from tests._clips import audio_bytes, clip_bytes, painted_index, repeated
 from tests._servers import Reply, RunningServer

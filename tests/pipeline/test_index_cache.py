@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._index_cache import IndexCache
+from asyncframes._requests.table_cache import IndexCache
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._lanes import Deal, deal
-from asyncframes._selection import resolve
+from asyncframes._model.selection import resolve
+from asyncframes._requests.lanes import Deal, deal
 from tests._clips import clip_bytes, painted_index
 from tests.pipeline.test_requests import damaged_clip
 from tests.unit.test_table import table

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import asyncframes as af
-from asyncframes._media._decoder import Decoder
-from asyncframes._turns import Turns
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._requests.turns import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
 from tests._clips import clip_bytes
 

@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import pytest
 
 import asyncframes as af
-from asyncframes._threads import threads_of_each
+from asyncframes._runtime.threads import threads_of_each
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import MemorySource
 from tests._clips import clip_bytes, painted_index

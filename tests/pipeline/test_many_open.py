@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._media._decoder import Decoder
+from asyncframes._media.codec.decoder import Decoder
 from tests._clips import clip_bytes
 
 VIDEOS, READ = 1000, 10

@@ -22,10 +22,10 @@ from av.video.frame import VideoFrame
 
 import asyncframes as af
 from asyncframes import Frame
-from asyncframes._media._decoder import Decoder
-from asyncframes._media._pictures import Picture
-from asyncframes._pump import Pump
-from asyncframes._session import Session
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.pictures import Picture
+from asyncframes._requests.pump import Pump
+from asyncframes._requests.session import Session
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource

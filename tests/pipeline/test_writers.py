@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from asyncframes._temporaries import temporary_beside
+from asyncframes._runtime.temporaries import temporary_beside
 from asyncframes._types import Frame, Image, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameExistsError, FrameWriteError
@@ -329,7 +329,7 @@ def test_temporaries_of_ended_runs_alone_are_removed(tmp_path: Path) -> None:
 
 NAME_A_TEMPORARY = """
 from pathlib import Path
-from asyncframes._temporaries import temporary_beside
+from asyncframes._runtime.temporaries import temporary_beside
 print(temporary_beside(Path("a.png")).name, end="")
 """
 

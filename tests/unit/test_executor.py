@@ -8,7 +8,7 @@ from weakref import ref
 
 import pytest
 
-from asyncframes._executor import DaemonExecutor
+from asyncframes._runtime.executor import DaemonExecutor
 
 
 def test_results_and_errors_come_back() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._media._frame_numbers import FrameNumbers, frame_numbers
-from asyncframes._media._nal import UnitFormat, unit_format
+from asyncframes._media.bitstream.frame_numbers import FrameNumbers, frame_numbers
+from asyncframes._media.bitstream.nal import UnitFormat, unit_format
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters
 

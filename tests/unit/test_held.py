@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from asyncframes._media._held import DoubtError, HeldPictures
-from asyncframes._media._pictures import Damage, Picture
+from asyncframes._media.codec.held import DoubtError, HeldPictures
+from asyncframes._media.codec.pictures import Damage, Picture
 
 
 @dataclass

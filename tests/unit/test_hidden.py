@@ -7,7 +7,7 @@ import io
 import av
 import pytest
 
-from asyncframes._media._hidden import hidden_packets
+from asyncframes._media.bitstream.hidden import hidden_packets
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters
 

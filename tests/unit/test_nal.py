@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._media._nal import DamagedPacketError, UnitFormat, unit_format
-from asyncframes._media._packet_look import _walk_units
+from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat, unit_format
+from asyncframes._media.table.look import _walk_units
 from tests._clips import clip_bytes
 
 BY_LENGTH = UnitFormat(is_hevc=False, length_bytes=4)

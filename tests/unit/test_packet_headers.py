@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._media._packet_headers import header_check
+from asyncframes._media.bitstream.packet_headers import header_check
 from tests._clips import clip_bytes
 
 CLIPS = {

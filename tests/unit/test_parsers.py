@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncframes._media._boxes import boxes_in, boxes_of
-from asyncframes._media._checked import MalformedError
-from asyncframes._media._claims import ContainerLimits, check_claims
-from asyncframes._media._files import DirectFile
-from asyncframes._media._fragments import beginning_of, media_ranges
-from asyncframes._media._hidden import _has_no_gif_image, _is_hidden_vp8, _is_hidden_vp9
-from asyncframes._media._samples import _positions, _tracks
-from asyncframes._media._segments import claimed_seconds, places_in_mfra, read_sidx
+from asyncframes._media.bitstream.hidden import _has_no_gif_image, _is_hidden_vp8, _is_hidden_vp9
+from asyncframes._media.checked import MalformedError
+from asyncframes._media.files.media_files import DirectFile
+from asyncframes._media.mp4.boxes import boxes_in, boxes_of
+from asyncframes._media.mp4.claims import ContainerLimits, check_claims
+from asyncframes._media.mp4.fragments import beginning_of, media_ranges
+from asyncframes._media.mp4.samples import _positions, _tracks
+from asyncframes._media.mp4.segments import claimed_seconds, places_in_mfra, read_sidx
 from asyncframes.errors import UnsupportedMediaError
 from tests._clips import clip_bytes
 from tests._hostile import box

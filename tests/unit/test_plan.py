@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._media._plan import Numbers, Runs, Wanted, each
-from asyncframes._ranges import merge_ranges, near_ranges
-from asyncframes._table import FrameTable
+from asyncframes._model.ranges import merge_ranges, near_ranges
+from asyncframes._model.table import FrameTable
+from asyncframes._requests.plan import Numbers, Runs, Wanted, each
 from asyncframes._types import Frame
 from tests.unit.test_table import packets, table
 

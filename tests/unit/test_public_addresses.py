@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes.sources._public_addresses import REFUSED_IPV4, REFUSED_IPV6, is_public
+from asyncframes.sources._http.public_addresses import REFUSED_IPV4, REFUSED_IPV6, is_public
 
 # Both registries of IANA, all rows of 25 November 2026, and the deprecated and multicast spaces.
 REGISTERED = [

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes import errors
-from asyncframes._quoting import quoted, shortened
-from asyncframes._rendering import make_rendering
-from asyncframes._selection import make_selection
+from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.rendering import make_rendering
+from asyncframes._model.selection import make_selection
 from asyncframes.errors import AsyncFramesError, MediaError, SourceError
 from asyncframes.sources import HttpSource, MemorySource, register_scheme, resolve_source
 from asyncframes.sources._names import public_name, public_url

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._ranges import (
+from asyncframes._model.ranges import (
     ByteRange,
     ContentRange,
     check_range,

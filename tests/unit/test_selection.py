@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._entries import MOST_ENTRIES
-from asyncframes._selection import Selection, make_selection, resolve
-from asyncframes._table import FrameTable
+from asyncframes._model.entries import MOST_ENTRIES
+from asyncframes._model.selection import Selection, make_selection, resolve
+from asyncframes._model.table import FrameTable
 from asyncframes.errors import FrameIndexError
 from tests.unit.test_table import packets, table
 

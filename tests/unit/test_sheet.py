@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncframes import Frame
-from asyncframes._sheet import BACKGROUND, clock, contact_sheet, shrink, tile_width_for
+from asyncframes._model.sheet import BACKGROUND, clock, contact_sheet, shrink, tile_width_for
 
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (250, 10, 250)]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asyncframes._entries import MOST_ENTRIES
-from asyncframes._selection import make_selection, resolve
-from asyncframes._table import NO_TIMESTAMP, FrameTable
+from asyncframes._model.entries import MOST_ENTRIES
+from asyncframes._model.selection import make_selection, resolve
+from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import FrameIndexError
 from tests.unit.test_table import packets
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._table import NO_TIMESTAMP, FrameTable, Packets, table_from_packets
+from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, table_from_packets
 
 TIME_BASE = Fraction(1, 10)
 

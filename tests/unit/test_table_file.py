@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._archive import _HEAD, _MAGIC, ArchiveError, _checksum, pack, unpack
-from asyncframes._table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
+from asyncframes._model.archive import _HEAD, _MAGIC, ArchiveError, _checksum, pack, unpack
+from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 
 TICKS = st.one_of(st.just(NO_TIMESTAMP), st.integers(-(2**62), 2**62), st.integers(-50, 50))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncframes._timing import (
+from asyncframes._model.timing import (
     CLOSE,
     MOST_TICKS,
     Orientation,

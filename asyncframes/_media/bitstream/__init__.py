@@ -1,0 +1,1 @@
+"""What the bytes of a packet say without decoding it."""

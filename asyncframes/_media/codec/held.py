@@ -1,0 +1,153 @@
+"""Pictures of a codec with several threads, held until nothing that was decoded before them is in doubt."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from asyncframes._media.codec.pictures import Damage, Picture
+
+
+class DoubtError(Exception):
+    """What a decoder outputs from here on may differ from what one thread, not strict, outputs.
+
+    Attributes
+    ----------
+    is_damage
+        Whether there is damage; otherwise a packet became no picture, as a second field does.
+    """
+
+    def __init__(self, message: str, *, is_damage: bool = True) -> None:
+        super().__init__(message)
+        self.is_damage = is_damage
+
+
+class HeldPictures:
+    """Lets a picture go once every packet before its own has become a picture without a sign of damage.
+
+    A picture refers only to pictures of earlier packets, but may be shown, and so come out, before them.
+
+    Parameters
+    ----------
+    run_ahead
+        Whether damage may show later than what it spoils; otherwise nothing is held.
+    most
+        How many packets after its own a picture may come out at the latest.
+    """
+
+    def __init__(self, *, run_ahead: bool, most: int) -> None:
+        self._run_ahead = run_ahead
+        self._most = most
+        self._unanswered: dict[int, None] = {}
+        self._unshown: set[int] = set()
+        self._pictures: deque[Picture] = deque()
+        self._has_keyframe = False
+        self._first_pts: int | None = None
+
+    def reset(self) -> None:
+        """Forget everything, after a seek."""
+        self._unanswered.clear()
+        self._unshown.clear()
+        self._pictures.clear()
+        self._has_keyframe = False
+        self._first_pts = None
+
+    def expect(
+        self, packet: Packet[VideoStream], number: int, *, may_be_skipped: bool = False
+    ) -> Packet[VideoStream]:
+        """Wait for the picture of a packet, unless it is shown before the first keyframe since a seek.
+
+        Parameters
+        ----------
+        packet
+            The packet, whose number is `number`.
+        may_be_skipped
+            Whether the decoder may leave it out.
+
+        Returns
+        -------
+        Packet
+            What to decode.
+
+        Raises
+        ------
+        DoubtError
+            It is marked as damaged, or an earlier one became no picture.
+        """
+        if packet.is_corrupt:
+            raise DoubtError(f"the container marks packet {number} as damaged")
+        if may_be_skipped:
+            return packet
+        self._wait_for(packet, number)
+        if not packet.is_discard:
+            return packet
+        # Its picture is not wanted; its damage counts.
+        self._unshown.add(number)
+        return _without_flags(packet)
+
+    def _wait_for(self, packet: Packet[VideoStream], number: int) -> None:
+        if not self._run_ahead or not self._is_beyond_first_keyframe(packet):
+            return
+        self._unanswered[number] = None
+        first = next(iter(self._unanswered))
+        if first < number - self._most:
+            raise DoubtError(f"packet {first} became no picture", is_damage=False)
+
+    def _is_beyond_first_keyframe(self, packet: Packet[VideoStream]) -> bool:
+        """Whether everything that a picture refers to was decoded; others are left out by decoders."""
+        if not self._has_keyframe:
+            self._has_keyframe, self._first_pts = packet.is_keyframe, packet.pts
+        if not self._has_keyframe:
+            return False
+        return packet.pts is None or self._first_pts is None or packet.pts >= self._first_pts
+
+    def sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture]:
+        """Take what the codec outputs, and yield what is beyond doubt.
+
+        Raises
+        ------
+        DoubtError
+            At the first sign of damage.
+        """
+        for output in outputs:
+            if isinstance(output, Damage):
+                raise DoubtError(output.reason)
+            if output.is_damaged:
+                raise DoubtError(f"the picture of packet {output.packet} is marked as damaged")
+            if self._run_ahead and output.frame.interlaced_frame:
+                raise DoubtError("pictures are made of fields, whose loss does not show", is_damage=False)
+            self._unanswered.pop(output.packet, None)
+            if output.packet in self._unshown:
+                self._unshown.discard(output.packet)
+            else:
+                self._pictures.append(output)
+        while self._pictures and self._pictures[0].packet <= next(iter(self._unanswered), math.inf):
+            yield self._pictures.popleft()
+
+    def finish(self) -> Iterator[Picture]:
+        """Yield what is left, after the codec was drained.
+
+        Raises
+        ------
+        DoubtError
+            A packet became no picture: PyAV drops errors that come while it drains.
+        """
+        if self._unanswered:
+            message = f"packet {next(iter(self._unanswered))} became no picture"
+            raise DoubtError(message, is_damage=False)
+        while self._pictures:
+            yield self._pictures.popleft()
+
+
+def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
+    # The bytes are FFmpeg's own: a codec thread that freed Python's would wait for the GIL, maybe for ever.
+    copy = cast("Packet[VideoStream]", Packet(packet.size))
+    copy.update(bytes(packet))
+    copy.dts = packet.dts
+    return copy

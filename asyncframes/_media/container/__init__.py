@@ -1,0 +1,1 @@
+"""Containers: opening, formats, packets and seeking."""

@@ -1,0 +1,266 @@
+"""Opening untrusted bytes with FFmpeg, and choosing the stream to decode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from asyncframes._media.boundary import reason_of
+from asyncframes._media.codec.teardown import open_with_modest_threads
+from asyncframes._media.codec.threads import is_strict, threads_for
+from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
+from asyncframes._media.files.guard import ReadGuard
+from asyncframes._media.files.media_files import BUFFER_BYTES
+from asyncframes._media.mp4.claims import ContainerLimits, check_claims
+from asyncframes._media.mp4.fragments import Beginning, beginning_of
+from asyncframes._media.pyav import fraction_of, open_input
+from asyncframes.errors import AsyncFramesError, NoVideoStreamError, UnsupportedMediaError
+
+if TYPE_CHECKING:
+    from asyncframes._media.files.media_files import MediaFile
+
+# A transport stream may announce thousands, and each takes FFmpeg 400 kB.
+_MOST_STREAMS = 256
+
+_USUAL = ContainerLimits()
+
+# Entries of an index, in decode order, among which is the one that lies last in the file.
+_LAST_ENTRIES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerOptions:
+    """How to open a container.
+
+    Attributes
+    ----------
+    stream_index
+        Stream of the container to decode, ``None`` for the one that `select_stream` finds.
+    threads
+        Threads of the decoder.
+    max_pixels
+        Refuse pictures of more pixels than this.
+    idle_priority
+        Whether threads of the decoder run only while nothing else wants the CPU.
+    limits
+        What the container may hold.
+    strict
+        Whether damage is reported that the decoder would hide.
+    """
+
+    stream_index: int | None
+    threads: int
+    max_pixels: int
+    idle_priority: bool = False
+    limits: ContainerLimits = _USUAL
+    strict: bool = True
+
+
+def open_container(
+    file: MediaFile,
+    limits: ContainerLimits = _USUAL,
+    *,
+    options: dict[str, str] | None = None,
+) -> InputContainer:
+    """Open a container such that FFmpeg reads these bytes and nothing else.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        No allowed demuxer knows the bytes.
+    CorruptMediaError
+        A demuxer knows them and finds its header broken.
+    """
+    target, how = file.target()
+    names = [how.pop("more_demuxers", ""), *limits.allow_containers, SAFE_DEMUXERS]
+    allowed = {
+        "format_whitelist": ",".join(filter(None, names)),
+        "protocol_whitelist": "none",
+        "max_streams": str(_MOST_STREAMS),
+        **(options or {}),
+    }
+    allowed |= how.pop("options", {})
+    beginning = Beginning()
+    if file.lacks_headers:
+        file.plan([(0, BUFFER_BYTES)])
+        beginning = beginning_of(file)
+    file.opened_blind = beginning.is_fragmented
+    if file.opened_blind:
+        # FFmpeg would go over every fragment of the file before the first frame.
+        allowed["fflags"] = "ignidx"
+    if beginning.header is None:
+        file.plan_forward()
+    else:
+        file.plan([beginning.header])
+    if target is file:
+        _refuse_animation(file)
+        check_claims(file, limits)
+        file.guard = _guard(file) if file.holds_media else None
+    try:
+        container = open_input(target, options=allowed, buffer_size=BUFFER_BYTES, **how)
+    except AsyncFramesError:
+        raise
+    except Exception as exc:
+        file.raise_error()
+        if (error := file.translated(exc)) is not None:
+            raise error from None
+        raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
+    if file.guard is not None:
+        file.guard.expect(container.format.name)
+    if beginning.header is not None:
+        file.plan_forward()
+    try:
+        file.raise_error()
+    except BaseException:
+        container.close()
+        raise
+    return container
+
+
+def _refuse_animation(file: MediaFile) -> None:
+    if file.seekable() and is_animated_webp(file.read_at(0, 32)):
+        message = "an animated WebP is not decoded here: FFmpeg's reader of WebP takes still pictures"
+        raise UnsupportedMediaError(message, source=file.source_name)
+
+
+def _guard(file: MediaFile) -> ReadGuard:
+    """Watch the reads of a file from before FFmpeg has told what it is."""
+    guard = ReadGuard(BUFFER_BYTES, file.source_name)
+    head = file.read_at(0, 16) if file.seekable() else b""
+    if head.startswith((b"\0\0\1", b"\0\0\0\1")):
+        guard.expect("h264")
+    elif head.startswith(b"\xff\xd8"):
+        guard.expect("mjpeg")
+    return guard
+
+
+def _why_not_opened(file: MediaFile, exc: Exception) -> str:
+    if file.size == 0:
+        return "the source is empty (0 bytes)"
+    if file.target()[0] is not file:
+        if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
+            return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
+        return f"FFmpeg cannot make anything of it: {reason_of(exc)}"
+    start = file.read_at(0, 512) if file.seekable() else b""
+    if (other := refused_kind(start)) is not None:
+        demuxer, name = other
+        return (
+            f"{name} is not among the containers that are opened; "
+            f"open_video(…, allow_containers=({demuxer!r},)) allows it"
+        )
+    head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "the source is a web page or XML, not video: check the address and what it needs to let you in"
+    if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
+        return "the source is a playlist or script that points elsewhere; only the video itself is opened"
+    if isinstance(exc, av.ArgumentError):
+        return (
+            "the file is not among the containers that are opened: "
+            "open_video(…, allow_containers=(name,)) allows one by the name of FFmpeg's demuxer"
+        )
+    if isinstance(exc, av.InvalidDataError):
+        return "no demuxer recognises these bytes, or their header is cut off or broken"
+    return f"FFmpeg refuses these bytes: {reason_of(exc)}"
+
+
+def is_cover_art(stream: Stream) -> bool:
+    """Whether a stream is a picture that goes with the file, not its video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def select_stream(container: InputContainer, stream_index: int | None, source: str) -> VideoStream:
+    """Return the video stream to decode.
+
+    Without an index that is the first one that the container marks as its
+    default, or the first where it marks none; cover art does not count.
+
+    Raises
+    ------
+    NoVideoStreamError
+        There is none, or `stream_index` names none.
+    UnsupportedMediaError
+        FFmpeg has no decoder for it.
+    """
+    streams = [stream for stream in container.streams.video if not is_cover_art(stream)]
+    streams = [stream for stream in streams if not _is_still_item(stream)] or streams
+    if stream_index is not None:
+        chosen = [stream for stream in streams if stream.index == stream_index]
+    else:
+        chosen = [stream for stream in streams if stream.disposition & Disposition.default] or streams
+    if not chosen:
+        kinds = ", ".join(f"{stream.index}: {_kind(stream)}" for stream in container.streams)
+        wanted = "a video stream" if stream_index is None else f"video stream {stream_index}"
+        message = f"{wanted} is not there; the container holds {kinds or 'no stream at all'}"
+        raise NoVideoStreamError(message, source=source)
+    stream = chosen[0]
+    if stream.codec_context is None:
+        message = f"no decoder for stream {stream.index} of this {container.format.name} container"
+        raise UnsupportedMediaError(message, source=source)
+    return stream
+
+
+def _is_still_item(stream: VideoStream) -> bool:
+    """Whether a stream is a picture of HEIF or AVIF, which may stand beside a track of many.
+
+    FFmpeg gives it a time base of one second and no duration, as it does no track.
+    """
+    return (
+        stream.container.format.name.startswith("mov") and stream.time_base == 1 and stream.duration is None
+    )
+
+
+def _kind(stream: Stream) -> str:
+    return "cover art" if is_cover_art(stream) else stream.type
+
+
+def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str) -> None:
+    """Set the codec up before its first packet, and have the demuxer leave other streams unread.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        The pictures are larger than `ContainerOptions.max_pixels`.
+    """
+    codec = stream.codec_context
+    if codec.width * codec.height > options.max_pixels:
+        raise UnsupportedMediaError(
+            f"pictures of {codec.width}x{codec.height} exceed max_pixels={options.max_pixels}; "
+            "raise it to decode them",
+            source=source,
+        )
+    threads = threads_for(codec.name, options.threads)
+    codec.thread_count = threads.count
+    codec.thread_type = threads.kind
+    codec.options = {"max_pixels": str(options.max_pixels)}
+    if options.strict and is_strict(codec.name):
+        codec.options |= {"err_detect": "explode"}
+    for other in stream.container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    if threads.count > 1:
+        open_with_modest_threads(codec, idle=options.idle_priority)
+
+
+def cut_short(stream: VideoStream, size: int | None) -> str | None:
+    """Say by how much a source is shorter than what its header lists, ``None`` where it is not."""
+    entries = stream.index_entries
+    if size is None or not len(entries):
+        return None
+    missing = max(entry.pos + entry.size for entry in entries[-_LAST_ENTRIES:]) - size
+    return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
+
+
+def time_base_of(stream: VideoStream) -> Fraction:
+    """Return the seconds per tick of a stream."""
+    return fraction_of(stream.time_base) or Fraction(1)
+
+
+def average_rate(stream: VideoStream) -> Fraction | None:
+    """Return the frames per second that the container claims or FFmpeg guesses, if any."""
+    return fraction_of(stream.average_rate, stream.guessed_rate)

@@ -1,0 +1,42 @@
+"""Ways to ask a demuxer for a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from asyncframes._model.table import FrameTable
+
+# Demuxers that often know no more of an index than what was read so far.
+INDEXED_AS_READ = {"flv", "live_flv"}
+
+# How many keyframes earlier each further attempt to seek aims.
+_EARLIER_KEYFRAMES = (0, 1, 3, 8)
+
+
+def seek_targets(
+    container: InputContainer, stream: VideoStream, packet: int, table: FrameTable
+) -> Iterator[dict[str, int | bool]]:
+    """Yield ways to ask the demuxer for a packet, the likeliest first, as arguments of `seek`."""
+    position = int(table.packets.position[packet])
+    by_position = {"offset": position, "unsupported_byte_offset": True}
+    timed = _is_indexed(container, stream, int(table.packets.dts[packet]))
+    if position >= 0 and not timed:
+        yield by_position
+    earlier = [packet, *table.earlier_starts(packet)]
+    for aim in (earlier[places] for places in _EARLIER_KEYFRAMES if places < len(earlier)):
+        # Demuxers differ in which of the two they compare with; the later one lands nearer.
+        yield {"offset": int(table.packets.pts[aim])}
+        yield {"offset": int(table.packets.dts[aim])}
+    if position >= 0 and timed:
+        yield by_position
+
+
+def _is_indexed(container: InputContainer, stream: VideoStream, ticks: int) -> bool:
+    """Whether the demuxer finds a time other than by reading on up to there."""
+    entries = stream.index_entries
+    if not len(entries):
+        return False
+    return container.format.name not in INDEXED_AS_READ or entries[-1].timestamp >= ticks

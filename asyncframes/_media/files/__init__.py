@@ -1,0 +1,1 @@
+"""File objects that FFmpeg reads from."""

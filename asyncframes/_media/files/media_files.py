@@ -1,0 +1,344 @@
+"""File objects that FFmpeg reads from, in the decode thread.
+
+FFmpeg drops an exception that a read raises if it reads on (PyAV prints it to
+stderr), so each file keeps its first error and answers ``b""`` from then on;
+whoever called into FFmpeg asks for `error` afterwards. A file has no ``name``:
+FFmpeg would take it into account when it guesses the format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import CancelledError as FutureCancelledError
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+
+from asyncframes._media.files.guard import ReadGuard
+from asyncframes._model.quoting import shortened
+from asyncframes.errors import AsyncFramesError, ClosedError, SourceTimeoutError, SourceUnavailableError
+
+T = TypeVar("T")
+
+
+if TYPE_CHECKING:
+    from asyncframes.sources._cache.source import CachedSource
+
+BUFFER_BYTES = 64 * 1024
+"""What FFmpeg reads at a time; sources fetch as much when they are opened."""
+
+_POLL_SECONDS = 0.5
+
+
+class MediaFile(ABC):
+    """What FFmpeg reads from.
+
+    Attributes
+    ----------
+    size
+        Length in bytes, ``None`` while unknown.
+    source_name
+        Name of the source, for errors.
+    error
+        The first error that a read met.
+    opened_blind
+        Whether a container was opened without looking past the first fragment.
+    holds_media
+        Whether its media is there, and not zeros in its place.
+    guard
+        What watches the reads of FFmpeg, if anything does.
+    """
+
+    def __init__(self, size: int | None, source_name: str) -> None:
+        self.size = size
+        self.source_name = source_name
+        self.error: BaseException | None = None
+        self.opened_blind = False
+        self.holds_media = True
+        self.guard: ReadGuard | None = None
+        self._position = 0
+
+    def read(self, count: int) -> bytes:
+        """Return at most `count` bytes; ``b""`` at the end and after the first error."""
+        if self.error is not None:
+            return b""
+        try:
+            data = self._read_at(self._position, count)
+            if self.guard is not None:
+                self.guard.see(self._position, data, asked=count)
+        except BaseException as exc:
+            self.error = exc
+            raise
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move without reading anything; past the end is legal.
+
+        Answers -1 where that cannot be told, from the end of a source of unknown size: an exception
+        would come out of some later call into FFmpeg.
+        """
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            if self.size is None:
+                return -1
+            offset += self.size
+        self._position = max(offset, 0)
+        return self._position
+
+    def seekable(self) -> bool:
+        """Tell whether FFmpeg may seek."""
+        return True
+
+    def target(self) -> tuple[Any, dict[str, Any]]:
+        """Return what PyAV is to open, and its arguments for it."""
+        return self, {}
+
+    def translated(self, exc: Exception) -> AsyncFramesError | None:
+        """Return our error for one of FFmpeg's that is about the way to the bytes."""
+        return None
+
+    def may_wait(self) -> bool:
+        """Tell whether the next read may wait for a sender, so that frames had better not wait with it."""
+        return False
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def raise_error(self) -> None:
+        """Raise the first error that a read met, if there was one."""
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def lacks_headers(self) -> bool:
+        """Whether the headers between the media of a fragmented MP4 would have to be fetched one by one."""
+        return False
+
+    @abstractmethod
+    def _read_at(self, position: int, count: int) -> bytes: ...
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Return `count` bytes from a place, fewer only where the file ends.
+
+        The position of `read` stays, and what goes wrong is raised.
+        """
+        self.raise_error()
+        if self.size is not None:
+            count = min(count, max(self.size - position, 0))
+        parts, length = [], 0
+        while length < count and (part := self._read_at(position + length, count - length)):
+            parts.append(part)
+            length += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def plan(self, ranges: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - only a bridge plans
+        """Announce the byte ranges that will be read next, and that nothing beyond them will be."""
+
+    def plan_forward(self) -> None:  # noqa: B027 - only a bridge plans
+        """Announce that reading goes on to the end."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Make a read that waits, and every later one, fail at once; callable from any thread."""
+
+
+class DirectFile(MediaFile):
+    """A real file, read in the decode thread."""
+
+    def __init__(self, file: BinaryIO, size: int | None, name: str) -> None:
+        super().__init__(size, name)
+        self._file = file
+        self.bytes_read = 0
+        self.requests = 0
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        try:
+            self._file.seek(position)
+            data = self._file.read(count)
+        except AsyncFramesError:
+            raise
+        except OSError as exc:
+            raise SourceUnavailableError(
+                f"bytes from {position} not read: {exc.strerror}", source=self.source_name
+            ) from exc
+        self.bytes_read += len(data)
+        self.requests += 1
+        return data
+
+    def abort(self) -> None:
+        if self.error is None:
+            self.error = ClosedError(f"reading {shortened(self.source_name)} was cancelled")
+
+    def close(self) -> None:
+        """Close the underlying file."""
+        self._file.close()
+
+
+def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEventLoop, *, name: str) -> T:
+    """Wait in a thread for what the loop does.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer than that; it is cancelled then.
+    ClosedError
+        It was cancelled, or the loop is gone.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return future.result(_POLL_SECONDS)
+        except FutureCancelledError:
+            raise ClosedError(f"reading {shortened(name)} was cancelled") from None
+        except TimeoutError as exc:
+            if future.done():
+                raise
+            waited += _POLL_SECONDS
+            if loop.is_closed():
+                raise ClosedError("the event loop was closed while frames were decoded") from None
+            if waited >= timeout_seconds:
+                future.cancel()
+                raise SourceTimeoutError(f"no byte came within {timeout_seconds:g} s", source=name) from exc
+
+
+class Cursor(Protocol):
+    """What fetches for one reader; see `asyncframes.sources.ReadCursor`."""
+
+    def fetch(self, start: int, stop: int) -> Coroutine[Any, Any, bytes]: ...
+    def touch(self, position: int) -> None: ...
+    def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None: ...
+    def unlimit(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class Readable(Protocol):
+    """What a bridge reads from: a `CachedSource`, or a source that is read forward once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int | None: ...
+    def cached(self, start: int, stop: int) -> bytes: ...
+    def cursor(self) -> Cursor: ...
+
+
+class BridgeFile(MediaFile):
+    """A file over an asynchronous source: crosses to the event loop only for bytes that are missing."""
+
+    def __init__(
+        self, source: Readable, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+    ) -> None:
+        super().__init__(source.size, source.name)
+        self._source = source
+        self._cursor = source.cursor()
+        self._loop = loop
+        self._timeout_seconds = read_timeout_seconds
+        self._waiting: Future[Any] | None = None
+        self._aborted = False
+        self._is_looking = False
+        self._planned: Sequence[tuple[int, int]] = ()
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Return bytes from a place, as any file does; nothing is read ahead from there."""
+        self._is_looking = True
+        try:
+            return super().read_at(position, count)
+        finally:
+            self._is_looking = False
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        stop = position + count if self.size is None else min(position + count, self.size)
+        if stop <= position:
+            return b""
+        stop = self._cut(position, stop)
+        data = self._source.cached(position, stop) or self._wait_for(self._cursor.fetch(position, stop))
+        if not data and self.size is None:
+            self.size = self._source.size
+        if not self._is_looking:
+            self._cursor.touch(position + len(data))
+        return data
+
+    def _cut(self, start: int, stop: int) -> int:
+        """Leave what FFmpeg fills its buffer with beyond what was planned, or beyond the first bytes."""
+        if self._is_looking:
+            return stop
+        planned = next((end for begin, end in self._planned if begin <= start < end), None)
+        if planned is not None:
+            return min(stop, planned)
+        return min(stop, (start // BUFFER_BYTES + 1) * BUFFER_BYTES) if stop - start <= BUFFER_BYTES else stop
+
+    def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
+        """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
+        if self._aborted:
+            call.close()
+            raise self._cancelled()
+        self._waiting = waiting = asyncio.run_coroutine_threadsafe(call, self._loop)
+        # `abort` may have come between the check and the assignment.
+        if self._aborted:
+            waiting.cancel()
+        try:
+            return wait_for(waiting, self._timeout_seconds, self._loop, name=self.source_name)
+        finally:
+            self._waiting = None
+
+    def _cancelled(self) -> ClosedError:
+        return ClosedError(f"reading {shortened(self.source_name)} was cancelled")
+
+    def plan(self, ranges: Sequence[tuple[int, int]]) -> None:
+        self._planned = tuple(ranges)
+        self._loop.call_soon_threadsafe(self._cursor.prefetch, self._planned)
+
+    def plan_forward(self) -> None:
+        self._planned = ()
+        self._loop.call_soon_threadsafe(self._cursor.unlimit)
+
+    def abort(self) -> None:
+        self._aborted = True
+        if (waiting := self._waiting) is not None:
+            waiting.cancel()
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight; on the loop, once no thread reads any more."""
+        self._aborted = True
+        await self._cursor.aclose()
+
+
+class CachedFile(BridgeFile):
+    """A file over a cached source, which may keep headers besides."""
+
+    def __init__(
+        self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
+    ) -> None:
+        super().__init__(source, loop, read_timeout_seconds)
+        self._cached = source
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        # Headers that are kept lie far apart: to follow the reader over them would fetch what is between.
+        return self._cached.kept.run(position, position + count) or super()._read_at(position, count)
+
+    @property
+    def lacks_headers(self) -> bool:
+        return not self._cached.kept
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read these bytes without what lies around them, several requests at a time."""
+        return self._wait_for(self._cached.read_ranges(ranges))
+
+    def keep(self, headers: Sequence[tuple[int, bytes]]) -> None:
+        """Hold headers, each with the byte where it begins, for every reader of the source."""
+        self._cached.kept.add(headers)
+
+
+class ForwardFile(BridgeFile):
+    """A file over bytes that come once: FFmpeg may not seek in it."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def may_wait(self) -> bool:
+        return self._source.size is None and not self._source.cached(self._position, self._position + 1)

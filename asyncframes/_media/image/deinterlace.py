@@ -1,0 +1,120 @@
+"""Interlaced pictures to whole ones, each from itself and its two neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+
+import av
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+from asyncframes._media.codec.pictures import Picture
+from asyncframes._media.image.filters import make_chain, pull
+from asyncframes.errors import UnsupportedMediaError
+
+# One picture out for one in; those that are not marked as interlaced pass through.
+_BWDIF = ("bwdif", {"mode": "send_frame", "parity": "auto", "deint": "interlaced"})
+_LEAST_WIDTH, _LEAST_HEIGHT = 3, 4
+
+
+def deinterlaced(
+    rows: Iterable[tuple[int, Picture] | None], *, last_row: int | None, source: str
+) -> Iterator[tuple[int, Picture] | None]:
+    """Deinterlace numbered pictures.
+
+    A picture comes out once the next one is known, and only if the one before
+    it was seen: what comes out depends on these three and nothing else. The
+    first and the last of the stream, or before and after a change of size, have
+    one neighbour.
+
+    Parameters
+    ----------
+    rows
+        Pictures with their frame indices, rising; ``None`` is passed on.
+    last_row
+        Index of the last frame of the stream, ``None`` where the last that
+        comes is that.
+    source
+        Name of the source, for errors.
+    """
+    chain = _Chain(source)
+    for item in rows:
+        if item is None:
+            yield None
+        else:
+            yield from chain.add(*item) or (None,)
+    if last_row is None or chain.row == last_row:
+        yield from chain.finish()
+
+
+class _Chain:
+    """A run of pictures on their way through the filter, the last of which is still inside."""
+
+    def __init__(self, source: str) -> None:
+        self.row = -1
+        self._source = source
+        self._picture: Picture | None = None
+        self._graph: Graph | None = None
+        self._has_predecessor = False
+
+    def add(self, row: int, picture: Picture) -> list[tuple[int, Picture]]:
+        """Take the next picture in; give out the one before it, if that has both neighbours."""
+        follows = self._picture is not None and row == self.row + 1
+        if follows and _kind(picture) == _kind(self._picture):
+            done = self._give(self._push(picture.frame))
+            self._has_predecessor = True
+        else:
+            done = self.finish() if follows else []
+            self._has_predecessor = follows or row == 0
+            self._graph = _graph_for(picture.frame, self._source)
+            self._push(picture.frame)
+        self.row, self._picture = row, picture
+        return done
+
+    def finish(self) -> list[tuple[int, Picture]]:
+        """Give out the last picture, which nothing follows."""
+        return self._give(self._push(None))
+
+    def _push(self, frame: VideoFrame | None) -> VideoFrame | None:
+        if self._graph is None:
+            return None
+        self._graph.vpush(frame)
+        return pull(self._graph)
+
+    def _give(self, frame: VideoFrame | None) -> list[tuple[int, Picture]]:
+        if self._picture is None or not self._has_predecessor:
+            return []
+        return [(self.row, self._picture if frame is None else replace(self._picture, frame=frame))]
+
+
+def _kind(picture: Picture | None) -> tuple[str, int, int] | None:
+    if picture is None:
+        return None
+    return picture.frame.format.name, picture.frame.width, picture.frame.height
+
+
+def _graph_for(frame: VideoFrame, source: str) -> Graph | None:
+    """Make a chain for pictures like this one, ``None`` where they have no fields to part."""
+    if frame.width < _LEAST_WIDTH or frame.height < _LEAST_HEIGHT:
+        return None
+    if _is_taken(frame.format.name):
+        return make_chain(frame, _BWDIF)
+    if frame.interlaced_frame:
+        raise UnsupportedMediaError(f"no deinterlacing of {frame.format.name} pictures", source=source)
+    return None
+
+
+@cache
+def _is_taken(layout: str) -> bool:
+    """Whether the filter takes a pixel format as it is; libavfilter would convert others on the way in."""
+    picture = VideoFrame(16, 16, layout)
+    try:
+        graph = make_chain(picture, _BWDIF)
+        graph.vpush(picture)
+        graph.vpush(None)
+        filtered = pull(graph)
+    except (av.FFmpegError, ValueError):
+        return False
+    return filtered is not None and filtered.format.name == layout

@@ -1,0 +1,75 @@
+"""What a decoded picture says of itself: layout, colours, orientation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import av
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
+
+from asyncframes._media.pyav import side_data_of
+from asyncframes._model.color import matrix_of
+from asyncframes._model.timing import Orientation, orientation_from_degrees, orientation_from_matrix
+from asyncframes._types import ColorMatrix
+
+
+def is_rgb(layout: VideoFormat) -> bool:
+    """Whether no matrix stands between the stored values and RGB."""
+    return layout.is_rgb or layout.has_palette or layout.name.startswith("xyz")
+
+
+def is_gray(layout: VideoFormat) -> bool:
+    """Whether there is luma and no chroma."""
+    colours = [part for part in layout.components if not part.is_alpha]
+    return len(colours) == 1 and not is_rgb(layout)
+
+
+def depth_of(layout: VideoFormat) -> int:
+    """Return the bits of a component."""
+    return layout.components[0].bits
+
+
+def has_alpha(layout: VideoFormat) -> bool:
+    """Whether pixels of this layout may be transparent."""
+    return layout.has_palette or any(part.is_alpha for part in layout.components)
+
+
+def is_full_range(picture: VideoFrame) -> bool:
+    """Whether black is 0; untagged gray is taken for such, as FFmpeg does, and untagged YUV is not."""
+    if picture.color_range == ColorRange.UNSPECIFIED:
+        return is_gray(picture.format) or picture.format.name.startswith("yuvj")
+    return bool(picture.color_range == ColorRange.JPEG)
+
+
+def matrix_used(picture: VideoFrame) -> ColorMatrix | Literal["rgb", "unsupported"]:
+    """Return the matrix that a picture is converted with unless another is asked for."""
+    if is_rgb(picture.format):
+        return "rgb"
+    return matrix_of(
+        picture.colorspace,
+        picture.color_primaries,
+        picture.color_trc,
+        width=picture.width,
+        height=picture.height,
+    )
+
+
+def orientation_of(picture: VideoFrame) -> Orientation:
+    """Read the display matrix that the decoder attached to a picture."""
+    try:
+        matrix = side_data_of(_small_copy(picture)).get(SideDataType.DISPLAYMATRIX)
+    except (av.FFmpegError, ValueError):
+        return orientation_from_degrees(picture.rotation)
+    return Orientation() if matrix is None else orientation_from_matrix(bytes(matrix))
+
+
+def _small_copy(picture: VideoFrame) -> VideoFrame:
+    """Copy what goes with a picture: once read, side data and its picture keep each other alive.
+
+    What a decoder makes of damage depends on which pictures are alive, and the collector frees them
+    at any time.
+    """
+    return picture.reformat(width=2, height=2, threads=1)

@@ -1,0 +1,243 @@
+"""What the header of an MP4 claims, checked before FFmpeg makes arrays of it.
+
+ISO/IEC 14496-12: FFmpeg keeps some 40 bytes for each sample that ``stsz`` counts, whether there
+is room for it in the file or not, and copies samples for each edit of ``elst``. ISO/IEC 23008-12,
+6.6.2.3: a picture of HEIF may be a grid of tiles, each of which FFmpeg gives by itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._media.checked import Fields, MalformedError, TooManyBoxesError
+from asyncframes._media.files.media_files import MediaFile
+from asyncframes._media.mp4.boxes import LONGEST_MOOV, Box, boxes_in, boxes_of
+from asyncframes.errors import UnsupportedMediaError
+
+# Tracks of sound and text have several samples for each frame of the video that they go with.
+_SAMPLES_A_FRAME = 4
+
+# Edits may show samples again, and begin inside a GOP; up to here that costs nothing to speak of.
+_MOST_EDITED = 1 << 16
+_MOST_STEPS = 1 << 29
+
+_CONTAINERS = {b"trak", b"edts", b"mdia", b"minf", b"stbl"}
+_TABLES = {b"elst", b"hdlr", b"mdhd", b"stsz", b"stz2", b"stts", b"stss", b"stsc", b"stco", b"co64"}
+_LONGEST_META = 1 << 20
+_TILED = {b"grid": "a grid of tiles", b"iovl": "an overlay of several pictures"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerLimits:
+    """What a container may hold.
+
+    Attributes
+    ----------
+    max_frames
+        Most frames of a frame table, and of what a header claims.
+    allow_containers
+        Names of FFmpeg's demuxers that are allowed besides the usual ones.
+    """
+
+    max_frames: int = 1 << 20
+    allow_containers: tuple[str, ...] = ()
+
+
+def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
+    """Refuse an MP4 whose header claims more than there can be.
+
+    Raises
+    ------
+    UnsupportedMediaError
+        Its header is too long, lists more samples than allowed, or repeats them without end, or its
+        picture is one that FFmpeg gives in pieces.
+    """
+    try:
+        top = list(_up_to_moov(file))
+        for box in top:
+            if box.kind == b"moov":
+                _check_moov(file, box, limits)
+        if top and top[-1].kind == b"meta":
+            _check_item(file, top[-1])
+    except TooManyBoxesError as exc:
+        raise UnsupportedMediaError(f"{exc}: that is no video", source=file.source_name) from exc
+    except MalformedError:
+        # FFmpeg finds the rest, without what makes it costly.
+        return
+
+
+def _up_to_moov(file: MediaFile) -> Iterator[Box]:
+    """Yield the boxes that matter, up to the header of a video or the first fragment."""
+    for box in boxes_of(file):
+        if box.kind in {b"moov", b"meta"}:
+            yield box
+        if box.kind in {b"moov", b"moof"}:
+            return
+
+
+def _check_moov(file: MediaFile, moov: Box, limits: ContainerLimits) -> None:
+    length = moov.end - moov.body
+    if length > LONGEST_MOOV:
+        message = f"the header takes {length} bytes; up to {LONGEST_MOOV} are read"
+        raise UnsupportedMediaError(message, source=file.source_name)
+    data = _unpacked(file.read_at(moov.body, length))
+    samples, scale = 0, 1
+    for box in boxes_in(data):
+        if box.kind == b"mvhd":
+            scale = _scale(memoryview(data)[box.body : box.end])
+        if box.kind != b"trak":
+            continue
+        tables = dict(_tables(memoryview(data)[box.body : box.end]))
+        count = _samples(tables)
+        samples += count
+        if count > _fitting(tables, file.size) or samples > limits.max_frames * _SAMPLES_A_FRAME:
+            raise UnsupportedMediaError(
+                f"the header lists {samples} samples in a file of {file.size} bytes: more than fit into it, "
+                f"or more than max_frames={limits.max_frames} allows",
+                source=file.source_name,
+            )
+        edited = _edited(tables, count, scale)
+        if edited > max(_MOST_EDITED, 2 * count):
+            message = (
+                f"an edit list makes {edited} samples of {count}; a list that repeats them so is refused"
+            )
+            raise UnsupportedMediaError(message, source=file.source_name)
+
+
+def _unpacked(moov: bytes) -> bytes:
+    """Return the boxes of a header, also where QuickTime compressed them."""
+    for box in boxes_in(moov):
+        if box.kind == b"cmov":
+            inner = next(
+                (child for child in boxes_in(moov[box.body : box.end]) if child.kind == b"cmvd"), None
+            )
+            if inner is None:
+                return moov
+            start, end = box.body + inner.body + 4, box.body + inner.end
+            try:
+                data = zlib.decompressobj().decompress(moov[start:end], LONGEST_MOOV)
+            except zlib.error as exc:
+                raise MalformedError("a compressed header is broken") from exc
+            return next((data[box.body : box.end] for box in boxes_in(data) if box.kind == b"moov"), data)
+    return moov
+
+
+def _tables(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    for box in boxes_in(data):
+        if box.kind in _CONTAINERS:
+            yield from _tables(data[box.body : box.end])
+        elif box.kind in _TABLES:
+            yield box.kind, data[box.body : box.end]
+
+
+def _samples(tables: Mapping[bytes, memoryview]) -> int:
+    """Return how many samples FFmpeg keeps for a track."""
+    if _is_plain_sound(tables):
+        return _pieces(tables)
+    table = tables.get(b"stsz") or tables.get(b"stz2")
+    return 0 if table is None else Fields(table).take(">8xI")[0]
+
+
+def _pieces(tables: Mapping[bytes, memoryview]) -> int:
+    """Return in how many pieces, of 1024 samples, FFmpeg keeps the chunks of a track."""
+    chunks = tables.get(b"stco") or tables.get(b"co64")
+    if chunks is None or b"stsc" not in tables:
+        return 0
+    count, fields = Fields(chunks).take(">4xI")[0], Fields(tables[b"stsc"])
+    firsts, each, _ = fields.rows(fields.take(">4xI")[0], ">u4", ">u4", ">u4")
+    lengths = np.diff(np.minimum(firsts, count + 1), append=count + 1)
+    return int((np.maximum(lengths, 0) * (each // 1024 + 1.0)).sum())
+
+
+def _is_plain_sound(tables: Mapping[bytes, memoryview]) -> bool:
+    """Whether each sample lasts one tick, as of uncompressed sound."""
+    if b"stts" not in tables or bytes(tables.get(b"hdlr", b"")[8:12]) != b"soun":
+        return False
+    fields = Fields(tables[b"stts"])
+    return fields.take(">4xI") == (1,) and fields.take(">4xI") == (1,)
+
+
+def _fitting(tables: Mapping[bytes, memoryview], size: int | None) -> int:
+    """Return how many samples a file may hold, by its size where all are equally long."""
+    table = tables.get(b"stsz")
+    each = 0 if table is None else Fields(table).take(">4xI")[0]
+    return 1 << 32 if not each or size is None or _is_plain_sound(tables) else max(size // each, 1 << 16)
+
+
+def _edited(tables: Mapping[bytes, memoryview], samples: int, movie_scale: int) -> int:
+    """Return about how many samples the edits of a track make of those that it has."""
+    if b"elst" not in tables or b"stts" not in tables or b"mdhd" not in tables:
+        return samples
+    wide = bytes(tables[b"elst"][:1]) == b"\1"
+    fields = Fields(tables[b"elst"])
+    durations, begins, _ = fields.rows(
+        fields.take(">4xI")[0], *(">u8", ">i8") if wide else (">u4", ">i4"), ">i4"
+    )
+    shown = begins >= 0
+    steps = int(np.count_nonzero(shown)) * samples
+    if not _MOST_EDITED < steps <= _MOST_STEPS:
+        return steps
+    scale = _scale(tables[b"mdhd"]) / (movie_scale or 1)
+    ends = begins[shown] + durations[shown] * scale
+    times = _times(tables[b"stts"], samples)
+    first = _keyframes_at(tables.get(b"stss"), np.searchsorted(times, begins[shown], "right") - 1)
+    return int(np.maximum(np.searchsorted(times, ends) - first, 0).sum())
+
+
+def _scale(header: memoryview) -> int:
+    """Return the ticks per second that ``mvhd`` and ``mdhd`` tell in the same place."""
+    return Fields(header).take(">20xI" if bytes(header[:1]) == b"\1" else ">12xI")[0]
+
+
+def _times(table: memoryview, samples: int) -> NDArray[np.float64]:
+    """Return when each sample is decoded."""
+    fields = Fields(table)
+    counts, durations = fields.rows(fields.take(">4xI")[0], ">u4", ">u4")
+    if counts.sum() > samples:
+        raise MalformedError("stts counts other samples than stsz")
+    each = np.repeat(durations.astype(np.float64), counts)
+    return np.cumsum(each) - each
+
+
+def _keyframes_at(table: memoryview | None, samples: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the keyframe at or before each sample, from 0."""
+    if table is None:
+        return samples
+    fields = Fields(table)
+    [numbers] = fields.rows(fields.take(">4xI")[0], ">u4")
+    places = np.searchsorted(numbers, samples + 1, "right") - 1
+    return np.where(places >= 0, numbers[np.maximum(places, 0)] - 1, 0) if len(numbers) else samples
+
+
+def _check_item(file: MediaFile, meta: Box) -> None:
+    """Refuse a still picture that is put together from several."""
+    if meta.end - meta.body > _LONGEST_META:
+        return
+    data = file.read_at(meta.body, meta.end - meta.body)[4:]
+    found = {box.kind: memoryview(data)[box.body : box.end] for box in boxes_in(data)}
+    if b"pitm" not in found or b"iinf" not in found:
+        return
+    primary = Fields(found[b"pitm"]).take(">4xI" if found[b"pitm"][0] else ">4xH")[0]
+    kind = dict(_items(found[b"iinf"])).get(primary)
+    if kind in _TILED:
+        raise UnsupportedMediaError(
+            f"the picture is {_TILED[kind]}, which FFmpeg gives one by one: it is not put together here; "
+            "convert it first",
+            source=file.source_name,
+        )
+
+
+def _items(table: memoryview) -> Iterator[tuple[int, bytes]]:
+    """Yield number and type of each item that ``iinf`` lists."""
+    entries = table[8 if table[0] else 6 :]
+    for box in boxes_in(entries):
+        item = entries[box.body : box.end]
+        if box.kind == b"infe" and len(item) and item[0] >= 2:
+            fields = Fields(item)
+            (number,) = fields.take(">4xH2x" if item[0] == 2 else ">4xI2x")
+            yield number, bytes(item[8 if item[0] == 2 else 10 :][:4])

@@ -1,0 +1,1 @@
+"""Frame tables, built from packets or by decoding."""

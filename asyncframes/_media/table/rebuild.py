@@ -1,0 +1,136 @@
+"""Frame tables that are settled by decoding, wholly or at the head of the stream."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+import numpy as np
+
+from asyncframes._media.codec.checksums import picture_checksum
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
+from asyncframes._media.container.opening import average_rate, time_base_of
+from asyncframes._media.table.scan import PacketList, Scanned
+from asyncframes._model.table import FrameTable, Observed, table_from_packets, table_with_head
+
+T = TypeVar("T")
+
+# Enough to see fields, or pictures out of order, come out otherwise than packets alone would have it.
+_HEAD_PICTURES = 24
+
+
+def without_doubt(
+    decoder: Decoder, steps: Callable[[], Generator[None, None, T]]
+) -> Generator[None, None, T]:
+    """Take steps on a decoder, and take them again with one codec thread where several are in doubt."""
+    try:
+        return (yield from steps())
+    except DoubtError as doubt:
+        decoder.use_one_thread(doubt)
+        return (yield from steps())
+
+
+def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
+    """Build a frame table from the frames that a sequential decode really outputs.
+
+    A generator, so that a long pass can be taken in steps; it returns the table.
+
+    Raises
+    ------
+    CorruptMediaError
+        There are packets, and none of them decodes to a picture.
+    MediaError
+        There are no packets.
+    """
+    return (yield from without_doubt(decoder, lambda: _table_of_pictures(decoder)))
+
+
+def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
+    packets = PacketList(decoder.stream)
+    packet_of, checksums, damaged = array("q"), array("q"), array("b")
+    keyframes = array("q")
+    decoder.restart()
+    with decoder.observed_by(packets.add):
+        for output in decoder.decode():
+            if isinstance(output, Picture):
+                packet_of.append(output.packet)
+                checksums.append(picture_checksum(output.frame))
+                damaged.append(output.frame.is_corrupt)
+                if output.frame.key_frame:
+                    keyframes.append(output.packet)
+            yield
+    refuse_without_pictures(decoder.file.source_name, packets=decoder.number, frames=len(packet_of))
+    found = packets.finish()
+    found.is_keyframe[:] &= np.isin(np.arange(len(found)), keyframes)
+    observed = Observed(
+        checksum=np.array(checksums, np.int64),
+        is_damaged=np.array(damaged, np.bool_),
+    )
+    return FrameTable(
+        found,
+        time_base_of(decoder.stream),
+        np.array(packet_of, np.int64),
+        settled=True,
+        average_rate=average_rate(decoder.stream),
+        observed=observed,
+    )
+
+
+def confirm_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
+    """Confirm a table by the first pictures of a decode: whether they are those that it lists."""
+    table.confirmed = yield from without_doubt(decoder, lambda: _head_agrees(decoder, table))
+    return table.confirmed
+
+
+def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
+    decoder.restart()
+    expected: list[int] = table.packet_of[:_HEAD_PICTURES].tolist()
+    found: list[int] = []
+    for output in decoder.decode():
+        if isinstance(output, Picture):
+            found.append(output.packet)
+        if len(found) == len(expected):
+            break
+        yield
+    return found == expected
+
+
+def settle(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
+    """Build a frame table with as little decoding as will do; a generator, as `scan_by_decoding`.
+
+    Where only the head of the stream is unclear (it begins inside a GOP, or with
+    leading pictures of a GOP that is not there), its first two GOPs are decoded.
+    """
+    table = yield from without_doubt(decoder, lambda: _settled_head(decoder, scanned))
+    return table or (yield from scan_by_decoding(decoder))
+
+
+def _settled_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:
+    """Decode the first two GOPs; ``None`` where they do not show how the rest goes on."""
+    keyframes = np.flatnonzero(scanned.packets.is_keyframe)
+    if not scanned.packets.are_timed or len(keyframes) < 3:
+        return None
+    shown: list[int] = []
+    anchor: int | None = None
+    decoder.restart()
+    for output in decoder.decode(last_packet=int(keyframes[2]) - 1):
+        yield
+        if isinstance(output, Damage) or output.is_damaged:
+            return None
+        shown.append(output.packet)
+        if anchor is None and output.frame.key_frame and scanned.packets.is_keyframe[output.packet]:
+            anchor = output.packet
+    if anchor is None:
+        return None
+    table = table_with_head(
+        scanned.packets, scanned.time_base, scanned.average_rate, shown=shown, anchor=anchor
+    )
+    return table if table.packet_of[: len(shown)].tolist() == shown else None
+
+
+def table_without_decoding(scanned: Scanned) -> FrameTable | None:
+    """Build a frame table from packets alone, ``None`` where they cannot tell."""
+    return table_from_packets(scanned.packets, scanned.time_base, scanned.average_rate)

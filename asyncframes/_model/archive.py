@@ -1,0 +1,123 @@
+"""Arrays and facts in one checked file: written whole or not at all, and nothing in it taken on trust.
+
+A magic word, a format version, a JSON header, the arrays compressed, and a
+checksum over all of it. Integers are stored as differences, byte plane by byte
+plane, because neighbouring rows are alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._runtime.temporaries import temporary_beside
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+"""One-dimensional arrays by name: ``int64``, ``bool`` or ``uint8``."""
+
+_MAGIC = b"asyncframes\n"
+_HEAD = struct.Struct("<12sII")
+_CHECKSUM_BYTES = 16
+_DTYPES: dict[str, type[np.generic]] = {"int64": np.int64, "bool": np.bool_, "uint8": np.uint8}
+
+# No deflate stream is longer than this many times its compressed form, so a larger claim is a lie.
+_MOST_INFLATION = 1040
+
+
+class ArchiveError(ValueError):
+    """The bytes are no such file, of another version of the format, or damaged."""
+
+
+def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """Put facts (plain JSON values) and arrays into bytes."""
+    described = [[name, array.dtype.name, len(array)] for name, array in arrays.items()]
+    header = json.dumps({"facts": facts, "arrays": described}).encode()
+    payload = zlib.compress(b"".join(_encoded(array) for array in arrays.values()), 1)
+    body = _HEAD.pack(_MAGIC, version, len(header)) + header + payload
+    return body + _checksum(body)
+
+
+def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Take facts and arrays out of bytes.
+
+    Raises
+    ------
+    ArchiveError
+        They are not what `pack` made with this version, to the last bit.
+    """
+    if len(data) < _HEAD.size + _CHECKSUM_BYTES or not data.startswith(_MAGIC):
+        raise ArchiveError("not a file of asyncframes, or cut off")
+    _, found, header_length = _HEAD.unpack_from(data)
+    if found != version:
+        raise ArchiveError(f"format version {found}; this release reads version {version}")
+    body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    if _checksum(body) != checksum:
+        raise ArchiveError("damaged: its checksum does not match")
+    try:
+        header = json.loads(body[_HEAD.size : _HEAD.size + header_length])
+        arrays = _decoded(header["arrays"], body[_HEAD.size + header_length :])
+        return dict(header["facts"]), arrays
+    except (KeyError, TypeError, ValueError, RecursionError, zlib.error) as exc:
+        raise ArchiveError(f"malformed: {exc}") from exc
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file such that its name leads to all of it or to what was there before.
+
+    Raises
+    ------
+    OSError
+        The file system refused.
+    """
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)  # noqa: PTH105 - says that an old file gives way
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _encoded(array: NDArray[Any]) -> bytes:
+    if array.dtype != np.int64:
+        return array.astype(np.uint8).tobytes()
+    steps = np.diff(array, prepend=np.int64(0)).astype("<i8")
+    return steps.view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _decoded(described: list[Any], payload: bytes) -> dict[str, NDArray[Any]]:
+    sizes = [np.dtype(_DTYPES[kind]).itemsize * length for _, kind, length in described]
+    total = sum(sizes)
+    if min(sizes, default=0) < 0 or total > _MOST_INFLATION * len(payload):
+        raise ValueError("lengths that cannot be")
+    inflater = zlib.decompressobj()
+    data = inflater.decompress(payload, total + 1)
+    if len(data) != total or not inflater.eof or inflater.unused_data:
+        raise ValueError("other lengths than its header says")
+    arrays: dict[str, NDArray[Any]] = {}
+    position = 0
+    for (name, kind, _), size in zip(described, sizes, strict=True):
+        raw = np.frombuffer(data, np.uint8, size, position)
+        position += size
+        if kind == "int64":
+            steps = np.ascontiguousarray(raw.reshape(8, -1).T).view("<i8").reshape(-1)
+            arrays[str(name)] = np.cumsum(steps, dtype=np.int64)
+        else:
+            arrays[str(name)] = raw.astype(_DTYPES[kind])
+    return arrays

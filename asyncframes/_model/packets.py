@@ -1,0 +1,124 @@
+"""The packets of a stream without their bytes, and what is known of the stream besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Array = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+NO_TIMESTAMP = np.iinfo(np.int64).min
+"""Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packets:
+    """The packets of one stream in decode order, without their bytes.
+
+    Attributes
+    ----------
+    pts, dts
+        Ticks of the stream's time base, `NO_TIMESTAMP` where missing.
+    position, size
+        Byte range in the source; position -1 where unknown.
+    duration
+        Ticks, 0 where unknown.
+    is_keyframe, is_discard
+        The demuxer's flags.
+    """
+
+    pts: Int64Array
+    dts: Int64Array
+    position: Int64Array
+    size: Int64Array
+    duration: Int64Array
+    is_keyframe: BoolArray
+    is_discard: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @property
+    def are_timed(self) -> bool:
+        """Whether every packet that may become a frame has a pts of its own."""
+        pts = np.sort(self.pts[~self.is_discard])
+        return not len(pts) or (pts[0] != NO_TIMESTAMP and not np.any(pts[1:] == pts[:-1]))
+
+    @property
+    def keep_order(self) -> bool:
+        """Whether packets are shown in the order in which they are decoded, going by their pts."""
+        return bool(np.all(self.pts[1:] > self.pts[:-1]))
+
+    @property
+    def begin_whole(self) -> bool:
+        """Whether the stream begins with a keyframe, and nothing is shown before that one."""
+        if not len(self):
+            return True
+        return bool(self.is_keyframe[0]) and not np.any((self.pts < self.pts[0]) & ~self.is_discard)
+
+    def in_presentation_order(self) -> Int64Array:
+        """Return the numbers of the packets that may become frames, ordered by pts."""
+        kept = np.flatnonzero(~self.is_discard)
+        return kept[np.argsort(self.pts[kept], kind="stable")]
+
+    def begin_with(self, first: Packets) -> bool:
+        """Whether these are the same packets as others, as far as those go."""
+        return all(
+            np.array_equal(getattr(self, column.name)[: len(first)], getattr(first, column.name))
+            for column in fields(self)
+        )
+
+    def find(self, *, position: int, size: int, dts: int) -> int | None:
+        """Return the number of the one packet that looks like this, or ``None``."""
+        matches = self.size == size
+        if position >= 0:
+            matches &= self.position == position
+        numbers = np.flatnonzero(matches)
+        if len(numbers) > 1:
+            numbers = numbers[self.dts[numbers] == dts]
+        return int(numbers[0]) if len(numbers) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """Which bytes a frame table speaks of.
+
+    Attributes
+    ----------
+    size
+        Length of the source in bytes, ``None`` where it is not known.
+    validator
+        `StreamSource.validator`, ``None`` where the source has none.
+    stream_index
+        Which stream of the container.
+    """
+
+    size: int | None
+    validator: str | None
+    stream_index: int
+
+    def may_be(self, other: SourceIdentity) -> bool:
+        """Whether nothing that both know says otherwise."""
+        pairs = ((self.size, other.size), (self.validator, other.validator))
+        return self.stream_index == other.stream_index and all(
+            mine == theirs or mine is None or theirs is None for mine, theirs in pairs
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """What a decode of the whole stream showed of its frames.
+
+    Attributes
+    ----------
+    checksum
+        Of the decoded picture, a row a frame.
+    is_damaged
+        Whether the decoder marked the picture, a row a frame.
+    """
+
+    checksum: Int64Array
+    is_damaged: BoolArray

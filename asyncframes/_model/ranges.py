@@ -1,0 +1,227 @@
+"""Byte ranges as plain arithmetic, and reads that are exact or fail.
+
+A range is half-open: ``start <= i < stop``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes.errors import ShortReadError, SourceTimeoutError
+
+ByteRange: TypeAlias = tuple[int, int]
+"""Half-open ``(start, stop)``."""
+
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", re.I | re.A)
+
+# What a file can hold, and what positions in files are counted in.
+_MOST_BYTES = 2**63 - 1
+_MOST_DIGITS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """What a `Content-Range` header says.
+
+    Attributes
+    ----------
+    start, stop
+        Half-open range of the body; both ``None`` where the header names none
+        (``bytes */1234``, the answer to a range outside the resource).
+    size
+        Length of the whole resource, ``None`` for ``*``.
+    """
+
+    start: int | None
+    stop: int | None
+    size: int | None
+
+
+def check_range(start: int, stop: int) -> None:
+    """Refuse what is no byte range.
+
+    Raises
+    ------
+    ValueError
+        Unless ``0 <= start <= stop``.
+    """
+    if not 0 <= start <= stop:
+        raise ValueError(f"no byte range: start {start}, stop {stop}")
+
+
+def block_span(start: int, stop: int, *, block_size: int) -> range:
+    """Numbers of the blocks that hold the bytes ``start <= i < stop``."""
+    if start >= stop:
+        return range(start // block_size, start // block_size)
+    return range(start // block_size, -(-stop // block_size))
+
+
+def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) -> list[ByteRange]:
+    """Turn ranges into fewer requests.
+
+    Parameters
+    ----------
+    ranges
+        In any order, overlaps allowed; empty ones are left out.
+    max_gap
+        Bytes nobody asked for that a request may carry between two ranges.
+    max_span
+        Longest request; longer ranges are cut.
+
+    Returns
+    -------
+    list of ByteRange
+        Ascending and disjoint, each at most `max_span` long.
+    """
+    merged: list[ByteRange] = []
+    for start, stop in _united(ranges):
+        if merged and start - merged[-1][1] <= max_gap and stop - merged[-1][0] <= max_span:
+            merged[-1] = merged[-1][0], stop
+        else:
+            merged.extend(split_range(start, stop, max_span=max_span))
+    return merged
+
+
+def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_gap: int) -> list[ByteRange]:
+    """Turn many ranges into few, as `merge_ranges` does without a longest one.
+
+    Parameters
+    ----------
+    starts, lengths
+        In any order, overlaps allowed; those of no length are left out.
+    max_gap
+        Bytes nobody asked for that may lie between two ranges that become one.
+    """
+    starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+    order = np.argsort(starts, kind="stable")
+    starts, stops = starts[order], np.maximum.accumulate((starts + lengths)[order])
+    is_far = starts[1:] - stops[:-1] > max_gap
+    firsts, lasts = np.append(True, is_far), np.append(is_far, True)
+    return list(zip(starts[firsts].tolist(), stops[lasts].tolist(), strict=True)) if len(starts) else []
+
+
+def split_range(start: int, stop: int, *, max_span: int) -> list[ByteRange]:
+    """Cut a range into pieces of at most `max_span` bytes."""
+    if max_span < 1:
+        raise ValueError(f"max_span must be positive, not {max_span}")
+    return [(position, min(position + max_span, stop)) for position in range(start, stop, max_span)]
+
+
+def parse_content_range(value: str) -> ContentRange:
+    """Read a `Content-Range` header.
+
+    Raises
+    ------
+    ValueError
+        It is malformed, or contradicts itself.
+    """
+    match = _CONTENT_RANGE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"malformed Content-Range {value[:80]!r}")
+    first, last, size = map(_offset, match.groups())
+    if first is None or last is None:
+        return ContentRange(None, None, size)
+    if last < first or (size is not None and last >= size):
+        raise ValueError(f"impossible Content-Range {value[:80]!r}")
+    return ContentRange(first, last + 1, size)
+
+
+def _offset(digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    # Python itself refuses to read numbers of some thousand digits.
+    if len(digits) > _MOST_DIGITS or (offset := int(digits)) > _MOST_BYTES:
+        raise ValueError(f"a Content-Range of {digits[:_MOST_DIGITS]}… bytes is longer than any file")
+    return offset
+
+
+def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:
+    united: list[ByteRange] = []
+    for start, stop in sorted((start, stop) for start, stop in ranges if start < stop):
+        if united and start <= united[-1][1]:
+            united[-1] = united[-1][0], max(stop, united[-1][1])
+        else:
+            united.append((start, stop))
+    return united
+
+
+T = TypeVar("T")
+
+
+class Arrivals:
+    """Bytes of a range on their way to whoever takes them.
+
+    Attributes
+    ----------
+    position
+        Of the byte that comes next.
+    """
+
+    def __init__(self, start: int, arrived: Callable[[bytes], object]) -> None:
+        self.position = start
+        self._arrived = arrived
+
+    def add(self, part: bytes) -> None:
+        """Hand over what came."""
+        self.position += len(part)
+        self._arrived(part)
+
+
+def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:
+    """Pass on what was read if it is the whole range.
+
+    Raises
+    ------
+    ShortReadError
+        It is shorter.
+    """
+    if len(data) < stop - start:
+        raise short_read(start, stop, received=len(data), name=name)
+    return data
+
+
+def check_end(start: int, stop: int, *, size: int | None, name: str) -> None:
+    """Refuse a range that reaches past a known end.
+
+    Raises
+    ------
+    ShortReadError
+        `stop` is larger than `size`.
+    """
+    if size is not None and stop > size:
+        raise short_read(start, stop, received=max(0, size - start), name=name)
+
+
+def short_read(start: int, stop: int, *, received: int, name: str) -> ShortReadError:
+    """Say which bytes were asked for and how many came."""
+    return ShortReadError(
+        f"bytes {start}-{stop} were asked for and only {received} came",
+        source=name,
+        start=start,
+        stop=stop,
+        received=received,
+    )
+
+
+async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
+    """Wait for an exchange, but no longer than that.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            return await exchange
+    except TimeoutError as exc:
+        if not deadline.expired():
+            raise
+        raise SourceTimeoutError(f"not everything came within {seconds:g} s", source=name) from exc

@@ -1,0 +1,87 @@
+"""How decoded pictures become images: what was asked, and the sizes that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from asyncframes._model.quoting import quoted
+from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
+
+_MATRICES = ("auto", *get_args(ColorMatrix))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What `PictureOptions` and ``image_format`` ask for; see there."""
+
+    image_format: ImageFormat = "rgb24"
+    resize: tuple[int | None, int | None] | None = None
+    square_pixels: bool = False
+    autorotate: bool = True
+    deinterlace: bool = False
+    tone_map: bool = False
+    accurate_color: bool = False
+    color_matrix: Literal["auto"] | ColorMatrix = "auto"
+
+    @property
+    def reach(self) -> int:
+        """How many frames before and after each one its image depends on."""
+        return int(self.deinterlace)
+
+    def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:
+        """Return the size of an upright image.
+
+        Parameters
+        ----------
+        width, height
+            Of the upright picture, as stored.
+        pixel_shape
+            Width of its pixels over their height.
+        """
+        full_width, full_height = Fraction(width), Fraction(height)
+        if self.square_pixels and pixel_shape > 1:
+            full_width *= pixel_shape
+        elif self.square_pixels:
+            full_height /= pixel_shape
+        new_width, new_height = self.resize or (None, None)
+        if new_width is None:
+            scale = 1 if new_height is None else new_height / full_height
+            return _rounded(full_width * scale), new_height or _rounded(full_height)
+        return new_width, new_height or _rounded(full_height * new_width / full_width)
+
+
+def _rounded(length: Fraction) -> int:
+    return max(1, round(length))
+
+
+def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Rendering:
+    """Check the options of a request.
+
+    Raises
+    ------
+    ValueError
+        A value makes no sense.
+    TypeError
+        An option is not one of `PictureOptions`.
+    """
+    rendering = Rendering(image_format=image_format, **options)
+    formats = get_args(ImageFormat)
+    if image_format not in formats:
+        raise ValueError(f"image_format={quoted(image_format)}: expected one of {', '.join(formats)}")
+    if image_format == "i420" and rendering.tone_map:
+        raise ValueError('tone_map goes to RGB: image_format="i420" has no such images')
+    if rendering.color_matrix not in _MATRICES:
+        raise ValueError(
+            f"color_matrix={quoted(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"
+        )
+    if rendering.resize is not None:
+        _check_resize(rendering.resize)
+    return rendering
+
+
+def _check_resize(resize: tuple[int | None, int | None]) -> None:
+    lengths = [length for length in resize if length is not None]
+    if len(resize) != 2 or not lengths or any(length < 1 for length in lengths):
+        raise ValueError(f"resize={quoted(resize)}: expected (width, height), one of which may be None")

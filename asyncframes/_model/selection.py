@@ -1,0 +1,285 @@
+"""What was asked for, checked, and turned into frame indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from operator import index as as_integer
+from typing import Any
+
+import numpy as np
+
+from asyncframes._model.entries import Entries, Unread, as_seconds, read_indices, read_times
+from asyncframes._model.quoting import quoted
+from asyncframes._model.shown import Clock
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._model.timing import as_float
+from asyncframes._types import TimeRange
+from asyncframes.errors import FrameIndexError
+
+FEW = 1000
+"""As many indices as this take less time than handing them to a thread."""
+
+_FLOAT_DENOMINATOR = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """A request for frames; at most one of `indices`, `times`, `fps` and `keyframes` is set.
+
+    Attributes
+    ----------
+    start, end
+        Inclusive bounds, negative from the end.
+    step
+        Every `step`-th frame of the bounds.
+    indices, times
+        Frames by index or by seconds, in the order wanted.
+    time_range
+        Bounds in seconds, half-open, in place of `start` and `end`.
+    fps
+        Frames per second to resample the bounds to.
+    keyframes
+        Only keyframes of the bounds.
+    tolerance_seconds
+        By how much times may be early.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    step: int = 1
+    indices: Entries | Unread | None = None
+    times: Entries | Unread | None = None
+    time_range: tuple[Fraction | None, Fraction | None] | None = None
+    fps: Fraction | None = None
+    keyframes: bool = False
+    tolerance_seconds: Fraction = Fraction(0)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that name this selection, checked."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    async def read(self) -> Selection:
+        """Return it with its iterables read, which may take long; the event loop goes on meanwhile.
+
+        Raises
+        ------
+        TypeError, ValueError, FrameIndexError
+            An entry cannot name a frame, or there are too many.
+        """
+        indices, times = self.indices, self.times
+        if not isinstance(indices, Unread) and not isinstance(times, Unread):
+            return self
+        if isinstance(indices, Unread):
+            indices = await indices.read()
+        if isinstance(times, Unread):
+            times = await times.read()
+        return replace(self, indices=indices, times=times)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is resolved at once, however long the video is."""
+        return self.indices is not None and not isinstance(self.indices, Unread) and len(self.indices) <= FEW
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether it is named by times."""
+        return not (self.times is None and self.time_range is None and self.fps is None)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it is named by bounds and step alone."""
+        by_name = (self.indices, self.times, self.time_range, self.fps)
+        return all(way is None for way in by_name) and not self.keyframes
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether a decode from the start can serve it without a frame table."""
+        return self.is_range and (self.start or 0) >= 0 and (self.end is None or self.end >= 0)
+
+    @property
+    def forward_range(self) -> tuple[int, int | None, int]:
+        """First index, last index or ``None``, and step of a forward selection."""
+        return self.start or 0, self.end, self.step
+
+
+def make_selection(
+    start: int | None,
+    end: int | None,
+    step: int,
+    *,
+    indices: Iterable[int] | Unread | None = None,
+    times: Iterable[float | Fraction] | Unread | None = None,
+    time_range: TimeRange | None = None,
+    fps: float | Fraction | None = None,
+    keyframes: bool = False,
+    tolerance_seconds: float | Fraction = 0,
+) -> Selection:
+    """Check what can be checked before anything is read; of a long iterable that is its type.
+
+    Raises
+    ------
+    TypeError
+        An index is no integer.
+    ValueError
+        The bounds are empty, `step` or `fps` is not positive, or two ways of
+        naming frames are mixed.
+    """
+    ways = {
+        "indices": indices is not None,
+        "times": times is not None,
+        "fps": fps is not None,
+        "keyframes": keyframes,
+    }
+    chosen = [name for name, given in ways.items() if given]
+    _refuse_mixture(chosen, (start, end), step, has_time_range=time_range is not None)
+    start, end, step = _integer("start", start), _integer("end", end), as_integer(step)
+    if step < 1:
+        raise ValueError(f"step={quoted(step, longest=60)}: expected 1 or more")
+    if start is not None and end is not None and (start < 0) == (end < 0) and end < start:
+        raise ValueError(
+            f"end={quoted(end, longest=60)} lies before start={quoted(start, longest=60)}; both are inclusive"
+        )
+    selection = Selection(
+        start=start,
+        end=end,
+        step=step,
+        indices=None if indices is None else read_indices(indices),
+        times=None if times is None else read_times(times),
+        time_range=None if time_range is None else _time_range(time_range),
+        fps=None if fps is None else _rate(fps),
+        keyframes=keyframes,
+        tolerance_seconds=_tolerance(tolerance_seconds),
+    )
+    if selection.tolerance_seconds and not selection.is_by_time:
+        raise ValueError("tolerance_seconds goes with times, time_range and fps: none of them is given")
+    return selection
+
+
+def _refuse_mixture(
+    chosen: list[str], bounds: tuple[int | None, int | None], step: int, *, has_time_range: bool
+) -> None:
+    if len(chosen) > 1:
+        raise ValueError(f"{' and '.join(chosen)} name frames in different ways: give one of them")
+    if chosen and step != 1:
+        raise ValueError(f"step={quoted(step, longest=60)} goes with start and end, not with {chosen[0]}")
+    if chosen and chosen[0] in {"indices", "times"} and bounds != (None, None):
+        raise ValueError(f"start and end bound a range; {chosen[0]} already names each frame")
+    if has_time_range and bounds != (None, None):
+        raise ValueError("start and end bound a range by index, time_range by seconds: give one of them")
+    if has_time_range and chosen and chosen[0] in {"indices", "times"}:
+        raise ValueError(f"time_range bounds a range; {chosen[0]} already names each frame")
+
+
+def _integer(name: str, value: int | None) -> int | None:
+    try:
+        return None if value is None else as_integer(value)
+    except TypeError:
+        raise TypeError(f"{name}={quoted(value, longest=80)}: expected an integer or None") from None
+
+
+def _rate(fps: float | Fraction) -> Fraction:
+    try:
+        rate = as_seconds(fps)
+    except ValueError:
+        rate = Fraction(0)
+    if rate <= 0:
+        text = f"{as_float(fps):g}" if isinstance(fps, Fraction) else quoted(fps, longest=80)
+        raise ValueError(f"fps={text}: expected a finite number above 0")
+    # A float such as 29.97 means what it is written as, not the nearest sum of powers of two.
+    return rate if isinstance(fps, Fraction) else rate.limit_denominator(_FLOAT_DENOMINATOR) or rate
+
+
+def _tolerance(seconds: float | Fraction) -> Fraction:
+    try:
+        tolerance = as_seconds(seconds)
+    except ValueError:
+        tolerance = Fraction(-1)
+    if tolerance < 0:
+        raise ValueError(
+            f"tolerance_seconds={quoted(seconds, longest=80)}: expected a finite number of seconds, 0 or more"
+        )
+    return tolerance
+
+
+def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
+    begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in bounds)
+    if begin is not None and stop is not None and stop <= begin:
+        raise ValueError(
+            f"time_range ends at {as_float(stop):g} s, not after its beginning at {as_float(begin):g} s"
+        )
+    return begin, stop
+
+
+def resolve(selection: Selection, table: FrameTable) -> Int64Array:
+    """Turn a selection whose iterables are read into the indices of frames that exist.
+
+    Takes a time that grows with the number of frames: call it in a thread
+    unless `Selection.is_quick`.
+
+    Raises
+    ------
+    FrameIndexError
+        An index, `start` or a time lies outside the video.
+    ValueError
+        The bounds are empty once negative ones are counted from the end, `fps`
+        names too many frames, or the video has no times.
+    """
+    if isinstance(selection.indices, Unread) or isinstance(selection.times, Unread):
+        raise RuntimeError("the iterables of a selection are read before it is resolved")
+    if selection.indices is not None:
+        return checked_indices(selection.indices, len(table))
+    if selection.times is not None:
+        return _at_times(selection.times, table, selection.tolerance_seconds)
+    clock = Clock(table, selection.tolerance_seconds) if selection.is_by_time and len(table) else None
+    if clock is None or selection.time_range is None:
+        first, last = _bounds(selection, len(table))
+    else:
+        first, last = clock.bounds(*selection.time_range)
+    if selection.keyframes:
+        rows = np.flatnonzero(table.is_keyframe)
+        return rows[(rows >= first) & (rows <= last)]
+    if selection.fps is not None and clock is not None:
+        return clock.resampled(first, last, selection.fps) if first <= last else np.empty(0, np.int64)
+    return np.arange(first, last + 1, min(selection.step, len(table) + 1), dtype=np.int64)
+
+
+def _at_times(times: Entries, table: FrameTable, tolerance: Fraction) -> Int64Array:
+    if not len(times):
+        return np.empty(0, np.int64)
+    if not len(table):
+        raise FrameIndexError(f"{as_float(times[0]):.6g} s asked for; the video has no frames", length=0)
+    return Clock(table, tolerance).rows_at(times)
+
+
+def checked_indices(indices: Int64Array, length: int) -> Int64Array:
+    """Count negative indices from the end and refuse those outside ``0 <= index < length``."""
+    places = np.where(indices < 0, indices + length, indices)
+    outside = (places < 0) | (places >= length)
+    if np.any(outside):
+        checked_index(int(indices[np.flatnonzero(outside)[0]]), length)
+    return places
+
+
+def checked_index(index: int, length: int) -> int:
+    """Count a negative index from the end and refuse one outside ``0 <= index < length``."""
+    place = index + length if index < 0 else index
+    if not 0 <= place < length:
+        message = f"frame {quoted(index, longest=60)} asked for; the video has {length} frames"
+        raise FrameIndexError(message, index=index, length=length)
+    return place
+
+
+def _bounds(selection: Selection, length: int) -> tuple[int, int]:
+    if length == 0 and (selection.start is None or selection.time_range is not None):
+        return 0, -1
+    start = checked_index(selection.start or 0, length)
+    end = length - 1 if selection.end is None else selection.end
+    end = end + length if end < 0 else min(end, length - 1)
+    if end < start:
+        raise ValueError(
+            f"end={quoted(selection.end, longest=60)} lies before start={selection.start or 0} "
+            f"in a video of {length} frames; both are inclusive"
+        )
+    return start, end

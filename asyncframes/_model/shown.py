@@ -1,0 +1,155 @@
+"""Which frame of a table is shown when.
+
+A container rounds times to its ticks, so a time names a frame from half a tick before the frame's pts. Where
+frames are one tick apart, ticks are what the rate counts in, and nothing was rounded.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._model.entries import MOST_ENTRIES, Entries
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._model.timing import CLOSE, MOST_TICKS, as_float, even_ticks, seconds_to_ticks
+from asyncframes.errors import FrameIndexError
+
+# By how much a time may be early, in ticks: its frame's pts was rounded.
+_EARLY = 0.5
+
+# Ticks of a rate are counted from the pts of a frame, which was rounded as well.
+_EARLY_FROM_A_FRAME = 1.0
+
+# The end of the last frame is a pts and a duration, which was rounded as well.
+_EARLY_TO_AN_END = Fraction(3, 2)
+
+
+class Clock:
+    """The times of a table's frames, in ticks from its first frame on.
+
+    Of frames with the same time, the first one counts.
+
+    Parameters
+    ----------
+    table
+        Of at least one frame.
+    tolerance
+        Seconds by which times may be early beyond what the container's rounding
+        makes up for; never so much as half the time from one frame to the next.
+
+    Raises
+    ------
+    ValueError
+        The table has no times.
+    """
+
+    def __init__(self, table: FrameTable, tolerance: Fraction) -> None:
+        ticks = table.ticks()
+        self._time_base = table.time_base
+        self._tolerance = as_float(tolerance / table.time_base)
+        self._origin = int(ticks[0])
+        self._ticks = ticks - self._origin
+        self._length = len(table)
+        later = int(np.searchsorted(self._ticks, 0, side="right"))
+        self._first_lasts = int(self._ticks[later]) if later < self._length else MOST_TICKS
+        self._stop = min(int(self._ticks[-1]) + self._last_duration(table), MOST_TICKS)
+
+    def _last_duration(self, table: FrameTable) -> int:
+        duration = int(table.packets.duration[table.packet_of[-1]])
+        if duration <= 0 and self._length > 1:
+            duration = int(self._ticks[-1] - self._ticks[-2])
+        return max(duration, 1)
+
+    def rows_at(self, times: Entries) -> Int64Array:
+        """Return the frames shown at times in seconds.
+
+        Raises
+        ------
+        FrameIndexError
+            At one of them no frame is shown.
+        """
+        ticks, parts = seconds_to_ticks(times, self._time_base, self._origin)
+        rows = self._rows_at(ticks, parts, _EARLY)
+        left = (self._stop - ticks) - parts
+        outside = (rows < 0) | (left <= CLOSE - self._tolerance)
+        if np.any(outside):
+            raise self._outside(times[np.flatnonzero(outside)[0]])
+        return rows
+
+    def bounds(self, begin: Fraction | None, stop: Fraction | None) -> tuple[int, int]:
+        """Return the first and the last frame shown in a half-open range of time; last < first for none."""
+        first = 0 if begin is None else self._first_from(begin)
+        return first, self._length - 1 if stop is None else self._last_before(stop)
+
+    def _first_from(self, begin: Fraction) -> int:
+        ticks, parts = self._ticks_of(begin)
+        if float(self._stop - ticks[0]) - float(parts[0]) <= CLOSE:
+            return self._length
+        return max(int(self._rows_at(ticks, parts, _EARLY)[0]), 0)
+
+    def _last_before(self, stop: Fraction) -> int:
+        ticks, parts = self._ticks_of(stop)
+        row = int(np.searchsorted(self._ticks, ticks[0], side="right")) - 1
+        if row < 0:
+            return -1
+        end = int(self._ticks[row + 1]) if row + 1 < self._length else self._stop
+        late, lasts = int(ticks[0] - self._ticks[row]) + float(parts[0]), end - int(self._ticks[row])
+        if late <= CLOSE or (late <= self._slack(_EARLY, lasts) and 2 * late < lasts):
+            # It is shown from the end of the range on.
+            return int(np.searchsorted(self._ticks, self._ticks[row], side="left")) - 1
+        return row
+
+    def resampled(self, first: int, last: int, fps: Fraction) -> Int64Array:
+        """Return the frames shown at each tick of a rate, from one frame to the end of another.
+
+        Raises
+        ------
+        ValueError
+            They are more than `MOST_ENTRIES`.
+        """
+        begin = int(self._ticks[first])
+        end = self._stop if last == self._length - 1 else int(self._ticks[last + 1])
+        interval = 1 / (fps * self._time_base)
+        lasts = end - int(self._ticks[last])
+        spare = min(_EARLY_TO_AN_END, Fraction(lasts, 2), interval / 2) if lasts > 1 else Fraction(0)
+        count = max(1, ceil((end - begin - spare) / interval))
+        if count > MOST_ENTRIES:
+            seconds = float((end - begin) * self._time_base)
+            raise ValueError(
+                f"fps={as_float(fps):g} over {seconds:.6g} s names more than "
+                f"{MOST_ENTRIES:,} frames: ask for a lower rate or a shorter range"
+            )
+        ticks, parts = even_ticks(count, interval)
+        rows = self._rows_at(ticks + begin, parts, _EARLY_FROM_A_FRAME)
+        return np.clip(rows, first, last)
+
+    def _rows_at(self, ticks: Int64Array, parts: NDArray[np.float64], early: float) -> Int64Array:
+        """Return the frames shown at times, the first of those that share one; -1 before all of them."""
+        rows = np.searchsorted(self._ticks, ticks, side="right") - 1
+        following = np.minimum(rows + 1, self._length - 1)
+        until = (self._ticks[following] - ticks) - parts
+        lasts = self._ticks[following] - self._ticks[np.maximum(rows, 0)]
+        lasts[rows < 0] = self._first_lasts
+        counts = (until <= CLOSE) | ((until <= self._slack(early, lasts)) & (2 * until < lasts))
+        rows += counts & (rows + 1 < self._length)
+        firsts = np.searchsorted(self._ticks, self._ticks[np.maximum(rows, 0)], side="left")
+        return np.where(rows >= 0, firsts, -1)
+
+    def _slack(self, early: float, lasts: Int64Array | int) -> NDArray[np.float64]:
+        """Return how many ticks early a time may be for a frame that follows one that lasts so long."""
+        return np.where(np.asarray(lasts) > 1, early, 0.0) + self._tolerance + CLOSE
+
+    def _ticks_of(self, seconds: Fraction) -> tuple[Int64Array, NDArray[np.float64]]:
+        return seconds_to_ticks(np.array([seconds], object), self._time_base, self._origin)
+
+    def _outside(self, seconds: float | Fraction) -> FrameIndexError:
+        first, last = (
+            float((self._origin + edge) * self._time_base) for edge in (int(self._ticks[0]), self._stop)
+        )
+        return FrameIndexError(
+            f"{as_float(seconds):.6g} s asked for; the video is shown from {first:.6g} s to {last:.6g} s",
+            length=self._length,
+        )

@@ -1,0 +1,311 @@
+"""A request for frames as a job that a worker thread takes bounded steps of."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
+from asyncframes._media.container.opening import time_base_of
+from asyncframes._media.describe import pixel_shape_of
+from asyncframes._media.image.convert import Converter
+from asyncframes._media.image.deinterlace import deinterlaced
+from asyncframes._model.rendering import Rendering
+from asyncframes._types import Frame, OnCorrupt
+from asyncframes.errors import CorruptMediaError, FrameIndexError
+
+_log = logging.getLogger("asyncframes")
+
+
+class LeftOut:
+    """Counts the damaged frames that a request leaves out; the log is told when the context ends.
+
+    The lanes of a request share one, and a frame that is met again counts once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: set[int] = set()
+        self._first: tuple[int, str] | None = None
+
+    def add(self, index: int, message: str) -> None:
+        """Count a frame; from any thread."""
+        with self._lock:
+            self._seen.add(index)
+            if self._first is None or index < self._first[0]:
+                self._first = index, message
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._first is not None:
+            number = len(self._seen)
+            told = "it was left out" if number == 1 else f"{number:,} such frames were left out"
+            _log.warning("%s; %s", self._first[1], told)
+
+
+# A step ends after this long, with or without frames, so that a thread serves many videos.
+_STEP_SECONDS = 0.1
+
+# Frames are handed over this often: small ones together, large ones each by itself.
+_BATCH_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOptions:
+    """How frames are made.
+
+    Attributes
+    ----------
+    rendering
+        What pictures become.
+    on_corrupt
+        What to do at damage.
+    held_bytes
+        How many bytes of frames decoded ahead of their turn may be kept.
+    left_out
+        Is told of the damaged frames that are left out.
+    """
+
+    rendering: Rendering
+    on_corrupt: OnCorrupt
+    held_bytes: int
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What a request learnt of a stream by decoding it.
+
+    Attributes
+    ----------
+    must_settle
+        Whether damage was met that makes a table from packets worthless: it cost a frame, or
+        damaged frames are to be given.
+    frames
+        How many frames the whole stream has, ``None`` where that was not seen.
+    """
+
+    must_settle: bool = False
+    frames: int | None = None
+
+
+class FrameJob(ABC):
+    """Frames of one request, made step by step on a decoder that nobody else uses meanwhile."""
+
+    def __init__(self, decoder: Decoder, options: FrameOptions) -> None:
+        self.decoder = decoder
+        self.evidence = Evidence()
+        self._on_corrupt = options.on_corrupt
+        self._left_out = options.left_out
+        self._rendering = options.rendering
+        self._convert = _converter(decoder, options.rendering)
+        self._time_base = time_base_of(decoder.stream)
+        self._frames = self._make()
+
+    @abstractmethod
+    def _make(self) -> Iterator[Frame | None]:
+        """Yield the frames; ``None`` wherever a step may end without one."""
+
+    def step(
+        self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
+    ) -> bool:
+        """Make frames for a bounded time.
+
+        Parameters
+        ----------
+        room
+            Asked how many may be made now, and again when these are delivered; 0 ends the step.
+        deliver
+            Called with frames as they come, in order; it takes over the list.
+        stopped
+            Asked between frames whether to end early.
+
+        Returns
+        -------
+        bool
+            Whether there may be more.
+        """
+        batch: list[Frame] = []
+        limit = room()
+        now = time.monotonic()
+        deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
+        try:
+            for frame in self._frames:
+                if frame is not None:
+                    batch.append(frame)
+                    limit -= 1
+                    # A loop variable would keep the last frame of a step alive.
+                    del frame
+                now = time.monotonic()
+                if batch and (now >= due or not limit or self.decoder.file.may_wait()):
+                    deliver(batch)
+                    batch, due = [], now + _BATCH_SECONDS
+                limit = limit or room()
+                if not limit or now >= deadline or stopped():
+                    return True
+            return False
+        finally:
+            # Also when the frames end in an error: those before it come first.
+            if batch:
+                deliver(batch)
+
+    def _prepare(self) -> None:
+        self.decoder.want_alpha(self._rendering.image_format == "rgba")
+
+    def finished(
+        self, rows: Iterator[tuple[int, Picture] | None], last_row: int | None = None
+    ) -> Iterator[tuple[int, Picture] | None]:
+        """Pass numbered pictures through what needs their neighbours."""
+        if not self._rendering.deinterlace:
+            return rows
+        return deinterlaced(rows, last_row=last_row, source=self.decoder.file.source_name)
+
+    def close(self) -> None:
+        """Drop the pictures that the job still refers to."""
+        self._frames = iter(())
+        self._convert.rest()
+
+    def _frame(
+        self, index: int, picture: Picture, pts: int | None, *, is_damaged: bool | None = None
+    ) -> Frame | None:
+        """Convert a picture, or leave it out where it is damaged and that was asked."""
+        damaged = picture.is_damaged if is_damaged is None else is_damaged
+        self.evidence.must_settle |= damaged and self._on_corrupt != "raise"
+        if damaged and self._on_corrupt != "keep":
+            self._report(mark(picture), index)
+            return None
+        return Frame(
+            index=index,
+            image=self._convert(picture.frame, picture.alpha),
+            pts=pts,
+            time_base=self._time_base,
+            is_keyframe=picture.frame.key_frame,
+            is_corrupt=damaged,
+        )
+
+    def _report(self, damage: Damage, index: int) -> None:
+        self.evidence.must_settle |= self._on_corrupt != "raise" or not damage.has_picture
+        message = f"frame {index} is damaged (packet {damage.packet}): {damage.reason}"
+        source = self.decoder.file.source_name
+        if self._on_corrupt == "raise":
+            raise CorruptMediaError(message, source=source, index=index, pts=damage.pts)
+        self._left_out.add(index, f"{message} [{source}]")
+
+
+def is_later(damage: Damage, picture: Picture) -> bool:
+    """Whether what a packet was to become is shown after a picture; not where times do not tell."""
+    return damage.pts is not None and picture.pts is not None and damage.pts > picture.pts
+
+
+def mark(picture: Picture) -> Damage:
+    """Say what is wrong with a picture that came out damaged."""
+    reason = picture.alpha_damage or "the decoder marked it as damaged"
+    return Damage(picture.packet, picture.pts, reason, has_picture=True)
+
+
+def _converter(decoder: Decoder, rendering: Rendering) -> Converter:
+    """Return the converter that the request before left, or a new one if it wanted another rendering."""
+    kept = decoder.converter
+    if kept is None or kept.rendering != rendering:
+        kept = Converter(rendering, pixel_shape_of(decoder.stream), decoder.file.source_name)
+        decoder.converter = kept
+    return kept
+
+
+class ForwardJob(FrameJob):
+    """Frames of a range, numbered by decoding from the first packet: no frame table is needed."""
+
+    def __init__(self, decoder: Decoder, options: FrameOptions, bounds: tuple[int, int | None, int]) -> None:
+        self._start, self._end, self._step = bounds
+        self._spoilt: tuple[Damage, int] | None = None
+        super().__init__(decoder, options)
+
+    def _make(self) -> Iterator[Frame | None]:
+        self._prepare()
+        if not self.decoder.at_start:
+            self.decoder.reopen()
+        self.decoder.file.plan_forward()
+        index = -1
+        for item in self.finished(self._numbered()):
+            if item is None:
+                yield None
+                continue
+            index, picture = item
+            self._pass(index, picture)
+            wanted = index >= self._start and (index - self._start) % self._step == 0
+            yield self._frame(index, picture, picture.pts) if wanted else None
+            if index == self._end:
+                return
+        if index < self._start and self._start > 0:
+            length = index + 1
+            message = f"start={self._start} asked for; the video has {length} frames"
+            raise FrameIndexError(message, index=self._start, length=length)
+
+    def _pass(self, index: int, picture: Picture) -> None:
+        """Raise, if asked to, at damage in the range or damage before it that the range refers to."""
+        if self._on_corrupt != "raise":
+            return
+        if picture.is_damaged:
+            self._spoilt = mark(picture), index
+        elif picture.frame.key_frame:
+            self._spoilt = None
+        if index >= self._start and self._spoilt is not None:
+            self._report(*self._spoilt)
+
+    def _lose(self, damage: Damage, index: int) -> None:
+        """Report a packet that became no picture, unless it lies before the range."""
+        if self._on_corrupt == "raise" and index < self._start:
+            self._spoilt = damage, index
+        else:
+            self._report(damage, index)
+
+    def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
+        """Yield the pictures, numbered; at the first doubt, begin again with one thread and go on there."""
+        index = -1
+        while True:
+            try:
+                for place, picture in self._placed():
+                    if picture is None or place <= index:
+                        yield None
+                    else:
+                        index = place
+                        yield index, picture
+            except DoubtError as doubt:
+                self.decoder.use_one_thread(doubt)
+                self.decoder.file.plan_forward()
+            else:
+                self.evidence.frames = index + 1
+                refuse_without_pictures(
+                    self.decoder.file.source_name, packets=self.decoder.number, frames=index + 1
+                )
+                return
+
+    def _placed(self) -> Iterator[tuple[int, Picture | None]]:
+        """Yield each picture with its place, and report a lost one where it would have been."""
+        place, lost = -1, list[Damage]()
+        for output in self.decoder.decode():
+            if isinstance(output, Damage):
+                lost.append(output)
+                yield place, None
+                continue
+            for damage in [damage for damage in lost if not is_later(damage, output)]:
+                lost.remove(damage)
+                self._lose(damage, place + 1)
+            place += 1
+            yield place, output
+        for damage in lost:
+            self._lose(damage, place + 1)

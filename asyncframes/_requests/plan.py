@@ -1,0 +1,224 @@
+"""Frames asked for, in any order and with repeats: what to keep, and what to read."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._model.ranges import ByteRange
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._types import Frame
+
+# Decoding this many packets on costs less than a seek.
+_SEEK_WORTH = 8
+
+# So many numbers at a time become Python's own.
+_AT_ONCE = 4096
+
+
+def each(numbers: NDArray[np.integer]) -> Iterator[int]:
+    """Yield the integers of an array, without a list of all."""
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield from numbers[start : start + _AT_ONCE].tolist()
+
+
+class Numbers(Container[int]):
+    """A set of integers, a byte for each from the least to the greatest."""
+
+    def __init__(self, numbers: Int64Array) -> None:
+        self._first = int(numbers.min()) if len(numbers) else 0
+        flags = np.zeros(int(numbers.max()) + 1 - self._first if len(numbers) else 0, np.uint8)
+        flags[numbers - self._first] = 1
+        self._flags = bytearray(flags)
+
+    def __contains__(self, number: object) -> bool:
+        place = number - self._first if isinstance(number, int) else -1
+        return 0 <= place < len(self._flags) and self._flags[place] == 1
+
+    def discard(self, number: int) -> None:
+        """Take a number out if it is there."""
+        place = number - self._first
+        if 0 <= place < len(self._flags):
+            self._flags[place] = 0
+
+
+class Wanted:
+    """Bookkeeping of a request: which frames are still to come, and those decoded ahead of their turn.
+
+    Parameters
+    ----------
+    order
+        The frames asked for.
+    held_bytes
+        How many bytes of frames may wait for their turn.
+    """
+
+    def __init__(self, order: Int64Array, held_bytes: int) -> None:
+        self._to_come = Numbers(order)
+        self._turns = np.arange(len(order))
+        self._sorted = order
+        if np.any(order[1:] < order[:-1]):
+            self._turns = np.argsort(order, kind="stable")
+            self._sorted = order[self._turns]
+        is_last = np.ones(len(order), np.uint8)
+        is_last[self._turns[:-1][self._sorted[1:] == self._sorted[:-1]]] = 0
+        self._is_last = bytes(is_last)
+        self._turn = 0
+        self._held: dict[int, Frame] = {}
+        self._latest: list[tuple[int, int]] | None = None
+        self._room = held_bytes
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._to_come
+
+    def is_missing(self, index: int) -> bool:
+        """Whether a frame is still to be decoded."""
+        return index in self._to_come and index not in self._held
+
+    def has_room(self, image_bytes: int) -> bool:
+        """Whether another frame can be held without dropping one."""
+        return self._room >= image_bytes
+
+    def hold(self, frame: Frame) -> None:
+        """Keep a frame until its turn; drop the ones needed last while there are too many."""
+        self._held[frame.index] = frame
+        self._room -= frame.image.nbytes
+        self._note(frame.index)
+        while self._room < 0 and len(self._held) > 1:
+            latest = self._needed_last()
+            self._room += self._held.pop(latest).image.nbytes
+
+    def take(self, index: int) -> Frame | None:
+        """Return a held frame for the next turn, ``None`` if it is not held."""
+        frame = self._held.get(index)
+        is_last = self._is_last[self._turn] == 1
+        self._turn += 1
+        if is_last:
+            self.give_up(index)
+        elif frame is not None:
+            self._note(index)
+        return frame
+
+    def give_up(self, index: int) -> None:
+        """Forget a frame."""
+        self._to_come.discard(index)
+        frame = self._held.pop(index, None)
+        if frame is not None:
+            self._room += frame.image.nbytes
+
+    def _due(self, index: int) -> int:
+        """Return the next turn of a frame."""
+        first, stop = np.searchsorted(self._sorted, [index, index + 1])
+        turns = self._turns[first:stop]
+        place = int(np.searchsorted(turns, self._turn))
+        return int(turns[place]) if place < len(turns) else self._turn
+
+    def _note(self, index: int) -> None:
+        """Note when a held frame is due, once frames have been too many."""
+        if self._latest is not None:
+            heappush(self._latest, (-self._due(index), index))
+
+    def _needed_last(self) -> int:
+        if self._latest is None:
+            self._latest = []
+            for index in self._held:
+                self._note(index)
+        while self._latest:
+            due, index = heappop(self._latest)
+            # Frames that are gone, or due at another turn by now, left what was noted of them.
+            if index in self._held and -due == self._due(index):
+                return index
+        return next(iter(self._held))
+
+
+class Runs:
+    """Stretches of packets to decode for a set of frames, each begun at a keyframe.
+
+    Stretches that lie so near to each other that decoding on is cheaper than a
+    seek are one.
+
+    Parameters
+    ----------
+    table
+        Names the packets.
+    order
+        The frames asked for.
+    reach
+        How many frames before and after each one have to be decoded with it.
+    """
+
+    def __init__(self, table: FrameTable, order: Int64Array, *, reach: int = 0) -> None:
+        self._table = table
+        self._reach = reach
+        self._asked = rows = np.unique(order)
+        around = self._neighbours(rows)
+        # Kept, for other requests may find a start to be unsafe meanwhile.
+        self._start_of = starts = np.min([table.starts_for(near) for near in around], axis=0)
+        self._last_of = lasts = np.max([table.last_packets_for(near) for near in around], axis=0)
+        by_start = np.lexsort((lasts, starts))
+        self._rows = rows[by_start]
+        self._starts, self._firsts = np.unique(starts[by_start], return_index=True)
+        self._lasts = self._chained(lasts[by_start])
+
+    def _neighbours(self, rows: Int64Array) -> list[Int64Array]:
+        """Return frames shifted by each distance within reach."""
+        end = len(self._table) - 1
+        return [np.clip(rows + by, 0, end) for by in range(-self._reach, self._reach + 1)]
+
+    def _chained(self, lasts: Int64Array) -> Int64Array:
+        """Return for each start the packet at which decoding may stop."""
+        if not len(self._starts):
+            return lasts
+        own = np.maximum.reduceat(lasts, self._firsts)
+        is_near = self._starts[1:] <= own[:-1] + _SEEK_WORTH
+        # Backwards, the greatest so far in each chain; a step up at each new chain keeps them apart.
+        chain = np.append(0, np.cumsum(~is_near[::-1])) * (int(own.max()) + 1)
+        greatest: Int64Array = np.maximum.accumulate(own[::-1] + chain) - chain
+        return greatest[::-1]
+
+    def _around(self, index: int) -> range:
+        return range(max(0, index - self._reach), min(len(self._table), index + self._reach + 1))
+
+    def _place_of(self, index: int) -> int | None:
+        place = int(np.searchsorted(self._asked, index))
+        return place if place < len(self._asked) and self._asked[place] == index else None
+
+    def start_for(self, index: int) -> int:
+        """Return the packet to start at for a frame and those it reaches for."""
+        place = self._place_of(index)
+        if place is None:
+            return min(map(self._table.start_for, self._around(index)))
+        return int(self._start_of[place])
+
+    def last_packet_for(self, index: int) -> int:
+        """Return the last packet that a frame and those it reaches for need."""
+        place = self._place_of(index)
+        if place is None:
+            return max(map(self._table.last_packet_for, self._around(index)))
+        return int(self._last_of[place])
+
+    def rows_from(self, start: int) -> Iterator[int]:
+        """Yield the frames asked for that are decoded from a start, in the order in which that is done."""
+        place = int(np.searchsorted(self._starts, start))
+        if place < len(self._starts) and self._starts[place] == start:
+            firsts = np.append(self._firsts, len(self._rows))
+            yield from each(self._rows[firsts[place] : firsts[place + 1]])
+
+    def packets_of(self, order: Int64Array) -> Container[int]:
+        """Return the packets of frames and of those they reach for."""
+        return Numbers(self._table.packet_of[np.concatenate(self._neighbours(order))])
+
+    def last_packet(self, start: int) -> int:
+        """Return the last packet to read when decoding begins at `start`."""
+        return int(self._lasts[np.searchsorted(self._starts, start)])
+
+    def is_near(self, number: int, start: int) -> bool:
+        """Whether decoding on from packet `number` passes `start` sooner than a seek would."""
+        return start <= number + _SEEK_WORTH
+
+    def byte_ranges(self, start: int) -> list[ByteRange]:
+        """Return what will be read when decoding begins at `start`, as far as it is known."""
+        return self._table.byte_ranges(start, self.last_packet(start))

@@ -1,0 +1,354 @@
+"""Frames named by a frame table, and what is decoded checked against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
+
+from asyncframes._media.codec.checksums import picture_checksum
+from asyncframes._media.codec.decoder import Decoder, TableMismatchError
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Damage, Picture
+from asyncframes._media.codec.threads import is_strict
+from asyncframes._media.table.rebuild import scan_by_decoding
+from asyncframes._model.selection import Selection, resolve
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._requests.jobs import FrameJob, FrameOptions, mark
+from asyncframes._requests.plan import Runs, Wanted, each
+from asyncframes._types import Frame
+from asyncframes.errors import CorruptMediaError, FrameIndexError
+
+# Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
+_UNSAFE_BEFORE_SETTLING = 2
+
+# Up to so many packets a stream is decoded from its beginning before damage in it is reported as an error.
+_SHORT_STREAM = 3000
+
+# Pictures in a row that have to come out as a table made from packets says, before any are left out.
+_CONFIRMING_PICTURES = 8
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """Packets that are decoded: all before one of them, and from there on those whose pictures are needed."""
+
+    needed: Container[int]
+    since: float
+
+    def __contains__(self, packet: object) -> bool:
+        return (isinstance(packet, int) and packet < self.since) or packet in self.needed
+
+
+class _UnsafeStartError(Exception):
+    """What begins at the start chosen does not decode as the frame table says."""
+
+
+class _SpoiltBySkippingError(Exception):
+    """A picture differs from what it should be, and others were left undecoded on the way to it."""
+
+
+class TableJob(FrameJob):
+    """Frames named by a frame table, in the order asked, each GOP decoded once.
+
+    What is decoded is checked against the table. A start that is no keyframe is
+    not used again, and a table made from packets alone that proves wrong, or of a
+    damaged stream, is replaced by one made by decoding. Such a table knows the
+    checksum of every picture: seeks, threads and skipping that give another one are
+    given up.
+
+    Parameters
+    ----------
+    delivered
+        How many frames of the selection are not wanted any more.
+    settles
+        Whether to replace a table that proves wrong; otherwise that is a
+        `TableMismatchError`.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        options: FrameOptions,
+        selection: Selection,
+        table: FrameTable,
+        *,
+        delivered: int,
+        settles: bool,
+    ) -> None:
+        self.table = table
+        self._selection = selection
+        self._held_bytes = options.held_bytes
+        self._delivered = delivered
+        self._settles = settles
+        self._has_settled = False
+        self.may_skip = True
+        """Whether pictures that nobody refers to may be left undecoded."""
+        super().__init__(decoder, options)
+
+    def _make(self) -> Iterator[Frame | None]:
+        self._prepare()
+        while True:
+            if self._may_have_gaps():
+                yield from self._settle("the decoder hides damage")
+            try:
+                yield from self._deliver()
+            except DoubtError as doubt:
+                self.decoder.use_one_thread(doubt)
+            except _SpoiltBySkippingError:
+                self.may_skip = False
+            except _UnsafeStartError:
+                if not self.table.settled and len(self.table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
+                    yield from self._settle("several keyframes are none")
+            except TableMismatchError as exc:
+                if self.table.settled and not self.decoder.linear:
+                    self.decoder.linear = True
+                else:
+                    yield from self._settle(str(exc))
+            else:
+                return
+
+    def _may_have_gaps(self) -> bool:
+        """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
+        gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
+        return gaps and self.table.observed is None and self._is_due_for_settling()
+
+    def _settle(self, why: str) -> Iterator[None]:
+        """Replace the table by one made by decoding, once."""
+        if not self._settles:
+            raise TableMismatchError(why)
+        if self._has_settled:
+            raise CorruptMediaError(
+                f"two passes over this stream differ: {why}", source=self.decoder.file.source_name
+            )
+        self._has_settled = True
+        self.decoder.file.plan_forward()
+        self.table = yield from scan_by_decoding(self.decoder)
+
+    def _deliver(self) -> Iterator[Frame | None]:
+        order = self._order()[self._delivered :]
+        wanted = Wanted(order, self._held_bytes)
+        passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
+        try:
+            for index in each(order):
+                yield from passage.fetch(index)
+                self._delivered += 1
+                if (frame := wanted.take(index)) is not None:
+                    # A frame that is asked for again is a copy: each belongs to whoever gets it.
+                    yield replace(frame, image=frame.image.copy()) if index in wanted else frame
+        finally:
+            passage.close()
+
+    def _order(self) -> Int64Array:
+        """Resolve the selection, with a table that damage may have made shorter since it was asked for."""
+        try:
+            return resolve(self._selection, self.table)
+        except FrameIndexError as exc:
+            if not self._has_settled or self._on_corrupt != "raise":
+                raise
+            message = f"the stream is damaged, and {len(self.table)} frames of it decode: {exc}"
+            raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
+
+    def meet(self, damage: Damage) -> None:
+        """Have the table settled before damage is reported or passed over, where that is due.
+
+        Damage may cost a frame, and what is made of the pictures around it may depend on
+        what was decoded before; only a decode from the first packet tells.
+        """
+        if not self.table.settled and self._is_due_for_settling():
+            raise TableMismatchError(damage.reason)
+
+    def _is_due_for_settling(self) -> bool:
+        """Whether a damaged stream is to be decoded from its beginning before frames of it are given."""
+        return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
+
+    def report(self, damage: Damage) -> None:
+        """Report a packet or a picture that is damaged."""
+        self._report(damage, self.table.place_of(damage.packet))
+
+    def pass_by(self, row: int, picture: Picture) -> None:
+        """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
+        if not self._is_damaged(row, picture):
+            return
+        damage = mark(picture)
+        if picture.frame.is_corrupt:
+            self.meet(damage)
+        if self._on_corrupt == "raise":
+            self.report(damage)
+
+    def _is_damaged(self, row: int, picture: Picture) -> bool:
+        if self.table.observed is None or row < 0:
+            return picture.is_damaged
+        return bool(self.table.observed.is_damaged[row]) or picture.alpha_damage is not None
+
+    def is_right(self, index: int, picture: Picture) -> bool:
+        """Whether a picture is the one that a decode of the whole stream output, as far as that was seen."""
+        observed = self.table.observed
+        return observed is None or picture_checksum(picture.frame) == int(observed.checksum[index])
+
+    def make_frame(self, index: int, picture: Picture) -> Frame | None:
+        """Make a frame with the pts of the table: some demuxers count anew after a seek."""
+        return self._frame(
+            index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
+        )
+
+
+class _Passage:
+    """The decoder's way through the packets that a request needs."""
+
+    def __init__(self, job: TableJob, wanted: Wanted, runs: Runs, order: Int64Array) -> None:
+        self._job = job
+        self._decoder = job.decoder
+        self._table = job.table
+        self._wanted = wanted
+        self._runs = runs
+        self._needed = runs.packets_of(order)
+        self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
+        self._start = -1
+        self._last_packet = -1
+        self._shown = -1
+        self._image_bytes = 0
+
+    def close(self) -> None:
+        """Let go of the pictures, which refer back to here."""
+        self._outputs = iter(())
+
+    def fetch(self, index: int) -> Iterator[None]:
+        """Decode until a frame is held, or given up as damaged."""
+        if not self._wanted.is_missing(index):
+            return
+        if not self._leads_to(index):
+            yield from self._finish_gop()
+            self._begin(self._runs.start_for(index))
+        while self._wanted.is_missing(index):
+            if not self._advance():
+                raise self._unsafe_start(f"frame {index} did not come out of it")
+            yield
+
+    def _leads_to(self, index: int) -> bool:
+        """Whether decoding on is the way to a frame."""
+        runs = self._runs
+        if self._start < 0 or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
+            return False
+        return runs.is_near(self._decoder.number, runs.start_for(index))
+
+    def _begin(self, start: int) -> None:
+        self._start = start
+        self._last_packet = self._runs.last_packet(start)
+        self._shown = -1
+        self._decoder.file.plan(self._runs.byte_ranges(start))
+        self._outputs = self._job.finished(self._verified(), len(self._table) - 1)
+
+    def _finish_gop(self) -> Iterator[None]:
+        """Decode what else is wanted of the GOP under way, while there is room to hold it."""
+        if self._shown < 0:
+            return
+        for row in self._runs.rows_from(self._runs.start_for(self._shown)):
+            while (
+                row > self._shown
+                and self._wanted.is_missing(row)
+                and self._wanted.has_room(self._image_bytes)
+            ):
+                if not self._advance():
+                    return
+                yield
+
+    def _advance(self) -> bool:
+        """Take the next picture; ``False`` when there is none."""
+        try:
+            output = next(self._outputs)
+        except StopIteration:
+            return False
+        if output is not None:
+            row, picture = output
+            self._shown = row
+            if self._wanted.is_missing(row):
+                self._keep(row, picture)
+        return True
+
+    def _verify(self, row: int, picture: Picture) -> None:
+        if self._job.is_right(row, picture):
+            return
+        if self._decoder.may_doubt:
+            raise DoubtError(f"frame {row} differs from that of one thread")
+        if self._may_skip():
+            raise _SpoiltBySkippingError
+        if self._start > 0:
+            raise self._unsafe_start(f"frame {row} differs from that of a decode from the beginning")
+        raise TableMismatchError(f"frame {row} differs from the one that was seen before")
+
+    def _keep(self, row: int, picture: Picture) -> None:
+        frame = self._job.make_frame(row, picture)
+        if frame is None:
+            self._wanted.give_up(row)
+        else:
+            self._image_bytes = frame.image.nbytes
+            self._wanted.hold(frame)
+
+    def _verified(self) -> Iterator[tuple[int, Picture] | None]:
+        """Decode from the start on, yielding the pictures that are exact from there, by frame index."""
+        table, start = self._table, self._start
+        self._decoder.seek(start, table)
+        first = table.row_of(start)
+        expected = first if first >= 0 else None
+        decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
+        seen = passed = 0
+        lost: list[Damage] = []
+        outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=decoded)
+        for output in outputs:
+            if isinstance(output, Damage):
+                self._job.meet(output)
+                lost.append(output)
+                yield None
+                continue
+            if output.packet == start > 0 and not output.decodes_alone:
+                raise self._unsafe_start("its picture is no keyframe")
+            self._report_lost(lost, table.place_of(output.packet))
+            row = passed if table.has_repeats else table.row_of(output.packet)
+            passed += 1
+            self._job.pass_by(row, output)
+            if start > 0 and table.is_shown_before(output.packet, start):
+                yield None
+                continue
+            if not table.settled and expected is not None and self._is_unexpected(row, expected, decoded):
+                raise TableMismatchError(
+                    f"packet {output.packet} came out where frame {expected} was expected"
+                )
+            expected = row + 1
+            seen += 1
+            if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
+                table.confirmed = True
+                decoded.since = self._decoder.number if self._may_skip() else math.inf
+            if output.packet in self._needed and row >= 0:
+                self._verify(row, output)
+            yield (row, output) if row >= 0 else None
+        self._report_lost(lost, len(table))
+
+    def _report_lost(self, lost: list[Damage], place: int) -> None:
+        """Report the packets that became no picture and would be shown up to a place."""
+        for damage in [damage for damage in lost if self._table.place_of(damage.packet) <= place]:
+            lost.remove(damage)
+            self._job.report(damage)
+
+    def _may_skip(self) -> bool:
+        """Whether pictures that nobody wants or refers to may be left out.
+
+        A table made from packets is checked by what comes out, so some pictures in a row are first.
+        """
+        sure = self._job.may_skip and (self._table.settled or self._table.confirmed)
+        return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
+
+    def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
+        """Whether pictures that were decoded already are missing before this one."""
+        before = self._table.packet_of[expected:row].tolist()
+        missing = (packet for packet in before if packet < self._decoder.number)
+        return row < expected or any(packet in decoded for packet in missing)
+
+    def _unsafe_start(self, why: str) -> Exception:
+        if self._start == 0:
+            return TableMismatchError(why)
+        if self._table.observed is not None and len(self._table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
+            self._table.mark_unsafe_through(self._start)
+        else:
+            self._table.mark_unsafe(self._start)
+        return _UnsafeStartError(why)

@@ -1,0 +1,171 @@
+"""The frame table of a video: given by the caller, remembered in a folder, or scanned for."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
+from asyncframes._model.table import FrameTable, SourceIdentity
+from asyncframes._requests.approximate import nominal_table
+from asyncframes._requests.jobs import Evidence
+from asyncframes._requests.pool import SessionPool
+from asyncframes._requests.session import FirstLook, Session
+from asyncframes._requests.table_cache import IndexCache, cache_key
+from asyncframes._runtime.threads import finished, in_thread
+from asyncframes.errors import SourceChangedError
+from asyncframes.sources import CachedSource
+
+
+class TableKeeper:
+    """Finds the frame table once, and keeps what requests learn of it.
+
+    Parameters
+    ----------
+    source
+        The video's source.
+    sessions
+        Sessions over it.
+    executor
+        Where tables are written.
+    given
+        Table of the caller's, to be used in place of a scan.
+    cache
+        Where tables are remembered, if anywhere.
+
+    Attributes
+    ----------
+    table
+        The table, ``None`` while nobody needed it.
+    """
+
+    def __init__(
+        self,
+        source: CachedSource,
+        sessions: SessionPool,
+        executor: Executor,
+        *,
+        given: FrameTable | None,
+        cache: IndexCache | None,
+    ) -> None:
+        self.table: FrameTable | None = None
+        self._source = source
+        self._sessions = sessions
+        self._executor = executor
+        self._given = given
+        self._cache = cache
+        self._nominal: FrameTable | None = None
+        self._key: str | None = None
+        self._kept: tuple[bool, int] | None = None
+        self._must_settle = False
+        self._frames: int | None = None
+        self._lock = asyncio.Lock()
+
+    def accept(self, look: FirstLook) -> None:
+        """Take up the caller's table, now that the source is open.
+
+        Raises
+        ------
+        SourceChangedError
+            It was made from other bytes.
+        ValueError
+            It is of another stream.
+        """
+        if self._given is None:
+            return
+        made_from, found = self._given.identity, self._identity(look)
+        if made_from is not None and made_from.stream_index != found.stream_index:
+            raise ValueError(
+                f"frame_table is of stream {made_from.stream_index}; stream {found.stream_index} is decoded"
+            )
+        if made_from is not None and not made_from.may_be(found):
+            raise SourceChangedError(
+                "the frame_table given was made from other bytes: size or validator differ",
+                source=self._source.name,
+            )
+        self._source.kept.add(self._given.headers)
+        self.table = self._given
+
+    async def get(self, look: FirstLook) -> FrameTable:
+        """Return the table, found in the cheapest way there is."""
+        async with self._lock:
+            if self.table is None or self._is_refuted(self.table):
+                session = self._sessions.unopened()
+                try:
+                    await session.open_file()
+                    self.table = await self._find(session, look)
+                finally:
+                    await session.aclose()
+            return self.table
+
+    def _is_refuted(self, table: FrameTable) -> bool:
+        """Whether decoding showed that a table made from packets does not hold."""
+        if table.settled:
+            return False
+        return self._must_settle or self._frames not in {None, len(table)}
+
+    async def nominal(self, look: FirstLook) -> FrameTable:
+        """Return the table as it would be by what the header says."""
+        if self._nominal is None:
+            self._nominal = await in_thread(
+                self._executor, nominal_table, look.info, look.first_pts, self._source.name
+            )
+        return self._nominal
+
+    def learn(self, evidence: Evidence) -> None:
+        """Take up what a request learnt of the stream."""
+        self._must_settle |= evidence.must_settle
+        if evidence.frames is not None:
+            self._frames = evidence.frames
+
+    async def note(self, table: FrameTable) -> None:
+        """Keep a table that a request used, if the request learnt more than was known."""
+        if table is not self.table:
+            if self.table is None or not table.settled:
+                return
+            table.identity, table.headers = self.table.identity, self.table.headers
+            self.table = table
+        if self._cache is not None and self._key is not None and _learnt(table) != self._kept:
+            self._kept = _learnt(table)
+            await finished(in_thread(self._executor, self._cache.save, self._key, table))
+
+    async def _find(self, session: Session, look: FirstLook) -> FrameTable:
+        if self._cache is not None:
+            head = await session.worker.run(read_head, session.file)
+            identity = self._identity(look)
+            self._key = cache_key(self._source.name, identity, head=head, made_by=MADE_BY)
+        if self._cache is None or self._key is None:
+            return await self._scan(session, look)
+        table = await session.worker.run(self._cache.load, self._key)
+        if table is None or self._is_refuted(table):
+            table = await self._scan(session, look)
+            await session.worker.run(self._cache.save, self._key, table)
+        self._source.kept.add(table.headers)
+        self._kept = _learnt(table)
+        return table
+
+    async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
+        table = None
+        if look.has_picture and not self._must_settle:
+            table = await session.scan(look, await self._listed(look))
+        if table is None or self._is_refuted(table):
+            table = await session.scan_by_decoding()
+        table.identity, table.headers = self._identity(look), self._source.kept.items()
+        return table
+
+    async def _listed(self, look: FirstLook) -> Scanned | None:
+        """List the packets without opening the container once more, where that can be."""
+        session = self._sessions.take_idle()
+        if session is None:
+            return None
+        try:
+            return await session.list_packets(look.first_packets)
+        finally:
+            await self._sessions.give_back(session)
+
+    def _identity(self, look: FirstLook) -> SourceIdentity:
+        return SourceIdentity(self._source.size, self._source.validator, look.info.stream_index)
+
+
+def _learnt(table: FrameTable) -> tuple[bool, int]:
+    return table.settled, len(table.unsafe)

@@ -1,0 +1,154 @@
+"""The event loop that serves the blocking API, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from asyncframes._runtime.life import ForkGuard, on_fork, watch
+
+__all__ = ["Lease", "lease"]
+
+# AnyIO imports it when a loop starts. A process forked meanwhile would find half a module.
+import_module("anyio._backends._asyncio")
+
+
+@dataclass(eq=False)
+class _Running:
+    """A loop that serves.
+
+    Attributes
+    ----------
+    held
+        What is closed on the loop. Were it collected together with whatever drops it,
+        the collector would finalise it too.
+    """
+
+    portal: BlockingPortal
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+    leases: int = 0
+    held: set[object] = field(default_factory=set)
+
+
+class _Holder:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running: _Running | None = None
+
+
+_holder = _Holder()
+
+
+def _start_afresh() -> None:
+    """Forget the parent's loop: its thread does not run here, and its lock may be held for good."""
+    global _holder
+    _holder = _Holder()
+
+
+on_fork(_start_afresh)
+
+
+def lease() -> Lease:
+    """Keep the loop of this process running, and start it if it does not run."""
+    holder = _holder
+    with holder.lock:
+        if holder.running is None:
+            holder.running = _start()
+        holder.running.leases += 1
+        return Lease(holder, holder.running)
+
+
+def _start() -> _Running:
+    ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
+    thread = threading.Thread(target=_serve, args=(ready,), name="asyncframes loop", daemon=True)
+    thread.start()
+    running = _Running(*ready.result(), thread)
+    watch(running)
+    return running
+
+
+def _serve(ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> None:
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            ready.set_result((portal, asyncio.get_running_loop()))
+            await portal.sleep_until_stopped()
+
+    try:
+        anyio.run(serve, backend="asyncio")
+    except BaseException as exc:
+        if ready.done():
+            raise
+        ready.set_exception(exc)
+
+
+class Lease:
+    """Keeps the loop running; the last one to be released ends it."""
+
+    _held: object = None
+
+    def __init__(self, holder: _Holder, running: _Running) -> None:
+        self._holder = holder
+        self._running = running
+        self.guard = ForkGuard("this part of asyncframes.sync")
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """What calls coroutines on the loop.
+
+        Raises
+        ------
+        ForkedError
+            The loop is the parent's.
+        """
+        self.guard.check()
+        return self._running.portal
+
+    def hold(self, thing: object) -> None:
+        """Keep something from the garbage collector until the lease is released."""
+        self._held = thing
+        self._running.held.add(thing)
+
+    def release(self) -> None:
+        """End the loop, if nobody else needs it, and wait for its thread; not on the loop."""
+        if (ended := self._give_up()) is not None:
+            ended.portal.call(ended.portal.stop)
+            ended.thread.join()
+
+    def leave_to_loop(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have the loop call `close` and release the lease; neither waits nor locks, so finalisers may."""
+        if not self.guard.is_forked:
+            self._running.loop.call_soon_threadsafe(partial(self._begin, close))
+
+    def _begin(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self._running.loop.create_task(self._close(close), name="asyncframes close")
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    async def _close(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await close()
+        finally:
+            if (ended := self._give_up()) is not None:
+                await ended.portal.stop()
+
+    def _give_up(self) -> _Running | None:
+        with self._holder.lock:
+            self._running.held.discard(self._held)
+            self._running.leases -= 1
+            if self._running.leases:
+                return None
+            self._holder.running = None
+            return self._running
+
+
+_closing: set[asyncio.Task[None]] = set()

@@ -1,0 +1,1 @@
+"""Blocks, read-ahead and merged reads over any source."""

@@ -1,0 +1,231 @@
+"""One reader of a cached source: what it waits for, and what is fetched ahead of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from asyncframes._model.ranges import ByteRange, block_span, check_range
+from asyncframes.sources._cache.loads import BlockLoader, Blocks, Load, closed_error
+from asyncframes.sources._cache.readahead import NEVER, ReadAhead
+
+
+class Interest:
+    """What one reader wants loaded."""
+
+    def __init__(self, loader: BlockLoader) -> None:
+        self._loader = loader
+        self._loads: set[Load] = set()
+        self._waits: dict[asyncio.Future[Blocks], Load] = {}
+        self._closed = False
+
+    async def read(self, start: int, stop: int) -> bytes:
+        """Read what is cached from `start` on, up to and past the first missing block.
+
+        The rest of the range is asked for too, as far as half the cache holds it.
+
+        Returns
+        -------
+        bytes
+            At least one byte, unless the source ends at `start`.
+        """
+        self.check_open()
+        cache = self._loader.cache
+        stop = self._loader.clip(stop)
+        head = cache.run(start, stop)
+        position = start + len(head)
+        if position >= stop:
+            return head
+        span = block_span(position, stop, block_size=cache.block_size)
+        wanted = span[: max(1, cache.capacity // cache.block_size // 2)]
+        blocks = await self._wait(self.want(wanted, urgent=True)[0], span.start)
+        offset = span.start * cache.block_size
+        tail = cache.run(position, stop) or blocks[span.start][position - offset : stop - offset]
+        return head + tail
+
+    def want(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
+        """Own the loads of the blocks that are missing."""
+        loads = self._loader.request(blocks, urgent=urgent)
+        for load in loads:
+            load.owners.add(self)
+        self._loads.update(loads)
+        return loads
+
+    def keep_only(self, blocks: Iterable[int]) -> None:
+        """Disown the loads that hold none of these blocks."""
+        kept = set(blocks)
+        for load in [load for load in self._loads if kept.isdisjoint(load.blocks)]:
+            self._disown(load)
+
+    def forget(self, load: Load) -> None:
+        """Note that a load is done."""
+        self._loads.discard(load)
+
+    def close(self) -> list[asyncio.Task[Blocks]]:
+        """Disown everything; waiting reads raise `ClosedError`.
+
+        Returns
+        -------
+        list of asyncio.Task
+            The requests that were cancelled and may take a moment to end.
+        """
+        self._closed = True
+        for waiter, load in self._waits.items():
+            if not waiter.done():
+                waiter.set_exception(closed_error(self._loader.source))
+            load.waiters.pop(waiter, None)
+        loads = {*self._loads, *self._waits.values()}
+        for load in loads:
+            self._disown(load)
+        return [load.task for load in loads if load.task is not None and load.task.cancelling()]
+
+    async def _wait(self, load: Load, block: int) -> Blocks:
+        waiter: asyncio.Future[Blocks] = asyncio.get_running_loop().create_future()
+        load.waiters[waiter] = block
+        self._waits[waiter] = load
+        try:
+            return await waiter
+        finally:
+            del self._waits[waiter]
+            if load.waiters.pop(waiter, None) is not None:
+                self._loader.abandon(load)
+
+    def _disown(self, load: Load) -> None:
+        self._loads.discard(load)
+        load.owners.discard(self)
+        self._loader.abandon(load)
+
+    def check_open(self) -> None:
+        """Refuse use after closing."""
+        if self._closed or self._loader.closed:
+            raise closed_error(self._loader.source)
+
+
+class ReadCursor:
+    """Fetches what one reader lacks and, ahead of it, what it will want.
+
+    Made by `CachedSource.cursor`. Except for `touch`, call it on the loop.
+
+    Parameters
+    ----------
+    loader
+        Fetches for all readers of the source.
+    read_ahead
+        Most bytes ahead of the reader.
+
+    Attributes
+    ----------
+    limit
+        Nothing is read ahead past this byte unless a plan says so; ``None``
+        for the end of the source.
+    """
+
+    def __init__(self, loader: BlockLoader, *, read_ahead: int) -> None:
+        self.limit: int | None = None
+        self._loader = loader
+        self._max_window = read_ahead
+        self._interest = Interest(loader)
+        self._readahead = ReadAhead(block_size=loader.cache.block_size)
+        self._loop = asyncio.get_running_loop()
+        self._trigger = self._readahead.trigger
+        self._held: int | None = None
+        self._closed = False
+        loader.cursors += 1
+
+    async def fetch(self, start: int, stop: int) -> bytes:
+        """Wait until the first missing byte of ``start <= i < stop`` and its block are there.
+
+        Returns
+        -------
+        bytes
+            What lies there from `start` on: at least one byte unless the
+            source ends at `start`, at most ``stop - start``.
+
+        Raises
+        ------
+        SourceError
+            The bytes cannot be had; the next fetch tries again.
+        ClosedError
+            The cursor or the source was closed, maybe while this fetch waited.
+        """
+        check_range(start, stop)
+        self._interest.check_open()
+        missing = start + len(self._loader.cache.run(start, stop))
+        self._hold(missing // self._loader.cache.block_size)
+        self._step(start, stop)
+        return await self._interest.read(start, stop)
+
+    def touch(self, position: int) -> None:
+        """Tell where the reader is; any thread, and nearly free."""
+        if position < self._trigger:
+            return
+        self._trigger = NEVER
+        self._loop.call_soon_threadsafe(self._reached, position)
+
+    def prefetch(self, ranges: Sequence[ByteRange]) -> None:
+        """Fetch these ranges and nothing else ahead of the reader.
+
+        Parameters
+        ----------
+        ranges
+            In the order in which the reader will come to them. What is ahead
+            of the reader stays within a quarter of the cache; the rest follows
+            as it moves on.
+        """
+        self._interest.check_open()
+        self._readahead.plan(ranges)
+        blocks = self._top_up()
+        self._interest.keep_only(blocks)
+        self._interest.want(blocks, urgent=False)
+
+    def unlimit(self) -> None:
+        """Drop the plan and the limit: follow the reader, as far as it goes."""
+        self._interest.check_open()
+        self.limit = None
+        self._readahead.follow()
+        self._trigger = self._readahead.trigger
+
+    def cancel(self) -> None:
+        """Close without waiting: fetches raise `ClosedError` now and from here on."""
+        self._cancel()
+
+    async def aclose(self) -> None:
+        """Close, and wait until the requests nobody else wants have ended."""
+        ending = self._cancel()
+        if ending:
+            await asyncio.wait(ending)
+
+    def _cancel(self) -> list[asyncio.Task[Blocks]]:
+        if self._closed:
+            return []
+        self._closed = True
+        self._trigger = NEVER
+        self._loader.cursors -= 1
+        self._hold(None)
+        return self._interest.close()
+
+    def _reached(self, position: int) -> None:
+        if not self._closed and not self._loader.closed:
+            self._step(position, position)
+
+    def _step(self, start: int, stop: int) -> None:
+        if self._readahead.step(start, stop):
+            self._interest.keep_only(block_span(start, stop, block_size=self._loader.cache.block_size))
+        self._interest.want(self._top_up(), urgent=False)
+
+    def _top_up(self) -> list[int]:
+        cache, cursors = self._loader.cache, max(2, self._loader.cursors)
+        ends = [self._loader.end, None if self._readahead.planned else self.limit]
+        blocks = self._readahead.top_up(
+            max_window=min(self._max_window, cache.capacity // (2 * cursors)),
+            end=min((end for end in ends if end is not None), default=None),
+        )
+        self._trigger = self._readahead.trigger
+        return blocks
+
+    def _hold(self, block: int | None) -> None:
+        if block is not None:
+            self._loader.cache.hold(block)
+        if self._held is not None:
+            self._loader.cache.release(self._held)
+        self._held = block

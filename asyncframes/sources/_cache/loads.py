@@ -1,0 +1,277 @@
+"""Requests for blocks, shared by everyone who wants one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from asyncframes._model.quoting import shortened
+from asyncframes._model.ranges import exactly, short_read
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError, SourceLimitError
+from asyncframes.sources._cache.blocks import BlockCache
+
+Blocks: TypeAlias = dict[int, bytes]
+
+_MOST_PASSES = 64
+_MOST_AT_LEAST = 1024**3
+_MOST_UNKNOWN = 64 * 1024**3
+
+
+class Owner(Protocol):
+    """Who keeps a load alive and is told when it is done."""
+
+    def forget(self, load: Load, /) -> None: ...
+
+
+class Load:
+    """One request for adjacent blocks.
+
+    It lives as long as somebody owns it or waits for it. Whoever waits is told
+    of its block as soon as that is whole.
+    """
+
+    __slots__ = ("blocks", "owners", "task", "waiters")
+
+    def __init__(self, block: int) -> None:
+        self.blocks = range(block, block + 1)
+        self.owners: set[Owner] = set()
+        self.waiters: dict[asyncio.Future[Blocks], int] = {}
+        self.task: asyncio.Task[Blocks] | None = None
+
+
+class BlockLoader:
+    """Reads missing blocks of a source into a cache, several requests at a time.
+
+    What a reader waits for goes before what is read ahead, and one request is
+    always left to it.
+    """
+
+    def __init__(
+        self,
+        source: StreamSource,
+        cache: BlockCache,
+        *,
+        max_in_flight: int,
+        max_request_blocks: int,
+        max_read_bytes: int | None,
+    ) -> None:
+        self.source = source
+        self.cache = cache
+        self.bytes_read = 0
+        self.requests = 0
+        self.closed = False
+        self.cursors = 0
+        self._max_in_flight = max_in_flight
+        self._max_request_blocks = max_request_blocks
+        self._max_read_bytes = max_read_bytes
+        self._asked = 0
+        self._end: int | None = None
+        self._furthest = 0
+        self._in_flight: dict[int, Load] = {}
+        self._urgent: deque[Load] = deque()
+        self._ahead: deque[Load] = deque()
+        self._tasks: set[asyncio.Task[Blocks]] = set()
+
+    @property
+    def size(self) -> int | None:
+        """Length of the source, as it says or as reads have shown."""
+        if self.source.size is None and self._end == self._furthest:
+            return self._end
+        return self.source.size
+
+    @property
+    def end(self) -> int | None:
+        """A byte that certainly lies past the end; ``None`` while none is known."""
+        return self._end if self.source.size is None else self.source.size
+
+    def clip(self, stop: int) -> int:
+        """Cut a range's stop where the source surely has ended."""
+        return stop if self.end is None else min(stop, self.end)
+
+    def request(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
+        """Have missing blocks loaded.
+
+        Returns
+        -------
+        list of Load
+            In the order of `blocks`; those that nobody joins before the loop
+            runs on are loaded all the same.
+        """
+        loads: list[Load] = []
+        fresh: Load | None = None
+        for block in blocks:
+            load = self._in_flight.get(block)
+            if load is None:
+                if block in self.cache:
+                    continue
+                load = fresh = self._enqueue(block, fresh, urgent=urgent)
+            elif urgent:
+                self._promote(load)
+            if load not in loads:
+                loads.append(load)
+        if loads:
+            asyncio.get_running_loop().call_soon(self._start_more)
+        return loads
+
+    def abandon(self, load: Load) -> None:
+        """Cancel a load that nobody owns or waits for any more."""
+        if load.owners or load.waiters or self._in_flight.get(load.blocks.start) is not load:
+            return
+        self._forget(load)
+        if load.task is not None:
+            load.task.cancel()
+        else:
+            queue = self._urgent if load in self._urgent else self._ahead
+            queue.remove(load)
+
+    async def aclose(self) -> None:
+        """Cancel every load; who waits for one gets `ClosedError`."""
+        self.closed = True
+        for load in set(self._in_flight.values()):
+            _settle(load, closed_error(self.source))
+        self._urgent.clear()
+        self._ahead.clear()
+        self._in_flight.clear()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self.cache.clear()
+
+    def _enqueue(self, block: int, fresh: Load | None, *, urgent: bool) -> Load:
+        if fresh and fresh.blocks.stop == block and len(fresh.blocks) < self._max_request_blocks:
+            fresh.blocks = range(fresh.blocks.start, block + 1)
+            load = fresh
+        else:
+            load = Load(block)
+            (self._urgent if urgent else self._ahead).append(load)
+        self._in_flight[block] = load
+        return load
+
+    def _promote(self, load: Load) -> None:
+        if load in self._ahead:
+            self._ahead.remove(load)
+            self._urgent.append(load)
+
+    def _start_more(self) -> None:
+        while (load := self._next()) is not None:
+            task = load.task = asyncio.create_task(self._read(load))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._finish, load))
+
+    def _next(self) -> Load | None:
+        if self._urgent and len(self._tasks) < self._max_in_flight:
+            return self._urgent.popleft()
+        if self._ahead and len(self._tasks) < max(1, self._max_in_flight - 1):
+            return self._ahead.popleft()
+        return None
+
+    async def read_exactly(self, start: int, stop: int) -> bytes:
+        """Read bytes past the cache, counted like all others."""
+        if self.closed:
+            raise closed_error(self.source)
+        self._count(stop - start)
+        data = await self.source.read_range(start, stop)
+        self.bytes_read += len(data)
+        return exactly(data, start, stop, name=self.source.name)
+
+    def _count(self, length: int) -> None:
+        self._asked += length
+        most = _most_bytes(self.size) if self._max_read_bytes is None else self._max_read_bytes
+        if self._asked > most:
+            raise SourceLimitError(
+                f"more than max_read_bytes={most} were asked of the source; raise it to read on",
+                source=self.source.name,
+            )
+        self.requests += 1
+
+    async def _read(self, load: Load) -> Blocks:
+        size, blocks = self.cache.block_size, load.blocks
+        start, stop = blocks.start * size, self.clip(blocks.stop * size)
+        if start >= stop:
+            return dict.fromkeys(blocks, b"")
+        self._count(stop - start)
+        endless = self.source.size is None
+        whole: Blocks = {}
+        rest = bytearray()
+
+        def arrived(part: bytes) -> None:
+            self.bytes_read += len(part)
+            rest.extend(part)
+            coming = blocks[len(whole) :][: len(rest) // size]
+            with memoryview(rest) as view:
+                for place, block in enumerate(coming):
+                    whole[block] = bytes(view[place * size : (place + 1) * size])
+            del rest[: len(coming) * size]
+            for block in coming:
+                self._hand_over(load, block, whole[block])
+
+        await self.source.receive_range(start, stop, arrived)
+        received = len(whole) * size + len(rest)
+        if endless:
+            self._learn_end(start, stop, start + received)
+        elif received < stop - start:
+            raise short_read(start, stop, received=received, name=self.source.name)
+        for block in blocks[len(whole) :]:
+            whole[block] = bytes(rest[:size])
+            del rest[:size]
+            self._hand_over(load, block, whole[block])
+        return whole
+
+    def _hand_over(self, load: Load, block: int, data: bytes) -> None:
+        """Give a block to those who wait for it, while others of its load are on their way."""
+        if data and not self.closed:
+            self.cache.put(block, data)
+        for waiter in [waiter for waiter, wanted in load.waiters.items() if wanted == block]:
+            del load.waiters[waiter]
+            if not waiter.done():
+                waiter.set_result({block: data})
+
+    def _learn_end(self, start: int, stop: int, reached: int) -> None:
+        self._furthest = max(self._furthest, reached if reached > start else 0)
+        if reached < stop:
+            self._end = reached if self._end is None else min(self._end, reached)
+
+    def _finish(self, load: Load, task: asyncio.Task[Blocks]) -> None:
+        self._tasks.discard(task)
+        self._forget(load)
+        if task.cancelled():
+            _settle(load, closed_error(self.source))
+        elif (error := task.exception()) is not None:
+            _settle(load, error)
+        else:
+            _settle(load, task.result())
+        self._start_more()
+
+    def _forget(self, load: Load) -> None:
+        for block in load.blocks:
+            if self._in_flight.get(block) is load:
+                del self._in_flight[block]
+
+
+def _most_bytes(size: int | None) -> int:
+    """Return how many bytes of a source may be read where nobody said: some passes over all of it."""
+    return _MOST_UNKNOWN if size is None else max(_MOST_AT_LEAST, _MOST_PASSES * size)
+
+
+def closed_error(source: StreamSource) -> ClosedError:
+    """Say that nobody may read any more."""
+    return ClosedError(f"the reader was closed [{shortened(source.name)}]")
+
+
+def _settle(load: Load, outcome: Blocks | BaseException) -> None:
+    waiters, load.waiters = load.waiters, {}
+    owners, load.owners = load.owners, set()
+    for owner in owners:
+        owner.forget(load)
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if isinstance(outcome, BaseException):
+            waiter.set_exception(outcome)
+        else:
+            waiter.set_result(outcome)

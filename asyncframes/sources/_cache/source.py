@@ -1,0 +1,216 @@
+"""A source over a source: blocks, read-ahead, merged reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, BinaryIO, TypeVar
+
+from asyncframes._model.ranges import ByteRange, check_end, check_range, merge_ranges
+from asyncframes.abc import StreamSource
+from asyncframes.sources._cache.blocks import BlockCache
+from asyncframes.sources._cache.cursor import Interest, ReadCursor
+from asyncframes.sources._cache.kept import KeptRanges
+from asyncframes.sources._cache.loads import BlockLoader, closed_error
+from asyncframes.sources._one_process import OneProcess
+
+T = TypeVar("T")
+
+# Bytes nobody asked for that are read along between two ranges: a request costs more.
+_GAP_WORTH_READING = 16 * 1024
+
+
+class CachedSource(OneProcess):
+    """A bounded cache of blocks over another source.
+
+    Readers share the blocks, and share the requests that are under way: no
+    block is fetched twice at the same time.
+
+    Parameters
+    ----------
+    source
+        Where the bytes come from.
+    cache_bytes
+        Most bytes kept, at least two blocks; never exceeded.
+    block_size
+        Bytes are fetched in multiples of it.
+    max_in_flight
+        Most requests for blocks at a time.
+    max_small_in_flight
+        Most requests at a time for `read_ranges`: what these wait for is the way.
+    max_request_bytes
+        Longest request that adjacent missing blocks are merged into.
+    read_ahead
+        Most bytes fetched ahead of each reader; also bounded by a share of the cache.
+    max_read_bytes
+        Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`. By default
+        64 times its size and at least 1 GiB; 64 GiB where the size is unknown.
+    close_source
+        Whether `aclose` closes `source` too.
+
+    Attributes
+    ----------
+    kept
+        Ranges that stay in memory beside the blocks, for readers to look into.
+    """
+
+    def __init__(
+        self,
+        source: StreamSource,
+        *,
+        cache_bytes: int = 64 * 1024**2,
+        block_size: int = 16 * 1024,
+        max_in_flight: int = 6,
+        max_small_in_flight: int = 16,
+        max_request_bytes: int = 1024**2,
+        read_ahead: int = 8 * 1024**2,
+        max_read_bytes: int | None = None,
+        close_source: bool = True,
+    ) -> None:
+        if block_size < 1 or cache_bytes < 2 * block_size:
+            raise ValueError(f"cache_bytes {cache_bytes} is less than two blocks of {block_size}")
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight must be positive, not {max_in_flight}")
+        if read_ahead < 0:
+            raise ValueError(f"read_ahead={read_ahead}: expected a number of bytes, 0 for none")
+        self._source = source
+        self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
+        self._loader = BlockLoader(
+            source,
+            self._cache,
+            max_in_flight=max_in_flight,
+            # One reply must not push out most of the cache.
+            max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
+            max_read_bytes=max_read_bytes,
+        )
+        self._max_small_in_flight = max_small_in_flight
+        self._max_request_bytes = max_request_bytes
+        self._read_ahead = read_ahead
+        self._close_source = close_source
+        self.kept = KeptRanges()
+
+    def __repr__(self) -> str:
+        return f"CachedSource({self._source!r})"
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def size(self) -> int | None:
+        return self._loader.size
+
+    @property
+    def validator(self) -> str | None:
+        return self._source.validator
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that came from the source."""
+        return self._loader.bytes_read
+
+    @property
+    def requests(self) -> int:
+        """Reads asked of the source."""
+        return self._loader.requests
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes held now."""
+        return self._cache.nbytes
+
+    async def open(self) -> None:
+        self._check_open()
+        await self._source.open()
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        self._check_open()
+        await self._source.open()
+        check_end(start, stop, size=self.size, name=self.name)
+        interest = Interest(self._loader)
+        parts: list[bytes] = []
+        position = start
+        try:
+            while position < stop and (part := await interest.read(position, stop)):
+                parts.append(part)
+                position += len(part)
+        finally:
+            interest.close()
+        return b"".join(parts)
+
+    def cached(self, start: int, stop: int) -> bytes:
+        """Read what is in memory already; any thread, never waits.
+
+        Returns
+        -------
+        bytes
+            The longest cached run that begins at `start` and ends by `stop`,
+            empty where there is none.
+        """
+        return self._cache.run(start, stop)
+
+    async def read_ranges(self, ranges: Sequence[ByteRange]) -> list[bytes]:
+        """Read these bytes without the blocks they lie in, several requests at a time.
+
+        What is in memory is not asked for again; ranges with little between
+        them share a request. Nothing is cached.
+        """
+        self._check_open()
+        present = [self.cached(start, stop) or self.kept.run(start, stop) for start, stop in ranges]
+        missing = [
+            (start, stop)
+            for (start, stop), data in zip(ranges, present, strict=True)
+            if len(data) < stop - start
+        ]
+        requests = merge_ranges(missing, max_gap=_GAP_WORTH_READING, max_span=self._max_request_bytes)
+        gate = asyncio.Semaphore(self._max_small_in_flight)
+
+        async def fetch(start: int, stop: int) -> tuple[int, bytes]:
+            async with gate:
+                return start, await self._loader.read_exactly(start, stop)
+
+        fetched = KeptRanges()
+        fetched.add(await _together([fetch(*request) for request in requests]))
+        return [
+            data if len(data) == stop - start else fetched.run(start, stop)
+            for (start, stop), data in zip(ranges, present, strict=True)
+        ]
+
+    def cursor(self) -> ReadCursor:
+        """Start a reader with its own read-ahead; call it on the loop and close the cursor.
+
+        Raises
+        ------
+        ClosedError
+            The source is closed.
+        """
+        self._check_open()
+        return ReadCursor(self._loader, read_ahead=self._read_ahead)
+
+    def local_file(self) -> BinaryIO | None:
+        return self._source.local_file()
+
+    async def aclose(self) -> None:
+        if self._is_forked:
+            return
+        await self._loader.aclose()
+        if self._close_source:
+            await self._source.aclose()
+
+    def _check_open(self) -> None:
+        self._bind_to_process()
+        if self._loader.closed:
+            raise closed_error(self._source)
+
+
+async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run calls side by side; after the first failure the others are cancelled and waited for."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

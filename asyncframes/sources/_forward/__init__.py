@@ -1,0 +1,1 @@
+"""Sequential sources: bytes that arrive once and in order."""

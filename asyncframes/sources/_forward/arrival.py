@@ -1,0 +1,150 @@
+"""The ways in which bytes arrive, one piece at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import Any, BinaryIO, Protocol, TypeAlias
+
+from asyncframes._runtime.threads import in_thread, reading_executor
+from asyncframes.errors import (
+    AsyncFramesError,
+    ShortReadError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
+
+_PIECE_BYTES = 64 * 1024
+
+
+class AsyncReadable(Protocol):
+    """An `asyncio.StreamReader`, and what reads like it."""
+
+    def read(self, n: int = -1, /) -> Awaitable[bytes]: ...
+
+
+ByteStream: TypeAlias = AsyncIterable[bytes] | AsyncReadable | BinaryIO
+"""Everything that `ForwardSource` takes."""
+
+
+class ByteInput(ABC):
+    """Gives the next bytes when it is asked for them."""
+
+    @abstractmethod
+    async def next(self) -> bytes:
+        """Wait for more bytes; ``b""`` at the end."""
+
+    async def aclose(self) -> None:  # noqa: B027 - most have nothing of their own
+        """Release what was begun."""
+
+
+def make_input(stream: ByteStream) -> ByteInput:
+    """Find out how a stream is read.
+
+    Raises
+    ------
+    TypeError
+        It is none that gives bytes.
+    """
+    read = getattr(stream, "read", None)
+    if isinstance(stream, io.TextIOBase):
+        raise TypeError("the file object reads text; open it in binary mode, 'rb'")
+    # Readers of asyncio and aiohttp are iterables too, of lines.
+    if read is not None and inspect.iscoroutinefunction(read):
+        return _Read(read)
+    if isinstance(stream, AsyncIterable):
+        return _Iterated(stream)
+    if read is not None:
+        return _Pipe(stream) if _can_be_awaited(stream) else _Blocking(stream)
+    raise TypeError(f"a {type(stream).__name__} is no stream of bytes")
+
+
+class _Iterated(ByteInput):
+    def __init__(self, stream: AsyncIterable[Any]) -> None:
+        self._pieces: AsyncIterator[Any] = aiter(stream)
+
+    async def next(self) -> bytes:
+        async for piece in self._pieces:
+            if data := as_bytes(piece):
+                return data
+        return b""
+
+    async def aclose(self) -> None:
+        if inspect.isasyncgen(self._pieces):
+            await self._pieces.aclose()
+
+
+class _Read(ByteInput):
+    def __init__(self, read: Callable[[int], Awaitable[Any]]) -> None:
+        self._read = read
+
+    async def next(self) -> bytes:
+        return as_bytes(await self._read(_PIECE_BYTES))
+
+
+class _Blocking(ByteInput):
+    """A file object that may block for ever, and then so does its thread."""
+
+    def __init__(self, file: Any) -> None:
+        self._read: Callable[[int], Any] = getattr(file, "read1", file.read)
+
+    async def next(self) -> bytes:
+        return as_bytes(await in_thread(reading_executor(), self._read, _PIECE_BYTES) or b"")
+
+
+class _Pipe(_Blocking):
+    """A pipe, read once there is something to read, so that no thread waits."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._descriptor: int = file.fileno()
+
+    async def next(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        try:
+            loop.add_reader(self._descriptor, ready.set)
+        except (NotImplementedError, OSError):  # Windows; something that never blocks
+            return await super().next()
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
+        return await super().next()
+
+
+def _can_be_awaited(file: Any) -> bool:
+    """Whether a file holds nothing back that its descriptor does not show."""
+    raw = file.raw if isinstance(file, io.BufferedReader) else file
+    return isinstance(raw, io.FileIO)
+
+
+def as_bytes(piece: Any) -> bytes:
+    """Take a piece as bytes.
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    """
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, (bytearray, memoryview)):
+        return bytes(piece)
+    raise TypeError(f"the stream gives {type(piece).__name__}, bytes were expected")
+
+
+def as_source_error(exc: Exception, *, name: str) -> Exception:
+    """Translate what the sender's side raised; a wrong type stays one."""
+    match exc:
+        case AsyncFramesError() | TypeError():
+            return exc
+        case TimeoutError():
+            return SourceTimeoutError("the sender was silent for too long", source=name)
+        case EOFError():
+            return ShortReadError("the stream broke off", source=name)
+        case _:
+            return SourceUnavailableError(f"the stream broke off: {type(exc).__name__}", source=name)

@@ -1,0 +1,1 @@
+"""Bytes behind any filesystem that fsspec knows."""

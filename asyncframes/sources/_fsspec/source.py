@@ -1,0 +1,219 @@
+"""Bytes behind any filesystem that fsspec knows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncframes._model.quoting import quoted
+from asyncframes._model.ranges import check_end, check_range, exactly, within
+from asyncframes.errors import (
+    ClosedError,
+    MissingExtraError,
+    RangeNotSupportedError,
+    SourceAccessError,
+    SourceError,
+    SourceNotFoundError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
+from asyncframes.sources._fsspec.readers import Reader, make_opener
+from asyncframes.sources._limits import check_seconds
+from asyncframes.sources._names import harmless_cause
+from asyncframes.sources._one_process import OneProcess
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from fsspec.core import OpenFile
+
+T = TypeVar("T")
+
+_log = logging.getLogger("asyncframes")
+
+_FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
+
+
+class FsspecSource(OneProcess):
+    """A file of an fsspec filesystem.
+
+    An asynchronous filesystem is asked on the running loop, ranges side by
+    side; any other one in threads, over one open file. fsspec cannot hold a
+    reader to the version it began with: `validator` says what lay there on
+    opening, and a file that is replaced later is noticed by its length alone.
+
+    Parameters
+    ----------
+    file
+        URL, chained ones (``zip://a.mp4::sftp://host/b.zip``) included; a
+        filesystem; or a file opened with `fsspec.open`.
+    path
+        Path inside the filesystem; only with a filesystem.
+    range_timeout_seconds
+        Longest time that opening, or one range, may take in all. A call of a
+        blocking filesystem goes on in its thread, and nobody waits for it.
+    **storage_options
+        As fsspec takes them for the URL.
+
+    Raises
+    ------
+    MissingExtraError
+        fsspec, or what it needs for this URL, is not installed.
+    ValueError
+        The arguments do not go together.
+    """
+
+    def __init__(
+        self,
+        file: str | AbstractFileSystem | OpenFile,
+        path: str | None = None,
+        *,
+        range_timeout_seconds: float = 120.0,
+        **storage_options: Any,
+    ) -> None:
+        import_fsspec()
+        check_seconds(range_timeout_seconds=range_timeout_seconds)
+        self._range_timeout_seconds = range_timeout_seconds
+        self._opener = make_opener(file, path, storage_options)
+        self._reader: Reader | None = None
+        self._size: int | None = None
+        self._validator: str | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"FsspecSource({quoted(self.name)})"
+
+    @property
+    def name(self) -> str:
+        return self._opener.name
+
+    @property
+    def size(self) -> int | None:
+        return self._size
+
+    @property
+    def validator(self) -> str | None:
+        return self._validator
+
+    async def open(self) -> None:
+        self._bind_to_process()
+        async with self._opening:
+            self._check_open()
+            if self._reader is not None:
+                return
+            reader = await self._calling(self._in_time(self._opener.open()))
+            try:
+                info = await self._calling(self._in_time(_info_of_file(reader)))
+            except BaseException:
+                await _closed(reader)
+                raise
+            size = info.get("size")
+            self._size = size if isinstance(size, int) and size >= 0 else None
+            found = [info[key] for key in _FINGERPRINTS if info.get(key)]
+            self._validator = f"{found[0]}-{self._size}" if found else None
+            self._reader = reader
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        check_range(start, stop)
+        await self.open()
+        check_end(start, stop, size=self._size, name=self.name)
+        if self._reader is None or self._closed:
+            raise self._closed_error()
+        if start == stop:
+            return b""
+        data = await self._calling(self._in_time(self._reader.read(start, stop)))
+        if len(data) > stop - start:
+            raise RangeNotSupportedError(
+                f"bytes {start}-{stop} were asked for and {len(data)} came", source=self.name
+            )
+        return data if self._size is None else exactly(data, start, stop, name=self.name)
+
+    async def aclose(self) -> None:
+        if self._is_forked:
+            return
+        async with self._opening:
+            self._closed = True
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                await _closed(reader)
+
+    async def _in_time(self, call: Awaitable[T]) -> T:
+        return await within(self._range_timeout_seconds, call, name=self.name)
+
+    async def _calling(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except (SourceError, ClosedError, MissingExtraError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - filesystems raise anything
+            cause = harmless_cause(exc)
+            if self._closed:
+                raise self._closed_error() from cause
+            raise _as_source_error(exc, name=self.name) from cause
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise self._closed_error()
+
+    def _closed_error(self) -> ClosedError:
+        return ClosedError(f"{self!r} is closed")
+
+
+def import_fsspec() -> None:
+    """See whether fsspec is there.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not.
+    """
+    try:
+        import fsspec  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtraError(
+            "this needs fsspec: pip install 'asyncframes-video[fsspec]'", extra="fsspec"
+        ) from exc
+
+
+def is_fsspec_scheme(scheme: str) -> bool:
+    """Whether fsspec is installed and knows a scheme."""
+    try:
+        import fsspec
+    except ImportError:
+        return False
+    return scheme in fsspec.available_protocols()
+
+
+async def _closed(reader: Reader) -> None:
+    """Close a reader; what is read is read, whatever the filesystem makes of its end."""
+    try:
+        await reader.aclose()
+    except Exception as exc:  # noqa: BLE001 - filesystems raise anything
+        _log.warning("an fsspec file could not be closed: %s", type(exc).__name__)
+
+
+async def _info_of_file(reader: Reader) -> Mapping[str, Any]:
+    info = dict(await reader.info())
+    if info.get("type") == "directory":
+        raise IsADirectoryError
+    return info
+
+
+def _as_source_error(exc: Exception, *, name: str) -> SourceError:
+    status = getattr(exc, "status", None)
+    match exc:
+        case FileNotFoundError() | NotADirectoryError():
+            return SourceNotFoundError("there is no such file", source=name)
+        case IsADirectoryError():
+            return SourceAccessError("this is a directory, a video file was expected", source=name)
+        case PermissionError():
+            return SourceAccessError("the file may not be read", source=name)
+        case TimeoutError():
+            return SourceTimeoutError("no bytes came within the time allowed", source=name)
+        case _ if status in {401, 403, 407}:
+            return SourceAccessError(f"the server answered {status}", source=name)
+        case _:
+            reason = getattr(exc, "strerror", None) or type(exc).__name__
+            return SourceUnavailableError(f"the filesystem failed: {reason}", source=name)

@@ -1,0 +1,1 @@
+"""Bytes behind an HTTP server."""

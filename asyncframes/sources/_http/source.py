@@ -1,0 +1,356 @@
+"""Bytes behind an HTTP server, by range where it can and spooled where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import aiohttp
+
+from asyncframes._model.quoting import quoted
+from asyncframes._model.ranges import Arrivals, ContentRange, check_end, check_range, exactly, within
+from asyncframes.errors import (
+    ClosedError,
+    RangeNotSupportedError,
+    SourceLimitError,
+    SourceTimeoutError,
+)
+from asyncframes.sources._http.client import HttpClient
+from asyncframes.sources._http.credentials import HeadersLike
+from asyncframes.sources._http.pace import Pace, Parts
+from asyncframes.sources._http.reply import (
+    Version,
+    changed,
+    check_place,
+    check_whole,
+    content_length,
+    content_range,
+)
+from asyncframes.sources._http.sessions import Sessions
+from asyncframes.sources._limits import check_counts, check_seconds
+from asyncframes.sources._one_process import OneProcess
+from asyncframes.sources._retries import Retries
+from asyncframes.sources._spool import Spool
+
+T = TypeVar("T")
+
+_HEAD_BYTES = 64 * 1024
+
+
+class HttpSource(OneProcess):
+    """An address of an HTTP server.
+
+    Ranges are asked for with GET alone, so addresses signed for GET work.
+    The first reply pins the file: when another file lies there later, reads
+    raise `SourceChangedError` and never mix the two. A server that ignores
+    ranges is read forward once, into a temporary file.
+
+    Parameters
+    ----------
+    url
+        ``http`` or ``https``.
+    session
+        Used for every request and never closed; by default one is made on
+        opening and closed with the source.
+    headers, auth, cookies
+        Sent to the origin of `url` and, after a redirect, to no other.
+        `headers` may be a function that gives them, plain or asynchronous: it
+        is called again when they are refused with 401, once a request, and for
+        each further attempt. `auth` is a login and a password, or
+        `aiohttp.BasicAuth`.
+    read_timeout_seconds, connect_timeout_seconds
+        Longest silence of the server, and longest wait for a connection.
+    range_timeout_seconds
+        Longest time that one range may take in all: connections, retries, waits
+        between them, and the wait for a file to be spooled that far.
+    min_bytes_per_second
+        Least rate of a body, over each `read_timeout_seconds` spent waiting for
+        it. A slower one is given up, as a silent one is; 0 accepts any.
+    attempts
+        How often to try before an error of the network or the server counts.
+        Each further attempt is logged as a warning of the logger ``asyncframes``.
+    max_retry_after_seconds
+        Longest wait between attempts that a server may ask for with
+        `Retry-After`. One that asks for more is not tried again; the error's
+        `retry_after_seconds` says when it may be.
+    max_spool_bytes
+        Longest file to take from a server without ranges.
+    spool_timeout_seconds
+        Longest time that such a file may take to arrive.
+    spool_directory
+        Where its temporary file lies; ``None`` for the system's place.
+    trust_env
+        Whether to go through the proxies that the environment names
+        (``HTTPS_PROXY``, ``NO_PROXY``, …); a given session decides for itself.
+    allow_private
+        ``False`` refuses to connect to private, loopback, link-local and
+        otherwise not public addresses, whatever name or redirect leads there:
+        for services that open the addresses of their users. Such a source goes
+        through no proxy.
+
+    Raises
+    ------
+    SourceAddressError
+        `url` is no http or https URL, or its host or port is impossible.
+    ValueError
+        A bound is out of range, or credentials are given twice.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        headers: HeadersLike | None = None,
+        auth: aiohttp.BasicAuth | tuple[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        read_timeout_seconds: float = 30.0,
+        connect_timeout_seconds: float = 10.0,
+        range_timeout_seconds: float = 120.0,
+        min_bytes_per_second: float = 1024.0,
+        attempts: int = 4,
+        max_retry_after_seconds: float = 30.0,
+        max_spool_bytes: int = 8 * 1024**3,
+        spool_timeout_seconds: float = 1800.0,
+        spool_directory: str | os.PathLike[str] | None = None,
+        trust_env: bool = True,
+        allow_private: bool = True,
+    ) -> None:
+        check_seconds(
+            read_timeout_seconds=read_timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            range_timeout_seconds=range_timeout_seconds,
+            spool_timeout_seconds=spool_timeout_seconds,
+        )
+        check_counts(
+            least=0,
+            min_bytes_per_second=min_bytes_per_second,
+            max_retry_after_seconds=max_retry_after_seconds,
+            max_spool_bytes=max_spool_bytes,
+        )
+        self._client = HttpClient(
+            url,
+            sessions=Sessions(session, trust_env=trust_env, allow_private=allow_private),
+            headers=headers,
+            auth=auth,
+            cookies=cookies,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                # Waiting for a free connection of a busy session counts here.
+                connect=connect_timeout_seconds + read_timeout_seconds,
+                sock_connect=connect_timeout_seconds,
+                sock_read=read_timeout_seconds,
+            ),
+        )
+        self._retries = Retries(
+            attempts=attempts, max_retry_after_seconds=max_retry_after_seconds, name=self.name
+        )
+        self._range_timeout_seconds = range_timeout_seconds
+        self._read_timeout_seconds = read_timeout_seconds
+        self._min_bytes_per_second = min_bytes_per_second
+        self._max_spool_bytes = max_spool_bytes
+        self._spool_timeout_seconds = spool_timeout_seconds
+        self._spool_directory = spool_directory
+        self._version: Version | None = None
+        self._size: int | None = None
+        self._head = b""
+        self._spool: Spool | None = None
+        self._spooling: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"HttpSource({quoted(self.name)})"
+
+    @property
+    def name(self) -> str:
+        return self._client.name
+
+    @property
+    def size(self) -> int | None:
+        if self._size is None and self._spool is not None:
+            return self._spool.size
+        return self._size
+
+    @property
+    def validator(self) -> str | None:
+        return None if self._version is None else self._version.text
+
+    async def open(self) -> None:
+        self._bind_to_process()
+        async with self._opening:
+            self._check_open()
+            if self._version is not None:
+                return
+            try:
+                await self._in_time(lambda deadline: self._retrying(self._probe, deadline))
+            except BaseException:
+                await self._client.close_session()
+                raise
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        received = bytearray()
+        await self.receive_range(start, stop, received.extend)
+        return bytes(received)
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        check_range(start, stop)
+        await self.open()
+        check_end(start, stop, size=self.size, name=self.name)
+        if self._spool is not None:
+            spool = self._spool
+            arrived(await self._in_time(lambda _: self._read_spool(spool, start, stop)))
+        elif stop <= len(self._head):
+            arrived(self._head[start:stop])
+        else:
+            arrivals = Arrivals(start, arrived)
+            await self._in_time(lambda deadline: self._receive_all(arrivals, stop, deadline))
+
+    async def _receive_all(self, arrivals: Arrivals, stop: int, deadline: float) -> None:
+        if kept := self._head[arrivals.position :]:
+            arrivals.add(kept)
+        parts = Parts(name=self.name)
+        while (start := arrivals.position) < stop:
+            if not await self._retrying(lambda: self._receive(arrivals, stop), deadline):
+                break
+            if arrivals.position < stop:
+                parts.add(arrivals.position - start)
+
+    async def aclose(self) -> None:
+        if self._is_forked:
+            return
+        self._closed = True
+        if self._spooling is not None:
+            self._spooling.cancel()
+            await asyncio.wait([self._spooling])
+        if self._spool is not None:
+            await self._spool.aclose()
+        self._head = b""
+        await self._client.aclose()
+
+    async def _in_time(self, exchange: Callable[[float], Awaitable[T]]) -> T:
+        """Give an exchange the time of one range, and tell it when that ends by the loop's clock."""
+        deadline = asyncio.get_running_loop().time() + self._range_timeout_seconds
+        return await within(self._range_timeout_seconds, exchange(deadline), name=self.name)
+
+    async def _retrying(self, exchange: Callable[[], Awaitable[T]], deadline: float) -> T:
+        async def attempted(attempt: int) -> T:
+            self._check_open()
+            if attempt > 1:
+                self._client.outdate_credentials()
+            return await exchange()
+
+        return await self._retries.run(attempted, deadline=deadline)
+
+    def _pace(self) -> Pace:
+        return Pace(
+            min_bytes_per_second=self._min_bytes_per_second,
+            window_seconds=self._read_timeout_seconds,
+            name=self.name,
+        )
+
+    async def _probe(self) -> None:
+        response = await self._client.get(_range_headers(0, _HEAD_BYTES))
+        version = Version.of(response.headers)
+        if response.status == 200:
+            await self._start_spool(response)
+        else:
+            async with response:
+                self._head = await self._first_bytes(response)
+        self._version = version
+
+    async def _first_bytes(self, response: aiohttp.ClientResponse) -> bytes:
+        content = content_range(response.headers, name=self.name)
+        received = bytearray()
+        if response.status == 416 and not content.size:
+            self._size = 0
+            return b""
+        stop = check_place(content, 0, _HEAD_BYTES, name=self.name)
+        await self._client.read_body(response, Arrivals(0, received.extend), stop, self._pace())
+        self._size = content.size
+        return bytes(received)
+
+    async def _receive(self, arrivals: Arrivals, stop: int) -> bool:
+        """Ask for what has not arrived yet; whether the source goes on there."""
+        assert self._version is not None  # noqa: S101 - narrows for the type checker
+        position = arrivals.position
+        headers = _range_headers(position, stop) | self._version.conditions()
+        async with await self._client.get(headers) as response:
+            content = self._same_version(response, self._version)
+            if response.status == 416:
+                self._size = content.size
+                return False
+            place = check_place(content, position, stop, name=self.name)
+            await self._client.read_body(response, arrivals, place, self._pace())
+            self._size = content.size if self._size is None else self._size
+            return True
+
+    def _same_version(self, response: aiohttp.ClientResponse, version: Version) -> ContentRange:
+        if Version.of(response.headers).differs_from(version):
+            raise changed(self.name)
+        if response.status == 200:
+            raise RangeNotSupportedError(
+                "the server answered earlier ranges and now sends the whole file", source=self.name
+            )
+        content = content_range(response.headers, name=self.name)
+        if content.size is not None and self._size not in {None, content.size}:
+            raise changed(self.name)
+        if response.status == 416 and self._size is not None:
+            raise RangeNotSupportedError("the server refuses a range inside the file", source=self.name)
+        return content
+
+    async def _start_spool(self, response: aiohttp.ClientResponse) -> None:
+        spool = Spool(name=self.name, max_bytes=self._max_spool_bytes, directory=self._spool_directory)
+        try:
+            check_whole(response.headers, name=self.name)
+            length = content_length(response.headers)
+            if (length or 0) > self._max_spool_bytes:
+                raise SourceLimitError(
+                    f"the server cannot send ranges, and its {length} bytes are more than "
+                    f"the {self._max_spool_bytes} that may be spooled to disk",
+                    source=self.name,
+                )
+            await spool.open()
+            self._check_open()
+        except BaseException:
+            response.close()
+            await spool.aclose()
+            raise
+        self._size = length
+        self._spool = spool
+        self._spooling = asyncio.create_task(self._fill(spool, response))
+        # A task that is cancelled before its first step runs no code of its own.
+        self._spooling.add_done_callback(lambda _: response.close())
+
+    async def _fill(self, spool: Spool, response: aiohttp.ClientResponse) -> None:
+        pace = self._pace()
+        try:
+            with self._client.errors():
+                async with asyncio.timeout(self._spool_timeout_seconds) as deadline:
+                    while part := await pace.next(response.content.readany()):
+                        await spool.append(part)
+        except Exception as exc:  # noqa: BLE001 - the readers raise it
+            spool.fail(self._too_long() if deadline.expired() else exc)
+        else:
+            spool.finish()
+
+    def _too_long(self) -> SourceTimeoutError:
+        return SourceTimeoutError(
+            "the server cannot send ranges, and the file did not arrive within "
+            f"spool_timeout_seconds={self._spool_timeout_seconds:g}",
+            source=self.name,
+        )
+
+    async def _read_spool(self, spool: Spool, start: int, stop: int) -> bytes:
+        data = await spool.read(start, stop)
+        return data if self._size is None else exactly(data, start, stop, name=self.name)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
+
+
+def _range_headers(start: int, stop: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}

@@ -1,0 +1,1 @@
+"""Bytes in S3, Google Cloud Storage or Azure, through obstore."""
