@@ -14,13 +14,13 @@ from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.session import PacketProgress, ReadOptions
-from asyncframes._requests.table_cache import IndexCache
+from asyncframes._requests.table_cache import TableCache
 from asyncframes._runtime.threads import shared_executor, threads_of_each
 from asyncframes._types import OnCorrupt, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
 
-_INDEX_CACHE_BYTES = 256 * 1024**2
+_TABLE_CACHE_BYTES = 256 * 1024**2
 
 
 def open_video(
@@ -31,7 +31,7 @@ def open_video(
     threads: int | None = None,
     idle_priority: bool = False,
     cache_bytes: int = 64 * 1024 * 1024,
-    read_ahead: int = 8 * 1024 * 1024,
+    read_ahead_bytes: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
     deadline_seconds: float | None = None,
@@ -41,7 +41,7 @@ def open_video(
     allow_containers: Sequence[str] = (),
     seek_mode: SeekMode = "exact",
     frame_table: FrameTable | None = None,
-    index_cache: str | os.PathLike[str] | None = None,
+    table_cache: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     packet_progress: PacketProgress | None = None,
 ) -> VideoOpener:
@@ -79,7 +79,7 @@ def open_video(
         busy. With ``threads=1`` there are none.
     cache_bytes
         Bound on the bytes of the source kept in memory.
-    read_ahead
+    read_ahead_bytes
         Most bytes of the source fetched before a decoder comes to them, at most a
         share of the cache. Less spares bytes that a consumer who stops early does
         not need, and costs a round trip for each piece; 0 fetches nothing ahead.
@@ -114,11 +114,11 @@ def open_video(
     frame_table
         Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
         The video notes in it what it learns.
-    index_cache
+    table_cache
         Folder to remember frame tables in, up to 256 MiB of them; they are found
         again by the name, size and validator of the source and its first bytes.
         A source without a validator is not remembered, and an entry that cannot
-        be used is made anew.
+        be used is rebuilt.
     executor
         Where blocking work runs; by default one bounded pool of daemon threads
         that all videos of the process share, and of which a forked child has its own.
@@ -177,7 +177,7 @@ def open_video(
     )
     resolved = resolve_source(source)
     cached = CachedSource(
-        resolved, cache_bytes=cache_bytes, read_ahead=read_ahead, max_read_bytes=max_read_bytes
+        resolved, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
     )
     video = Video(
         resolved,
@@ -187,7 +187,7 @@ def open_video(
         reorder_bytes=reorder_bytes,
         seek_mode=seek_mode,
         frame_table=frame_table,
-        index_cache=None if index_cache is None else IndexCache(index_cache, max_bytes=_INDEX_CACHE_BYTES),
+        table_cache=None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES),
         deadline_seconds=deadline_seconds,
     )
     return VideoOpener(video)

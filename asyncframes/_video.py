@@ -20,7 +20,7 @@ from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.pump import Pump, only_frame
 from asyncframes._requests.route import Chooser, goes_forward, make_job
 from asyncframes._requests.session import FirstLook, ReadOptions, Session
-from asyncframes._requests.table_cache import IndexCache
+from asyncframes._requests.table_cache import TableCache
 from asyncframes._requests.table_job import TableJob
 from asyncframes._requests.tables import TableKeeper
 from asyncframes._runtime.deadline import within_deadline
@@ -60,7 +60,7 @@ class Video(Opened):
         reorder_bytes: int,
         seek_mode: SeekMode,
         frame_table: FrameTable | None,
-        index_cache: IndexCache | None,
+        table_cache: TableCache | None,
         deadline_seconds: float | None,
     ) -> None:
         super().__init__("video", source.name)
@@ -76,7 +76,7 @@ class Video(Opened):
         self._running: dict[Pump, Session] = {}
         self._departures = Departures()
         self._tables = TableKeeper(
-            cached, self._sessions, options.executor, given=frame_table, cache=index_cache
+            cached, self._sessions, options.executor, given=frame_table, cache=table_cache
         )
         self._look: FirstLook | None = None
 
@@ -389,7 +389,7 @@ class Video(Opened):
                                 yield frame
                                 del frame
                     except TableMismatchError:
-                        # What frames there are has to be settled, by one decoder for all that is left.
+                        # The table has to be rebuilt, by one decoder for all that is left.
                         pass
                     else:
                         return
@@ -419,7 +419,7 @@ class Video(Opened):
                 await session.see_fragments()
             session.report_progress("decode")
             job = make_job(
-                session.decoder, options, selection, table, self._seek_mode, delivered, settles=lanes == 1
+                session.decoder, options, selection, table, self._seek_mode, delivered, may_rebuild=lanes == 1
             )
             pump = Pump(session.worker, session.turn, job, max(1, queue_maxsize // lanes))
             self._running[pump] = session

@@ -30,7 +30,7 @@ __all__ = [
     "table_with_head",
 ]
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 
 # Packets of other streams that lie between two of this one are read along up to here: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
@@ -52,7 +52,7 @@ class FrameTable:
         Seconds per tick.
     packet_of
         Number of the packet that each frame comes from.
-    settled
+    is_verified
         Whether the rows were observed by decoding the whole stream; otherwise
         they follow from the packets' timestamps; see `is_provisional`.
     average_rate
@@ -67,13 +67,13 @@ class FrameTable:
         Headers of a fragmented MP4 between its media, each with the byte where
         it begins: they were fetched one by one, and seeking needs them.
     observed
-        What else decoding showed, ``None`` for a table that is not settled.
+        What else decoding showed, ``None`` where the whole stream was not decoded.
     """
 
     packets: Packets
     time_base: Fraction
     packet_of: Int64Array
-    settled: bool = False
+    is_verified: bool = False
     average_rate: Fraction | None = None
     unsafe: set[int] = field(default_factory=set)
     confirmed: bool = False
@@ -129,7 +129,7 @@ class FrameTable:
     @property
     def is_provisional(self) -> bool:
         """Whether the rows follow from packets alone: damage nobody decoded yet may cost some of them."""
-        return not self.settled
+        return not self.is_verified
 
     @property
     def is_one_to_one(self) -> bool:
@@ -299,7 +299,7 @@ class FrameTable:
         facts = {
             "time_base": self.time_base.as_integer_ratio(),
             "average_rate": None if rate is None else rate.as_integer_ratio(),
-            "settled": self.settled,
+            "is_verified": self.is_verified,
             "is_observed": self.observed is not None,
             "unsafe": sorted(self.unsafe),
             "identity": None if self.identity is None else asdict(self.identity),
@@ -356,7 +356,7 @@ class FrameTable:
             packets,
             Fraction(*facts["time_base"]),
             packet_of,
-            settled=bool(facts["settled"]),
+            is_verified=bool(facts["is_verified"]),
             average_rate=None if rate is None else Fraction(*rate),
             unsafe=unsafe,
             identity=None if identity is None else SourceIdentity(**identity),

@@ -92,14 +92,14 @@ class Evidence:
 
     Attributes
     ----------
-    must_settle
+    must_rebuild
         Whether damage was met that makes a table from packets worthless: it cost a frame, or
         damaged frames are to be given.
     frames
         How many frames the whole stream has, ``None`` where that was not seen.
     """
 
-    must_settle: bool = False
+    must_rebuild: bool = False
     frames: int | None = None
 
 
@@ -184,7 +184,7 @@ class FrameJob(ABC):
     ) -> Frame | None:
         """Convert a picture, or leave it out where it is damaged and that was asked."""
         damaged = picture.is_damaged if is_damaged is None else is_damaged
-        self.evidence.must_settle |= damaged and self._on_corrupt != "raise"
+        self.evidence.must_rebuild |= damaged and self._on_corrupt != "raise"
         if damaged and self._on_corrupt != "keep":
             self._report(mark(picture), index)
             return None
@@ -198,7 +198,7 @@ class FrameJob(ABC):
         )
 
     def _report(self, damage: Damage, index: int) -> None:
-        self.evidence.must_settle |= self._on_corrupt != "raise" or not damage.has_picture
+        self.evidence.must_rebuild |= self._on_corrupt != "raise" or not damage.has_picture
         message = f"frame {index} is damaged (packet {damage.packet}): {damage.reason}"
         source = self.decoder.file.source_name
         if self._on_corrupt == "raise":

@@ -51,14 +51,14 @@ def make_job(
     seek_mode: SeekMode,
     delivered: int,
     *,
-    settles: bool,
+    may_rebuild: bool,
 ) -> FrameJob:
     """Make the job of a request: forward without a table, else by the table of its seek mode."""
     if table is None:
         return ForwardJob(decoder, options, selection.forward_range)
     if seek_mode == "approximate":
         return ApproximateJob(decoder, options, selection, table)
-    return TableJob(decoder, options, selection, table, delivered=delivered, settles=settles)
+    return TableJob(decoder, options, selection, table, delivered=delivered, may_rebuild=may_rebuild)
 
 
 _log = logging.getLogger("asyncframes")

@@ -20,7 +20,12 @@ from asyncframes._media.files.url_file import UrlFile
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.segments import claimed_seconds
 from asyncframes._media.table.look import looked_at
-from asyncframes._media.table.rebuild import confirm_head, scan_by_decoding, settle, table_without_decoding
+from asyncframes._media.table.rebuild import (
+    build_table,
+    confirm_head,
+    scan_by_decoding,
+    table_without_decoding,
+)
 from asyncframes._media.table.scan import PacketList, Scanned, check_length, lies_in_order, scan, scan_index
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._requests.pump import Worker
@@ -254,7 +259,9 @@ class Session:
         if table is not None and _run_to_end(confirm_head(self.decoder, table)):
             return table
         self.report_progress("index")
-        return _run_to_end(settle(self.decoder, scanned) if table is None else scan_by_decoding(self.decoder))
+        return _run_to_end(
+            build_table(self.decoder, scanned) if table is None else scan_by_decoding(self.decoder)
+        )
 
     def _is_short(self, info: VideoInfo, packets: Packets) -> bool:
         """Whether decoding the whole stream costs so little that its packets need not be believed."""

@@ -48,7 +48,7 @@ def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str)
     return digest.hexdigest()
 
 
-class IndexCache:
+class TableCache:
     """Tables by key, the least recently used ones removed; several processes may share the folder.
 
     A file system that refuses is as good as an empty cache, and the log has one warning of it.
@@ -75,7 +75,7 @@ class IndexCache:
         except FileNotFoundError:
             return None
         except ArchiveError as exc:
-            _log.debug("the index is built anew: %s", exc)
+            _log.debug("the frame table is rebuilt: %s", exc)
             return None
         except OSError as exc:
             self._warn(exc)
@@ -95,7 +95,7 @@ class IndexCache:
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
-                "index_cache %s is not usable, and frame tables are not remembered: %s",
+                "table_cache %s is not usable, and frame tables are not remembered: %s",
                 shortened(str(self._folder.parent)),
                 exc.strerror or type(exc).__name__,
             )

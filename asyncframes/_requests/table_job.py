@@ -20,7 +20,7 @@ from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
 # Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
-_UNSAFE_BEFORE_SETTLING = 2
+_UNSAFE_BEFORE_REBUILDING = 2
 
 # Up to so many packets a stream is decoded from its beginning before damage in it is reported as an error.
 _SHORT_STREAM = 3000
@@ -61,7 +61,7 @@ class TableJob(FrameJob):
     ----------
     delivered
         How many frames of the selection are not wanted any more.
-    settles
+    may_rebuild
         Whether to replace a table that proves wrong; otherwise that is a
         `TableMismatchError`.
     """
@@ -74,14 +74,14 @@ class TableJob(FrameJob):
         table: FrameTable,
         *,
         delivered: int,
-        settles: bool,
+        may_rebuild: bool,
     ) -> None:
         self.table = table
         self._selection = selection
         self._held_bytes = options.held_bytes
         self._delivered = delivered
-        self._settles = settles
-        self._has_settled = False
+        self._may_rebuild = may_rebuild
+        self._has_rebuilt = False
         self.may_skip = True
         """Whether pictures that nobody refers to may be left undecoded."""
         super().__init__(decoder, options)
@@ -90,7 +90,7 @@ class TableJob(FrameJob):
         self._prepare()
         while True:
             if self._may_have_gaps():
-                yield from self._settle("the decoder hides damage")
+                yield from self._rebuild("the decoder hides damage")
             try:
                 yield from self._deliver()
             except DoubtError as doubt:
@@ -98,30 +98,30 @@ class TableJob(FrameJob):
             except _SpoiltBySkippingError:
                 self.may_skip = False
             except _UnsafeStartError:
-                if not self.table.settled and len(self.table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
-                    yield from self._settle("several keyframes are none")
+                if not self.table.is_verified and len(self.table.unsafe) >= _UNSAFE_BEFORE_REBUILDING:
+                    yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
-                if self.table.settled and not self.decoder.linear:
+                if self.table.is_verified and not self.decoder.linear:
                     self.decoder.linear = True
                 else:
-                    yield from self._settle(str(exc))
+                    yield from self._rebuild(str(exc))
             else:
                 return
 
     def _may_have_gaps(self) -> bool:
         """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
         gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
-        return gaps and self.table.observed is None and self._is_due_for_settling()
+        return gaps and self.table.observed is None and self._must_rebuild()
 
-    def _settle(self, why: str) -> Iterator[None]:
+    def _rebuild(self, why: str) -> Iterator[None]:
         """Replace the table by one made by decoding, once."""
-        if not self._settles:
+        if not self._may_rebuild:
             raise TableMismatchError(why)
-        if self._has_settled:
+        if self._has_rebuilt:
             raise CorruptMediaError(
                 f"two passes over this stream differ: {why}", source=self.decoder.file.source_name
             )
-        self._has_settled = True
+        self._has_rebuilt = True
         self.decoder.file.plan_forward()
         self.table = yield from scan_by_decoding(self.decoder)
 
@@ -144,21 +144,21 @@ class TableJob(FrameJob):
         try:
             return resolve(self._selection, self.table)
         except FrameIndexError as exc:
-            if not self._has_settled or self._on_corrupt != "raise":
+            if not self._has_rebuilt or self._on_corrupt != "raise":
                 raise
             message = f"the stream is damaged, and {len(self.table)} frames of it decode: {exc}"
             raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
 
     def meet(self, damage: Damage) -> None:
-        """Have the table settled before damage is reported or passed over, where that is due.
+        """Have the table rebuilt before damage is reported or skipped, where that is due.
 
         Damage may cost a frame, and what is made of the pictures around it may depend on
         what was decoded before; only a decode from the first packet tells.
         """
-        if not self.table.settled and self._is_due_for_settling():
+        if not self.table.is_verified and self._must_rebuild():
             raise TableMismatchError(damage.reason)
 
-    def _is_due_for_settling(self) -> bool:
+    def _must_rebuild(self) -> bool:
         """Whether a damaged stream is to be decoded from its beginning before frames of it are given."""
         return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
 
@@ -310,7 +310,7 @@ class _Passage:
             if start > 0 and table.is_shown_before(output.packet, start):
                 yield None
                 continue
-            if not table.settled and expected is not None and self._is_unexpected(row, expected, decoded):
+            if not table.is_verified and expected is not None and self._is_unexpected(row, expected, decoded):
                 raise TableMismatchError(
                     f"packet {output.packet} came out where frame {expected} was expected"
                 )
@@ -335,7 +335,7 @@ class _Passage:
 
         A table made from packets is checked by what comes out, so some pictures in a row are first.
         """
-        sure = self._job.may_skip and (self._table.settled or self._table.confirmed)
+        sure = self._job.may_skip and (self._table.is_verified or self._table.confirmed)
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
     def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
@@ -347,7 +347,7 @@ class _Passage:
     def _unsafe_start(self, why: str) -> Exception:
         if self._start == 0:
             return TableMismatchError(why)
-        if self._table.observed is not None and len(self._table.unsafe) >= _UNSAFE_BEFORE_SETTLING:
+        if self._table.observed is not None and len(self._table.unsafe) >= _UNSAFE_BEFORE_REBUILDING:
             self._table.mark_unsafe_through(self._start)
         else:
             self._table.mark_unsafe(self._start)

@@ -11,7 +11,7 @@ from asyncframes._requests.approximate import nominal_table
 from asyncframes._requests.jobs import Evidence
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.session import FirstLook, Session
-from asyncframes._requests.table_cache import IndexCache, cache_key
+from asyncframes._requests.table_cache import TableCache, cache_key
 from asyncframes._runtime.threads import finished, in_thread
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import CachedSource
@@ -46,7 +46,7 @@ class TableKeeper:
         executor: Executor,
         *,
         given: FrameTable | None,
-        cache: IndexCache | None,
+        cache: TableCache | None,
     ) -> None:
         self.table: FrameTable | None = None
         self._source = source
@@ -57,7 +57,7 @@ class TableKeeper:
         self._nominal: FrameTable | None = None
         self._key: str | None = None
         self._kept: tuple[bool, int] | None = None
-        self._must_settle = False
+        self._must_rebuild = False
         self._frames: int | None = None
         self._lock = asyncio.Lock()
 
@@ -100,9 +100,9 @@ class TableKeeper:
 
     def _is_refuted(self, table: FrameTable) -> bool:
         """Whether decoding showed that a table made from packets does not hold."""
-        if table.settled:
+        if table.is_verified:
             return False
-        return self._must_settle or self._frames not in {None, len(table)}
+        return self._must_rebuild or self._frames not in {None, len(table)}
 
     async def nominal(self, look: FirstLook) -> FrameTable:
         """Return the table as it would be by what the header says."""
@@ -114,14 +114,14 @@ class TableKeeper:
 
     def learn(self, evidence: Evidence) -> None:
         """Take up what a request learnt of the stream."""
-        self._must_settle |= evidence.must_settle
+        self._must_rebuild |= evidence.must_rebuild
         if evidence.frames is not None:
             self._frames = evidence.frames
 
     async def note(self, table: FrameTable) -> None:
         """Keep a table that a request used, if the request learnt more than was known."""
         if table is not self.table:
-            if self.table is None or not table.settled:
+            if self.table is None or not table.is_verified:
                 return
             table.identity, table.headers = self.table.identity, self.table.headers
             self.table = table
@@ -146,7 +146,7 @@ class TableKeeper:
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
         table = None
-        if look.has_picture and not self._must_settle:
+        if look.has_picture and not self._must_rebuild:
             table = await session.scan(look, await self._listed(look))
         if table is None or self._is_refuted(table):
             table = await session.scan_by_decoding()
@@ -168,4 +168,4 @@ class TableKeeper:
 
 
 def _learnt(table: FrameTable) -> tuple[bool, int]:
-    return table.settled, len(table.unsafe)
+    return table.is_verified, len(table.unsafe)

@@ -28,7 +28,7 @@ async def opened_video(
             stream_index=arguments.stream,
             threads=arguments.threads,
             read_timeout_seconds=arguments.timeout,
-            index_cache=arguments.index_cache,
+            table_cache=arguments.table_cache,
             packet_progress=progress.count_packet if progress.is_shown else None,
             **options,
         )

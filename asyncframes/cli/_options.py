@@ -55,20 +55,20 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--stream", type=int, metavar="N", help="stream of the container (default: the first with video)"
     )
     group.add_argument("--threads", type=positive(int), metavar="N", help="threads of the decoder")
-    folder = user_cache_path("asyncframes") / "index"
+    folder = user_cache_path("asyncframes") / "tables"
     group.add_argument(
-        "--index-cache",
+        "--table-cache",
         type=Path,
         default=folder,
         metavar="DIR",
-        help=f"remember where frames lie here, up to 256 MiB (default: {folder})".replace("%", "%%"),
+        help=f"folder to remember frame tables in, up to 256 MiB (default: {folder})".replace("%", "%%"),
     )
     group.add_argument(
-        "--no-index-cache",
+        "--no-table-cache",
         action="store_const",
         const=None,
-        dest="index_cache",
-        help="remember nothing",
+        dest="table_cache",
+        help="do not remember frame tables",
     )
 
 

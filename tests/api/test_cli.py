@@ -403,14 +403,14 @@ def test_a_process_prints_one_line_too() -> None:
 def test_the_index_is_remembered_unless_told_not_to(
     clip: str, tmp_path: Path, user_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By default in the user's cache directory, else where --index-cache says, or not at all."""
+    """By default in the user's cache directory, else where --table-cache says, or not at all."""
 
     def tables(folder: Path) -> int:
         return len([*folder.rglob("*.table")])
 
     before = tables(user_cache)
-    folder = tmp_path / "index"
-    for options in (["--no-index-cache"], ["--index-cache", str(folder)], ["--index-cache", str(folder)]):
+    folder = tmp_path / "tables"
+    for options in (["--no-table-cache"], ["--table-cache", str(folder)], ["--table-cache", str(folder)]):
         assert main(["info", clip, "--count", *options]) == 0
     assert (tables(folder), tables(user_cache)) == (1, before)
     Path(clip).touch()
@@ -503,7 +503,7 @@ def test_output_that_nobody_reads_ends_without_a_traceback(clip: str) -> None:
 
 def test_an_index_cache_that_cannot_be_used_is_said(clip: str) -> None:
     """A file in the folder's place costs a line on stderr, and nothing else."""
-    result = run_module("info", clip, "--count", "--index-cache", clip)
+    result = run_module("info", clip, "--count", "--table-cache", clip)
     assert result.returncode == 0
     assert result.stderr.count("\n") == 1
-    assert f"index_cache {clip} is not usable" in result.stderr
+    assert f"table_cache {clip} is not usable" in result.stderr

@@ -87,7 +87,7 @@ SCRIPTS: dict[str, tuple[str, int, bool | None]] = {
         True,
     ),
     "sync stalled read": (
-        STALLED + "video = af.sync.open_video(URL, cache_bytes=262144, read_ahead=0)\n"
+        STALLED + "video = af.sync.open_video(URL, cache_bytes=262144, read_ahead_bytes=0)\n"
         "stalling.set()\n"
         "threading.Thread(target=lambda: list(video.frames()), daemon=True).start()\nassert reached.wait(20)",
         0,
@@ -121,7 +121,7 @@ SCRIPTS: dict[str, tuple[str, int, bool | None]] = {
     ),
     "async stalled read": (
         STALLED + "async def main():\n    global video, task\n"
-        "    video = await af.open_video(URL, cache_bytes=262144, read_ahead=0)\n"
+        "    video = await af.open_video(URL, cache_bytes=262144, read_ahead_bytes=0)\n"
         "    stalling.set()\n"
         "    async def read():\n        async for frame in video.frames(): pass\n"
         "    task = asyncio.create_task(read())\n"
@@ -132,7 +132,7 @@ SCRIPTS: dict[str, tuple[str, int, bool | None]] = {
     ),
     "async stalled read on a loop that is stopped": (
         STALLED + "async def main():\n    global video, task\n"
-        "    video = await af.open_video(URL, cache_bytes=262144, read_ahead=0)\n"
+        "    video = await af.open_video(URL, cache_bytes=262144, read_ahead_bytes=0)\n"
         "    stalling.set()\n"
         "    async def read():\n        async for frame in video.frames(): pass\n"
         "    task = asyncio.create_task(read())\n"

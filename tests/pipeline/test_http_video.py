@@ -80,16 +80,16 @@ async def test_nothing_is_read_ahead_where_that_is_unwanted(server: RunningServe
     """A consumer that stops after a frame has fetched what that took; by default some more."""
     server.serve("/large.mp4", large)
     fetched = []
-    for read_ahead in (0, 8 * 1024 * 1024):
-        async with af.open_video(server.url("/large.mp4"), read_ahead=read_ahead) as video:
+    for read_ahead_bytes in (0, 8 * 1024 * 1024):
+        async with af.open_video(server.url("/large.mp4"), read_ahead_bytes=read_ahead_bytes) as video:
             async for frame in video.frames(queue_maxsize=1):
                 if frame.index == 60:
                     break
             fetched.append(video.bytes_read)
     assert fetched[0] < 3 * len(BUNNY) / 4 + SLACK
     assert fetched[0] < fetched[1]
-    with pytest.raises(ValueError, match="read_ahead=-1"):
-        af.open_video(server.url("/large.mp4"), read_ahead=-1)
+    with pytest.raises(ValueError, match="read_ahead_bytes=-1"):
+        af.open_video(server.url("/large.mp4"), read_ahead_bytes=-1)
 
 
 @pytest.mark.anyio

@@ -109,7 +109,7 @@ def _ends(order: Sequence[int], starts: dict[int, int], lasts: dict[int, int]) -
 def test_many_rows_are_looked_up_as_each_is(found: FrameTable, discarded: set[int], unsafe: set[int]) -> None:
     """Starts and last packets of many frames are those of each, with packets that become no frame too."""
     kept = np.array([packet for packet in found.packet_of.tolist() if packet not in discarded], np.int64)
-    fewer = FrameTable(found.packets, found.time_base, kept, settled=True)
+    fewer = FrameTable(found.packets, found.time_base, kept, is_verified=True)
     for packet in unsafe & set(np.flatnonzero(found.packets.is_keyframe).tolist()):
         fewer.mark_unsafe(packet)
     rows = np.arange(len(fewer))
@@ -137,5 +137,5 @@ def test_each_yields_python_integers() -> None:
 
 def test_no_keyframe_begins_at_the_first_packet() -> None:
     """Where no packet is a keyframe, all is decoded from the first."""
-    bare = FrameTable(packets([0, 1, 2], keyframes=()), Fraction(1), np.arange(3), settled=True)
+    bare = FrameTable(packets([0, 1, 2], keyframes=()), Fraction(1), np.arange(3), is_verified=True)
     assert bare.starts_for(np.arange(3)).tolist() == [0, 0, 0]

@@ -31,7 +31,7 @@ def timed(pts: Sequence[int], time_base: Fraction, *, last: int = 2) -> FrameTab
     """Make a table of frames with these pts, in this order; the last one's duration is told."""
     rows = packets(pts)
     rows.duration[:] = last
-    return FrameTable(rows, time_base, np.arange(len(pts)), settled=True)
+    return FrameTable(rows, time_base, np.arange(len(pts)), is_verified=True)
 
 
 def pts_of(steps: list[int], origin: int) -> list[int]:

@@ -98,11 +98,11 @@ def test_no_packets_make_an_empty_table() -> None:
 def test_ticks_are_reckoned_from_the_rate_where_there_are_none() -> None:
     """Without timestamps frame i is shown at i / rate; without a rate that is an error."""
     bare = packets([NO_TIMESTAMP] * 3)
-    settled = FrameTable(bare, TIME_BASE, np.arange(3), settled=True, average_rate=Fraction(5))
-    assert settled.ticks().tolist() == [0, 2, 4]
-    settled.average_rate = None
+    verified = FrameTable(bare, TIME_BASE, np.arange(3), is_verified=True, average_rate=Fraction(5))
+    assert verified.ticks().tolist() == [0, 2, 4]
+    verified.average_rate = None
     with pytest.raises(ValueError, match="by index"):
-        settled.ticks()
+        verified.ticks()
 
 
 def test_a_packet_is_found_by_what_it_looks_like() -> None:

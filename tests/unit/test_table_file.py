@@ -43,7 +43,7 @@ def tables(draw: st.DrawFn) -> FrameTable:
         packets,
         draw(st.fractions(min_value=Fraction(1, 10**9), max_value=10**9)),
         np.array(shown, np.int64),
-        settled=draw(st.booleans()),
+        is_verified=draw(st.booleans()),
         average_rate=draw(st.none() | st.fractions(min_value=0, max_value=1000)),
         unsafe=set(draw(st.lists(st.integers(0, count - 1)))) if count else set(),
         identity=draw(
@@ -75,7 +75,7 @@ def assert_same(found: FrameTable, table: FrameTable) -> None:
         assert left.dtype == right.dtype
         assert left.tolist() == right.tolist()
     assert found.packet_of.tolist() == table.packet_of.tolist()
-    for name in ("time_base", "average_rate", "settled", "unsafe", "identity"):
+    for name in ("time_base", "average_rate", "is_verified", "unsafe", "identity"):
         assert getattr(found, name) == getattr(table, name)
     assert [*found.headers] == [*table.headers]
     if len(table.packets):
@@ -140,9 +140,9 @@ def test_a_checksum_does_not_make_nonsense_a_table(
     change: dict[str, np.typing.NDArray[np.int64]], message: str
 ) -> None:
     """What a program with ill intent packs rightly is refused for what it says."""
-    facts, arrays = unpack(2, small_table().to_bytes())
+    facts, arrays = unpack(3, small_table().to_bytes())
     with pytest.raises(ArchiveError, match=message):
-        FrameTable.from_bytes(pack(2, facts, arrays | change))
+        FrameTable.from_bytes(pack(3, facts, arrays | change))
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_checksum_does_not_make_nonsense_a_table(
 )
 def test_facts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
     """A time base that is no time, a number beyond 64 bits: no ZeroDivisionError, no OverflowError."""
-    facts, arrays = unpack(2, small_table().to_bytes())
+    facts, arrays = unpack(3, small_table().to_bytes())
     with pytest.raises(ArchiveError):
-        FrameTable.from_bytes(pack(2, facts | change, arrays))
+        FrameTable.from_bytes(pack(3, facts | change, arrays))
 
 
 def test_a_claim_of_gigabytes_is_not_believed() -> None:

@@ -1,4 +1,4 @@
-"""Frame tables that are settled by decoding, wholly or at the head of the stream."""
+"""Build frame tables by decoding: the whole stream, or only its head."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
         found,
         time_base_of(decoder.stream),
         np.array(packet_of, np.int64),
-        settled=True,
+        is_verified=True,
         average_rate=average_rate(decoder.stream),
         observed=observed,
     )
@@ -98,17 +98,17 @@ def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, b
     return found == expected
 
 
-def settle(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
+def build_table(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
     """Build a frame table with as little decoding as will do; a generator, as `scan_by_decoding`.
 
     Where only the head of the stream is unclear (it begins inside a GOP, or with
     leading pictures of a GOP that is not there), its first two GOPs are decoded.
     """
-    table = yield from without_doubt(decoder, lambda: _settled_head(decoder, scanned))
+    table = yield from without_doubt(decoder, lambda: _verified_head(decoder, scanned))
     return table or (yield from scan_by_decoding(decoder))
 
 
-def _settled_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:
+def _verified_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:
     """Decode the first two GOPs; ``None`` where they do not show how the rest goes on."""
     keyframes = np.flatnonzero(scanned.packets.is_keyframe)
     if not scanned.packets.are_timed or len(keyframes) < 3:

@@ -110,7 +110,7 @@ class ReadCursor:
     ----------
     loader
         Fetches for all readers of the source.
-    read_ahead
+    read_ahead_bytes
         Most bytes ahead of the reader.
 
     Attributes
@@ -120,10 +120,10 @@ class ReadCursor:
         for the end of the source.
     """
 
-    def __init__(self, loader: BlockLoader, *, read_ahead: int) -> None:
+    def __init__(self, loader: BlockLoader, *, read_ahead_bytes: int) -> None:
         self.limit: int | None = None
         self._loader = loader
-        self._max_window = read_ahead
+        self._max_window = read_ahead_bytes
         self._interest = Interest(loader)
         self._readahead = ReadAhead(block_size=loader.cache.block_size)
         self._loop = asyncio.get_running_loop()

@@ -40,7 +40,7 @@ class CachedSource(OneProcess):
         Most requests at a time for `read_ranges`: what these wait for is the way.
     max_request_bytes
         Longest request that adjacent missing blocks are merged into.
-    read_ahead
+    read_ahead_bytes
         Most bytes fetched ahead of each reader; also bounded by a share of the cache.
     max_read_bytes
         Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`. By default
@@ -63,7 +63,7 @@ class CachedSource(OneProcess):
         max_in_flight: int = 6,
         max_small_in_flight: int = 16,
         max_request_bytes: int = 1024**2,
-        read_ahead: int = 8 * 1024**2,
+        read_ahead_bytes: int = 8 * 1024**2,
         max_read_bytes: int | None = None,
         close_source: bool = True,
     ) -> None:
@@ -71,8 +71,8 @@ class CachedSource(OneProcess):
             raise ValueError(f"cache_bytes {cache_bytes} is less than two blocks of {block_size}")
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be positive, not {max_in_flight}")
-        if read_ahead < 0:
-            raise ValueError(f"read_ahead={read_ahead}: expected a number of bytes, 0 for none")
+        if read_ahead_bytes < 0:
+            raise ValueError(f"read_ahead_bytes={read_ahead_bytes}: expected a number of bytes, 0 for none")
         self._source = source
         self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
         self._loader = BlockLoader(
@@ -85,7 +85,7 @@ class CachedSource(OneProcess):
         )
         self._max_small_in_flight = max_small_in_flight
         self._max_request_bytes = max_request_bytes
-        self._read_ahead = read_ahead
+        self._read_ahead_bytes = read_ahead_bytes
         self._close_source = close_source
         self.kept = KeptRanges()
 
@@ -186,7 +186,7 @@ class CachedSource(OneProcess):
             The source is closed.
         """
         self._check_open()
-        return ReadCursor(self._loader, read_ahead=self._read_ahead)
+        return ReadCursor(self._loader, read_ahead_bytes=self._read_ahead_bytes)
 
     def local_file(self) -> BinaryIO | None:
         return self._source.local_file()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._requests.table_cache import IndexCache
+from asyncframes._requests.table_cache import TableCache
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
@@ -55,7 +55,7 @@ async def scanned(source: Any, folder: Path | None = None, **options: Any) -> tu
     """Count frames; the count, and how many packets were read for it."""
     packets = []
     async with af.open_video(
-        source, index_cache=folder, packet_progress=lambda phase, _: packets.append(phase), **options
+        source, table_cache=folder, packet_progress=lambda phase, _: packets.append(phase), **options
     ) as video:
         return await video.count(), len(packets)
 
@@ -66,12 +66,12 @@ async def test_a_warm_cache_needs_header_and_gop_only(
 ) -> None:
     """What one video scanned for, another does not read again: a frame near the end costs what it decodes."""
     server.serve("/long.mkv", long_mkv)
-    async with af.open_video(server.url("/long.mkv"), index_cache=folder) as video:
+    async with af.open_video(server.url("/long.mkv"), table_cache=folder) as video:
         assert await video.count() == 8 * BUNNY_FRAMES
         assert video.bytes_read >= len(long_mkv)
         cold = (await video.frame(-20)).image
     before = server.bytes_sent
-    async with af.open_video(server.url("/long.mkv"), index_cache=folder) as video:
+    async with af.open_video(server.url("/long.mkv"), table_cache=folder) as video:
         warm = (await video.frame(-20)).image
         assert await video.count() == 8 * BUNNY_FRAMES
         fetched = video.bytes_read
@@ -86,12 +86,12 @@ async def test_processes_share_a_cache(server: RunningServer, folder: Path, long
     server.serve("/long.mkv", long_mkv)
     program = (
         "import sys, asyncframes as af\n"
-        "with af.sync.open_video(sys.argv[1], index_cache=sys.argv[2]) as video: print(video.count())"
+        "with af.sync.open_video(sys.argv[1], table_cache=sys.argv[2]) as video: print(video.count())"
     )
     command = [sys.executable, "-c", program, server.url("/long.mkv?signature=one"), str(folder)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     assert int(done.stdout) == 8 * BUNNY_FRAMES
-    async with af.open_video(server.url("/long.mkv?signature=two"), index_cache=folder) as video:
+    async with af.open_video(server.url("/long.mkv?signature=two"), table_cache=folder) as video:
         assert await video.count() == 8 * BUNNY_FRAMES
         assert video.bytes_read < 1024 * 1024
 
@@ -146,10 +146,10 @@ async def test_addresses_that_differ_in_their_query_are_told_apart(
     size = max(len(one), len(two))
     url = server.url("/clip.mkv")
     server.serve("/clip.mkv", one.ljust(size, b"\0"))
-    async with af.open_video(f"{url}?id=1", index_cache=folder) as video:
+    async with af.open_video(f"{url}?id=1", table_cache=folder) as video:
         keyframes = (await video.indices(keyframes=True)).tolist()
     server.serve("/clip.mkv", two.ljust(size, b"\0"))
-    async with af.open_video(f"{url}?id=2", index_cache=folder) as video:
+    async with af.open_video(f"{url}?id=2", table_cache=folder) as video:
         assert (await video.indices(keyframes=True)).tolist() != keyframes
     assert not any("clip" in path.name for path in entries(folder))
 
@@ -184,7 +184,7 @@ async def test_a_folder_that_cannot_be_is_a_warning(tmp_path: Path, caplog: pyte
     assert await scanned(path, path) == (FRAMES, FRAMES)
     messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(messages) == 2
-    assert all(f"index_cache {path} is not usable" in message for message in messages)
+    assert all(f"table_cache {path} is not usable" in message for message in messages)
 
 
 @pytest.mark.anyio
@@ -196,8 +196,8 @@ async def test_a_decode_pass_is_paid_once(folder: Path, tmp_path: Path) -> None:
     assert count == FRAMES
     assert packets > FRAMES
     assert await scanned(path, folder) == (FRAMES, 0)
-    async with af.open_video(path, index_cache=folder) as video:
-        assert (await video.frame_table()).settled
+    async with af.open_video(path, table_cache=folder) as video:
+        assert (await video.frame_table()).is_verified
         assert painted_index((await video.frame(33)).image) == 33
 
 
@@ -207,13 +207,13 @@ async def test_what_requests_learn_is_remembered(folder: Path, tmp_path: Path, l
     """Keyframes that proved to be none are not taken for keyframes by the next video."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(repeated(clip_bytes(frames=FRAMES, gop=GOP, b_frames=0), 1, also_keyframes=lies))
-    async with af.open_video(path, index_cache=folder) as video:
+    async with af.open_video(path, table_cache=folder) as video:
         assert painted_index((await video.frame(22)).image) == 22
         learnt = await video.frame_table()
-    assert learnt.settled or learnt.unsafe == lies
-    async with af.open_video(path, index_cache=folder) as video:
+    assert learnt.is_verified or learnt.unsafe == lies
+    async with af.open_video(path, table_cache=folder) as video:
         table = await video.frame_table()
-        assert (table.settled, table.unsafe) == (learnt.settled, learnt.unsafe)
+        assert (table.is_verified, table.unsafe) == (learnt.is_verified, learnt.unsafe)
         assert [index for index in (await video.indices(keyframes=True)).tolist() if index in lies] == []
 
 
@@ -224,7 +224,7 @@ def test_the_least_recently_used_make_room(folder: Path, tmp_path: Path) -> None
     with af.sync.open_video(path) as video:
         table = video.frame_table()
     size = len(table.to_bytes())
-    cache = IndexCache(folder, max_bytes=3 * size)
+    cache = TableCache(folder, max_bytes=3 * size)
     old = time.time() - 10_000
     for age, key in enumerate("abc"):
         cache.save(key, table)
@@ -235,7 +235,7 @@ def test_the_least_recently_used_make_room(folder: Path, tmp_path: Path) -> None
     assert cache.load("a") is not None
     cache.save("d", table)
     assert [path.stem for path in entries(folder)] == ["a", "c", "d"]
-    IndexCache(folder, max_bytes=1).save("e", table)
+    TableCache(folder, max_bytes=1).save("e", table)
     assert [path.stem for path in entries(folder)] == ["e"]
     assert cache.load("a") is None
 
