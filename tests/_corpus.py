@@ -13,7 +13,7 @@ import pytest
 LONG = 2000
 """Frames beyond which the tests of a file are slow ones."""
 
-LARGE = 100_000_000
+LARGE = 80_000_000
 """Pixels in all frames together beyond which they are, too."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.constants
 import os
 import shutil
 import tempfile
@@ -28,6 +29,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if len(paths) == 1 and paths.pop().is_file():
         return 0
     return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_stacks() -> Iterator[None]:
+    """Have the debug mode of asyncio keep one line of who scheduled a callback: ten take half of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.constants, "DEBUG_STACK_DEPTH", 1)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

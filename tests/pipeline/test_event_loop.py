@@ -21,6 +21,7 @@ from asyncframes.cli import sheet
 from asyncframes.errors import AsyncFramesError
 from tests._clips import clip_bytes, repeated
 from tests._loop import measured_callbacks
+from tests._marks import grid
 
 # A 5 ms ticker is to be late by no more than this.
 MOST_SECONDS = 0.02
@@ -88,13 +89,18 @@ SELECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "keyframes of a time range": lambda: {"time_range": (1, 8000), "keyframes": True},
 }
 
+# Eight million frames, and ways to name frames that are taken as others are.
+REPETITIONS = {
+    "high rate",
+    "tuple of indices",
+    "generator of times",
+    "keyframes of a time range",
+    "every second",
+}
+
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "kind",
-    # eight million frames
-    [pytest.param(kind, marks=[pytest.mark.slow] if kind == "high rate" else []) for kind in SELECTIONS],
-)
+@pytest.mark.parametrize("kind", grid(SELECTIONS, fast=lambda kind: kind not in REPETITIONS))
 async def test_selections_are_resolved_beside_the_loop(kind: str, long_video: Path) -> None:
     """Naming 200,000 frames in any way, and decoding the first of them."""
     async with af.open_video(long_video) as video:
