@@ -38,6 +38,17 @@ class Callbacks:
 
 
 @contextmanager
+def settled_heap() -> Iterator[None]:
+    """Keep what other tests left from the collector, and from those who ask it what there is."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
 def measured_callbacks() -> Iterator[Callbacks]:
     """Measure every callback of the loop in this thread, also those in which the context opens and ends."""
     found = Callbacks()
@@ -49,13 +60,8 @@ def measured_callbacks() -> Iterator[Callbacks]:
         found.note(handle)
 
     # What other tests left is not collected at the cost of a callback.
-    gc.collect()
-    gc.freeze()
-    with pytest.MonkeyPatch.context() as patch:
+    with settled_heap(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.Handle, "_run", measured)
         found._since = time.thread_time()
-        try:
-            yield found
-            found.note("the callback that ends the measurement")
-        finally:
-            gc.unfreeze()
+        yield found
+        found.note("the callback that ends the measurement")

@@ -6,11 +6,13 @@ import pytest
 
 from asyncframes.errors import AsyncFramesError
 from tests._faults import DEADLINE_SECONDS, FAULTS, PLACES, meet
+from tests._marks import grid
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    ("name", "place"), grid(FAULTS, PLACES, fast=lambda name, place: name == "none" or place != "last frame")
+)
 async def test_the_right_frames_or_a_named_error(name: str, place: str) -> None:
     """Within the deadline; no file is partial or wrong, and no task, socket or file stays behind."""
     fault = FAULTS[name]

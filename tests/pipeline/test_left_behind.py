@@ -21,6 +21,7 @@ from asyncframes._media.codec.decoder import Decoder
 from asyncframes._requests.turns import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
 from tests._clips import clip_bytes
+from tests._loop import settled_heap
 
 pytestmark = [
     pytest.mark.anyio,
@@ -223,7 +224,7 @@ async def test_an_abandoned_video_and_its_request_log_nothing(caplog: pytest.Log
             await asyncio.sleep(0.01)
             gc.collect()
 
-    with pytest.warns(ResourceWarning):
+    with settled_heap(), pytest.warns(ResourceWarning):
         await collect()
     assert not reported
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
