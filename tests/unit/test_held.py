@@ -120,3 +120,13 @@ def test_a_packet_that_the_container_marks_is_a_doubt() -> None:
     marked.is_corrupt = True
     with pytest.raises(DoubtError, match="packet 0 "):
         HeldPictures(run_ahead=False, most=20).expect(marked, 0)
+
+
+def test_one_thread_waits_for_a_picture_whose_damage_is_only_marked() -> None:
+    """B refers to the P that is decoded before it, and whose mark comes out after it."""
+    pictures = HeldPictures(run_ahead=False, marks_late=True, most=20)
+    for number, pts in enumerate((0, 2, 1)):
+        pictures.expect(packet(pts, is_keyframe=number == 0), number)
+    assert numbers(pictures, picture(0), picture(2)) == [0]
+    with pytest.raises(DoubtError):
+        numbers(pictures, picture(1, is_corrupt=True))

@@ -28,7 +28,7 @@ from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse
 from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.teardown import release
-from asyncframes._media.codec.threads import is_strict, threads_for
+from asyncframes._media.codec.threads import is_strict, marks_late, threads_for
 from asyncframes._media.container.opening import (
     ContainerOptions,
     cut_short,
@@ -137,7 +137,9 @@ class Decoder:
         threads = threads_for(codec, self._options.threads)
         if threads.count == 1 and not (self._options.strict and is_strict(codec)):
             return None
-        return HeldPictures(run_ahead=threads.run_ahead, most=threads.count + _MOST_REORDERED)
+        return HeldPictures(
+            run_ahead=threads.run_ahead, marks_late=marks_late(codec), most=threads.count + _MOST_REORDERED
+        )
 
     def close(self) -> None:
         """Free the container, the codec and its threads; calling it again does nothing."""

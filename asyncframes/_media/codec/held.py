@@ -1,4 +1,4 @@
-"""Pictures of a codec with several threads, held until nothing that was decoded before them is in doubt."""
+"""Pictures held until nothing that was decoded before them is in doubt."""
 
 from __future__ import annotations
 
@@ -35,13 +35,17 @@ class HeldPictures:
     Parameters
     ----------
     run_ahead
-        Whether damage may show later than what it spoils; otherwise nothing is held.
+        Whether packets are decoded side by side, so that damage shows later than what it spoils.
+    marks_late
+        Whether damage shows on its own picture alone, which others that refer to it may precede.
+        Where neither is so, nothing is held.
     most
         How many packets after its own a picture may come out at the latest.
     """
 
-    def __init__(self, *, run_ahead: bool, most: int) -> None:
+    def __init__(self, *, run_ahead: bool, marks_late: bool = False, most: int) -> None:
         self._run_ahead = run_ahead
+        self._waits = run_ahead or marks_late
         self._most = most
         self._unanswered: dict[int, None] = {}
         self._unshown: set[int] = set()
@@ -91,7 +95,7 @@ class HeldPictures:
         return _without_flags(packet)
 
     def _wait_for(self, packet: Packet[VideoStream], number: int) -> None:
-        if not self._run_ahead or not self._is_beyond_first_keyframe(packet):
+        if not self._waits or not self._is_beyond_first_keyframe(packet):
             return
         self._unanswered[number] = None
         first = next(iter(self._unanswered))

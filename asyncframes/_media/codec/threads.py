@@ -21,6 +21,7 @@ _OWN_THREADS = {"libdav1d"}
 _SLICE_THREADS = {"cfhd", "dnxhd", "ffv1", "prores"}
 
 _STRICT = {"h264", "hevc", "mjpeg"}
+_MARKS_LATE = {"h264"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,11 @@ def threads_for(codec: str, wanted: int) -> CodecThreads:
 def is_strict(codec: str) -> bool:
     """Whether a decoder hides damage that it reports when it is asked to (``err_detect=explode``)."""
     return codec in _STRICT
+
+
+def marks_late(codec: str) -> bool:
+    """Whether a decoder conceals damage without an error, and tells by a mark on the picture alone.
+
+    Pictures that refer to it may be shown, and so come out, before it.
+    """
+    return codec in _MARKS_LATE
