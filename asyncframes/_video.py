@@ -14,14 +14,15 @@ from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
+from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.jobs import FrameOptions
 from asyncframes._requests.lanes import side_by_side
+from asyncframes._requests.near import NearFrames
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.pump import Pump, only_frame
-from asyncframes._requests.route import Chooser, goes_forward, make_job
-from asyncframes._requests.session import FirstLook, ReadOptions, Session
+from asyncframes._requests.route import Chooser, goes_forward
+from asyncframes._requests.session import FirstLook, ReadOptions
 from asyncframes._requests.table_cache import TableCache
-from asyncframes._requests.table_job import TableJob
 from asyncframes._requests.tables import TableKeeper
 from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Kept
@@ -47,6 +48,7 @@ class Video(Opened):
 
     Requests may run side by side. As many decode at once as there are CPUs, from 2
     to 8, and the others wait in order; one whose consumer is behind counts no more.
+    Those that wait for one frame each of the same GOP share a decode of it.
     In a forked child it is a `ForkedError`.
     """
 
@@ -73,11 +75,12 @@ class Video(Opened):
         self._deadline_seconds = deadline_seconds
         self._sessions = SessionPool(source, cached, options)
         self._chooser = Chooser(options.executor, source.name)
-        self._running: dict[Pump, Session] = {}
         self._departures = Departures()
         self._tables = TableKeeper(
             cached, self._sessions, options.executor, given=frame_table, cache=table_cache
         )
+        self._decodings = Decodings(self._sessions, self._tables, self._threads, seek_mode)
+        self._near = NearFrames(self._decodings)
         self._look: FirstLook | None = None
 
     async def _open(self) -> None:
@@ -361,10 +364,8 @@ class Video(Opened):
             return
         self._closed = True
         self._sessions.refuse_more()
-        while self._running:
-            pump, session = self._running.popitem()
-            await pump.aclose()
-            await session.aclose()
+        await self._near.aclose()
+        await self._decodings.aclose()
         await self._sessions.aclose()
         await self._departures.all_gone()
         await self._cached.aclose()
@@ -379,6 +380,11 @@ class Video(Opened):
             if self._seek_mode == "exact" and not self._goes_forward(selection):
                 table = await self.frame_table()
                 order = await self._chooser.chosen(selection, table)
+                if len(order) == 1 and self._sessions.are_busy:
+                    near = await self._near.frame(table, int(order[0]), options)
+                    if near is not None:
+                        yield near
+                        return
                 dealt = await self._chooser.dealt(table, order, lanes_for(self._threads))
                 if dealt.lanes > 1:
                     lanes = side_by_side(partial(pumped, lanes=dealt.lanes), dealt)
@@ -411,29 +417,17 @@ class Video(Opened):
         """Decode a request, or one lane of it, while the context is open."""
         forward = lanes == 1 and not delivered and self._goes_forward(selection)
         table = None if forward else await self._rows(selection)
-        self._sessions.refuse_if_closed()
-        session = await self._sessions.take(max(1, self._threads // lanes))
-        try:
-            await session.use_up()
-            if table is not None:
-                await session.see_fragments()
-            session.report_progress("decode")
-            job = make_job(
-                session.decoder, options, selection, table, self._seek_mode, delivered, may_rebuild=lanes == 1
-            )
-            pump = Pump(session.worker, session.turn, job, max(1, queue_maxsize // lanes))
-            self._running[pump] = session
-            try:
-                yield pump
-            finally:
-                self._running.pop(pump, None)
-                await pump.aclose()
-                job.close()
-                self._tables.learn(job.evidence)
-                if isinstance(job, TableJob):
-                    await self._tables.note(job.table)
-        finally:
-            await self._sessions.give_back(session)
+        decoding = self._decodings.pumped(
+            lambda: selection,
+            table,
+            options,
+            queue_maxsize=queue_maxsize,
+            lanes=lanes,
+            delivered=delivered,
+            may_rebuild=lanes == 1,
+        )
+        async with decoding as pump:
+            yield pump
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""

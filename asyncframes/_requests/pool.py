@@ -28,6 +28,11 @@ class SessionPool:
     def __len__(self) -> int:
         return len(self._idle)
 
+    @property
+    def are_busy(self) -> bool:
+        """Whether a further request would wait for its turn."""
+        return self._turns.are_all_taken
+
     def unopened(self) -> Session:
         """Return a session that nothing is open in."""
         return Session(self._source, self._cached, self._options, Turn(self._turns))

@@ -119,9 +119,25 @@ class Pump:
     each queue of frames would be idle half the time with small ones. At most
     ``queue_maxsize + 1`` frames exist between the job and the consumer, and of large
     ones no more than fit into 256 MiB.
+
+    Parameters
+    ----------
+    worker
+        Steps the job.
+    turn
+        To be held while it does.
+    job
+        Makes the frames.
+    queue_maxsize
+        How many frames may wait for the consumer.
+    keeps_turn
+        Whether to keep the turn from the first frame to the last, for a consumer
+        that is never behind.
     """
 
-    def __init__(self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int) -> None:
+    def __init__(
+        self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int, *, keeps_turn: bool = False
+    ) -> None:
         self._worker = worker
         self._turn = turn
         self._job = job
@@ -135,6 +151,7 @@ class Pump:
         self._taken_bytes = 0
         self._image_bytes = 0
         self._maxsize = queue_maxsize
+        self._keeps_turn = keeps_turn
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
@@ -151,7 +168,7 @@ class Pump:
                 more = await self._worker.run(
                     self._job.step, self._room, self._deliver, lambda: self._stopped
                 )
-                if more and self._delivered:
+                if more and self._delivered and not self._keeps_turn:
                     self._turn.share()
         except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
             end = _Failure(exc)
@@ -161,7 +178,8 @@ class Pump:
 
     async def _wait_for_room(self) -> None:
         while not self._room():
-            self._turn.end()
+            if not self._keeps_turn:
+                self._turn.end()
             self._has_room.clear()
             await self._has_room.wait()
 

@@ -59,7 +59,8 @@ class TableKeeper:
         self._kept: tuple[bool, int] | None = None
         self._must_rebuild = False
         self._frames: int | None = None
-        self._lock = asyncio.Lock()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
 
     def accept(self, look: FirstLook) -> None:
         """Take up the caller's table, now that the source is open.
@@ -88,15 +89,23 @@ class TableKeeper:
 
     async def get(self, look: FirstLook) -> FrameTable:
         """Return the table, found in the cheapest way there is."""
-        async with self._lock:
-            if self.table is None or self._is_refuted(self.table):
-                session = self._sessions.unopened()
-                try:
-                    await session.open_file()
-                    self.table = await self._find(session, look)
-                finally:
-                    await session.aclose()
-            return self.table
+        while self.table is None or self._is_refuted(self.table):
+            if self._is_idle.is_set():
+                return await self._search(look)
+            await self._is_idle.wait()
+        return self.table
+
+    async def _search(self, look: FirstLook) -> FrameTable:
+        self._is_idle.clear()
+        session = self._sessions.unopened()
+        try:
+            await session.open_file()
+            self.table = await self._find(session, look)
+        finally:
+            # Whoever waits goes on in the same round of the loop, so near frames are decoded together.
+            self._is_idle.set()
+            await session.aclose()
+        return self.table
 
     def _is_refuted(self, table: FrameTable) -> bool:
         """Whether decoding showed that a table made from packets does not hold."""

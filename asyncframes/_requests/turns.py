@@ -28,6 +28,11 @@ class Turns:
         """Whether anybody waits."""
         return self._waiting > 0
 
+    @property
+    def are_all_taken(self) -> bool:
+        """Whether a further one would wait."""
+        return self._free.locked()
+
     async def take(self) -> None:
         """Wait for a turn."""
         self._waiting += 1
