@@ -1,8 +1,10 @@
-"""README.md: its Python blocks run, its commands are the ones that CI runs, its links lead somewhere."""
+"""README.md and docs/: Python blocks run, commands parse, links and anchors lead somewhere."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,32 +13,53 @@ from pathlib import Path
 
 import pytest
 
-from tests._servers import RunningServer
+from asyncframes import cli
+from tests._platform import TOKEN, Platform
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-EXAMPLE_URL = "https://example.com/video.mp4"
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+HANGS = {"upstream.md"}
+"""Pages whose programs show that another project hangs."""
+
+VIDEO_URL = "https://example.com/video.mp4"
+SERVER = "https://app.supervisely.com"
+VIDEO_ID = 12345
+
+FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+def blocks(page: Path, language: str) -> list[str]:
+    return [block for named, block in FENCED.findall(page.read_text()) if named == language]
+
+
+def programs() -> list[object]:
+    return [
+        pytest.param(block, id=f"{page.stem}-{number}")
+        for page in PAGES
+        if page.name not in HANGS
+        for number, block in enumerate(blocks(page, "python"))
+    ]
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as running:
-        running.serve("/video.mp4", files("asyncframes.data").joinpath("bunny.mp4").read_bytes())
+def platform() -> Iterator[Platform]:
+    clip = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
+    with Platform() as running:
+        running.serve("/video.mp4", clip)
+        running.add_video(VIDEO_ID, clip)
         yield running
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_python_blocks_run(block: str, server: RunningServer, tmp_path: Path) -> None:
-    """Each block is a whole program, given a video.mp4 beside it and its URL served from here."""
+@pytest.mark.parametrize("block", programs())
+def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> None:
+    """Each block is a whole program, given a video.mp4 beside it and its addresses served from here."""
     (tmp_path / "video.mp4").write_bytes(files("asyncframes.data").joinpath("bunny.mp4").read_bytes())
-    program = block.replace(EXAMPLE_URL, server.url("/video.mp4"))
+    program = block.replace(VIDEO_URL, platform.url("/video.mp4")).replace(SERVER, platform.address)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-X", "dev", "-c", program],
         cwd=tmp_path,
+        env=os.environ | {"API_TOKEN": TOKEN},
         capture_output=True,
         text=True,
         timeout=50,
@@ -47,22 +70,56 @@ def test_python_blocks_run(block: str, server: RunningServer, tmp_path: Path) ->
     assert not [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_fences_are_closed_and_known(page: Path) -> None:
+    """No program hides behind a language that is not run, or behind a fence that is not closed."""
+    text = page.read_text()
+    assert text.count("```") == 2 * len(FENCED.findall(text))
+    assert {named for named, _ in FENCED.findall(text)} <= {"python", "sh", "text", "diff", "mermaid"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
+    """The command line parses what these pages write."""
+    for block in blocks(page, "sh"):
+        for line in block.splitlines():
+            for command in re.findall(r"(?:^|\s)asyncframes (.+)", line):
+                arguments = shlex.split(command, comments=True)
+                cli._parser().parse_args(cli.join_negatives(arguments))
+
+
 def test_ci_runs_the_test_command() -> None:
     """The command that README gives for the tests is a line of `.ci/run`, word for word."""
-    command = blocks("sh")[1].strip()
-    assert "nox" in command
-    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [block.strip() for block in blocks(README, "sh") if "nox" in block]
+    assert len(commands) == 1
+    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_links_and_pictures_are_there() -> None:
-    """What README points to inside the project exists."""
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [target for target in targets if "://" not in target]
-    assert local
-    assert all((ROOT / target).exists() for target in local)
+def anchors(page: Path) -> set[str]:
+    """Anchors that GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_are_there(page: Path) -> None:
+    """What a page points to inside the project exists, headings included."""
+    for target in re.findall(r"\]\(([^)]+)\)", FENCED.sub("", page.read_text())):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_readme_leads_to_every_page() -> None:
+    """A reader of README finds all of docs/, but what is meant for other projects."""
+    linked = set(re.findall(r"\]\(docs/([^)#]+)", README.read_text()))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - HANGS
 
 
 def test_the_distribution_is_named_rightly() -> None:
     """No text tells people to install the other project of that name."""
-    texts = [path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("asyncframes/**/*.py")]]
+    texts = [path.read_text() for path in [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("asyncframes/**/*.py")]]
     assert not any(re.search(r"pip install ['\"]?asyncframes['\"]?(\[|\s|$)", text, re.M) for text in texts)

@@ -1,4 +1,4 @@
-"""Sources that README and examples/ show keep the contract that they are shown with."""
+"""Sources that docs/ and examples/ show keep the contract that they are shown with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from asyncframes.testing import SourceContract
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    block for page in PAGES for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -33,11 +36,11 @@ def sources_in(program: str) -> list[str]:
     return [node.name for node in classes if any("Source" in ast.unparse(base) for base in node.bases)]
 
 
-def readme_namespace() -> dict[str, Any]:
-    """Run the block of README that defines the source."""
+def page_namespace() -> dict[str, Any]:
+    """Run the block that defines a source."""
     block = next(block for block in BLOCKS if sources_in(block))
     namespace: dict[str, Any] = {}
-    exec(block, namespace)  # noqa: S102 - our own README
+    exec(block, namespace)  # noqa: S102 - our own page
     return namespace
 
 
@@ -51,11 +54,11 @@ def example(name: str) -> Any:
     return module
 
 
-class TestReadme(SourceContract):
+class TestShard(SourceContract):
     @asynccontextmanager
     async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
         shard = MemorySource(b"before" + data + b"the next member")
-        yield readme_namespace()["ShardSource"](shard, len(b"before"), len(data))
+        yield page_namespace()["ShardSource"](shard, len(b"before"), len(data))
         await shard.aclose()
 
 
@@ -74,14 +77,14 @@ class TestTarMember(SourceContract):
 
 async def test_a_shard_does_not_read_its_neighbour() -> None:
     """Past the end of a member lies another one, whose bytes are nobody's frames."""
-    source = readme_namespace()["ShardSource"](MemorySource(b"abcdef"), 1, 2)
+    source = page_namespace()["ShardSource"](MemorySource(b"abcdef"), 1, 2)
     assert await source.read_range(0, 2) == b"bc"
     with pytest.raises(ShortReadError):
         await source.read_range(0, 3)
 
 
 def test_every_source_that_is_shown_is_tried() -> None:
-    """A source that is added to README or to examples/ is tested here too."""
+    """A source that is added to docs/ or to examples/ is tested here too."""
     shown = [name for block in BLOCKS for name in sources_in(block)]
     shown += [f"{path.stem}.{name}" for path in EXAMPLES for name in sources_in(path.read_text())]
     assert shown == ["ShardSource", "tar_member.TarMember"]
