@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncframes import cli
+from asyncframes.cli import _parser
+from asyncframes.cli._options import join_negatives
 from tests._platform import TOKEN, Platform
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
         for line in block.splitlines():
             for command in re.findall(r"(?:^|\s)asyncframes (.+)", line):
                 arguments = shlex.split(command, comments=True)
-                cli._parser().parse_args(cli.join_negatives(arguments))
+                _parser().parse_args(join_negatives(arguments))
 
 
 def test_ci_runs_the_test_command() -> None:
