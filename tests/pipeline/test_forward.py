@@ -425,6 +425,7 @@ async def _running(app: web.Application) -> AsyncIterator[str]:
 GIGABYTE = """
 import asyncio, io, resource
 from fractions import Fraction
+from importlib.resources import files
 import av
 import asyncframes as af
 
