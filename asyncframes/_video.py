@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Unpack
 
-from asyncframes._media.codec.decoder import TableMismatchError
+from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array

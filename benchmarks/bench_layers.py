@@ -29,7 +29,9 @@ from av.video.reformatter import VideoReformatter
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.container.opening import ContainerOptions
+from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.files.media_files import DirectFile
+from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import Rendering
 from asyncframes._requests.jobs import ForwardJob, FrameOptions
 from asyncframes._runtime.threads import threads_of_each
@@ -76,7 +78,8 @@ def checked(path: Path, frames: int) -> None:
         options = ContainerOptions(stream_index=None, threads=THREADS, max_pixels=2**28)
         with closing(Decoder(source, options)) as decoder:
             wanted = FrameOptions(rendering=Rendering(), on_corrupt="raise", held_bytes=0)
-            job = ForwardJob(decoder, wanted, (0, frames - 1, 1))
+            converter = Converter(wanted.rendering, pixel_shape_of(decoder.stream), path.name)
+            job = ForwardJob(decoder, converter, wanted, (0, frames - 1, 1))
             while job.step(lambda: 32, lambda _: None, lambda: False):
                 pass
             job.close()

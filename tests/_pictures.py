@@ -33,7 +33,7 @@ def sequential_pictures(path: Path) -> Iterator[VideoFrame]:
                     shown += 1
                     yield frame
             except DoubtError as doubt:
-                decoder.use_one_thread(doubt)
+                decoder.fall_back_to_one_thread(doubt)
                 yield from islice(_pictures(decoder), shown, None)
         finally:
             decoder.close()

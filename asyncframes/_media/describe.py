@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -12,8 +11,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from asyncframes._media.bitstream.hidden import hidden_packets
-from asyncframes._media.bitstream.nal import UnitFormat, unit_format
+from asyncframes._media.bitstream.packet_syntax import PacketSyntax
 from asyncframes._media.codec.alpha import announces_alpha
 from asyncframes._media.container.opening import average_rate, is_cover_art, time_base_of
 from asyncframes._media.image.layout import has_alpha, matrix_used, orientation_of
@@ -105,23 +103,19 @@ class CodingHints:
         Pictures are interlaced: two packets may make one frame.
     reorders
         Frames are decoded in another order than they are shown.
-    is_hidden
-        Test for packets that become no frame; see `hidden_packets`.
-    units
-        How packets hold units, ``None`` for codecs without any.
+    syntax
+        What the bytes of its packets say.
     """
 
-    has_fields: bool = False
-    reorders: bool = False
-    is_hidden: Callable[[bytes], bool] | None = None
-    units: UnitFormat | None = None
+    has_fields: bool
+    reorders: bool
+    syntax: PacketSyntax
 
 
-def coding_hints(stream: VideoStream, picture: VideoFrame | None) -> CodingHints:
+def coding_hints(stream: VideoStream, syntax: PacketSyntax, picture: VideoFrame | None) -> CodingHints:
     """Ask the codec and the first picture."""
     return CodingHints(
         has_fields=picture is not None and picture.interlaced_frame,
         reorders=bool(stream.codec_context.has_b_frames),
-        is_hidden=hidden_packets(stream.codec_context.name, stream.codec_context.extradata),
-        units=unit_format(stream.codec_context.name, stream.codec_context.extradata),
+        syntax=syntax,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture
+from asyncframes._media.image.convert import Converter
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._model.timing import MOST_TICKS, even_ticks
@@ -85,7 +86,12 @@ class ApproximateJob(FrameJob):
     """
 
     def __init__(
-        self, decoder: Decoder, options: FrameOptions, selection: Selection, nominal: FrameTable
+        self,
+        decoder: Decoder,
+        converter: Converter,
+        options: FrameOptions,
+        selection: Selection,
+        nominal: FrameTable,
     ) -> None:
         self._selection = selection
         self._nominal = nominal
@@ -97,7 +103,7 @@ class ApproximateJob(FrameJob):
         self._before: Picture | None = None
         self._last: Picture | None = None
         self._image_bytes = 0
-        super().__init__(decoder, options)
+        super().__init__(decoder, converter, options)
 
     def close(self) -> None:
         super().close()
@@ -111,7 +117,7 @@ class ApproximateJob(FrameJob):
             try:
                 yield from self._fetch(index, wanted)
             except DoubtError as doubt:
-                self.decoder.use_one_thread(doubt)
+                self.decoder.fall_back_to_one_thread(doubt)
                 self._before = self._last = None
                 yield from self._fetch(index, wanted)
             if (frame := wanted.take(index)) is not None:

@@ -84,6 +84,7 @@ class Decodings:
             session.report_progress("decode")
             job = make_job(
                 session.decoder,
+                session.converter_for(options.rendering),
                 options,
                 selection(),
                 table,

@@ -14,7 +14,6 @@ from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
 from asyncframes._media.container.opening import time_base_of
-from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.deinterlace import deinterlaced
 from asyncframes._model.rendering import Rendering
@@ -104,15 +103,25 @@ class Evidence:
 
 
 class FrameJob(ABC):
-    """Frames of one request, made step by step on a decoder that nobody else uses meanwhile."""
+    """Frames of one request, made step by step on a decoder that nobody else uses meanwhile.
 
-    def __init__(self, decoder: Decoder, options: FrameOptions) -> None:
+    Parameters
+    ----------
+    decoder
+        Where pictures come from.
+    converter
+        What makes images of them, as `FrameOptions.rendering` says.
+    options
+        How frames are made.
+    """
+
+    def __init__(self, decoder: Decoder, converter: Converter, options: FrameOptions) -> None:
         self.decoder = decoder
         self.evidence = Evidence()
         self._on_corrupt = options.on_corrupt
         self._left_out = options.left_out
         self._rendering = options.rendering
-        self._convert = _converter(decoder, options.rendering)
+        self._convert = converter
         self._time_base = time_base_of(decoder.stream)
         self._frames = self._make()
 
@@ -217,22 +226,19 @@ def mark(picture: Picture) -> Damage:
     return Damage(picture.packet, picture.pts, reason, has_picture=True)
 
 
-def _converter(decoder: Decoder, rendering: Rendering) -> Converter:
-    """Return the converter that the request before left, or a new one if it wanted another rendering."""
-    kept = decoder.converter
-    if kept is None or kept.rendering != rendering:
-        kept = Converter(rendering, pixel_shape_of(decoder.stream), decoder.file.source_name)
-        decoder.converter = kept
-    return kept
-
-
 class ForwardJob(FrameJob):
     """Frames of a range, numbered by decoding from the first packet: no frame table is needed."""
 
-    def __init__(self, decoder: Decoder, options: FrameOptions, bounds: tuple[int, int | None, int]) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        converter: Converter,
+        options: FrameOptions,
+        bounds: tuple[int, int | None, int],
+    ) -> None:
         self._start, self._end, self._step = bounds
         self._spoilt: tuple[Damage, int] | None = None
-        super().__init__(decoder, options)
+        super().__init__(decoder, converter, options)
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
@@ -285,12 +291,12 @@ class ForwardJob(FrameJob):
                         index = place
                         yield index, picture
             except DoubtError as doubt:
-                self.decoder.use_one_thread(doubt)
+                self.decoder.fall_back_to_one_thread(doubt)
                 self.decoder.file.plan_forward()
             else:
                 self.evidence.frames = index + 1
                 refuse_without_pictures(
-                    self.decoder.file.source_name, packets=self.decoder.number, frames=index + 1
+                    self.decoder.file.source_name, packets=self.decoder.reader.number, frames=index + 1
                 )
                 return
 

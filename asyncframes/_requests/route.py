@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.image.convert import Converter
 from asyncframes._model.selection import FEW, Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.approximate import ApproximateJob
@@ -45,6 +46,7 @@ def goes_forward(selection: Selection, *, has_table: bool, header_only: bool) ->
 
 def make_job(
     decoder: Decoder,
+    converter: Converter,
     options: FrameOptions,
     selection: Selection,
     table: FrameTable | None,
@@ -55,10 +57,12 @@ def make_job(
 ) -> FrameJob:
     """Make the job of a request: forward without a table, else by the table of its seek mode."""
     if table is None:
-        return ForwardJob(decoder, options, selection.forward_range)
+        return ForwardJob(decoder, converter, options, selection.forward_range)
     if seek_mode == "approximate":
-        return ApproximateJob(decoder, options, selection, table)
-    return TableJob(decoder, options, selection, table, delivered=delivered, may_rebuild=may_rebuild)
+        return ApproximateJob(decoder, converter, options, selection, table)
+    return TableJob(
+        decoder, converter, options, selection, table, delivered=delivered, may_rebuild=may_rebuild
+    )
 
 
 _log = logging.getLogger("asyncframes")

@@ -14,9 +14,10 @@ from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Picture, refuse_without_pictures
 from asyncframes._media.container.opening import ContainerOptions
-from asyncframes._media.describe import CodingHints, coding_hints, describe
+from asyncframes._media.describe import CodingHints, coding_hints, describe, pixel_shape_of
 from asyncframes._media.files.media_files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
 from asyncframes._media.files.url_file import UrlFile
+from asyncframes._media.image.convert import Converter
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.segments import claimed_seconds
 from asyncframes._media.table.look import looked_at
@@ -27,6 +28,7 @@ from asyncframes._media.table.rebuild import (
     table_without_decoding,
 )
 from asyncframes._media.table.scan import PacketList, Scanned, check_length, lies_in_order, scan, scan_index
+from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._requests.pump import Worker
 from asyncframes._requests.turns import Turn
@@ -104,6 +106,7 @@ class Session:
         self._options = options
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
+        self._converter: Converter | None = None
         self._guard = ForkGuard(f"a decoder of {source.name}")
         self.turn = turn
         self.worker = Worker(options.executor, self._abort)
@@ -146,18 +149,18 @@ class Session:
         try:
             picture, packets = _peek(decoder)
         except DoubtError as doubt:
-            decoder.use_one_thread(doubt)
+            decoder.fall_back_to_one_thread(doubt)
             picture, packets = _peek(decoder)
         if isinstance(self.file, ForwardFile) and (picture is None or not lies_in_order(decoder.stream)):
             message = "this file cannot be decoded without seeking"
             raise CorruptMediaError(message, source=self.file.source_name)
         frame = None if picture is None else picture.frame
-        info = describe(decoder.container, decoder.stream, frame, self._source.size)
+        info = describe(decoder.reader.container, decoder.stream, frame, self._source.size)
         if self.file.opened_blind:
             claim = claimed_seconds(self.file)
             info = replace(info, duration_seconds_from_header=None if claim is None else float(claim))
         first_pts = None if picture is None else picture.pts
-        hints = coding_hints(decoder.stream, frame)
+        hints = coding_hints(decoder.stream, decoder.reader.syntax, frame)
         return FirstLook(info, hints, first_pts, packets, has_picture=picture is not None)
 
     async def see_fragments(self) -> None:
@@ -187,6 +190,14 @@ class Session:
         if self._decoder is None:
             raise RuntimeError("the decoder of this session is not open")
         return self._decoder
+
+    def converter_for(self, rendering: Rendering) -> Converter:
+        """Return what makes images of one kind; the last one is kept, as some take seconds to get ready."""
+        converter = self._converter
+        if converter is None or converter.rendering != rendering:
+            converter = Converter(rendering, pixel_shape_of(self.decoder.stream), self.file.source_name)
+            self._converter = converter
+        return converter
 
     @property
     def threads(self) -> int:
@@ -275,7 +286,7 @@ class Session:
 
     def report_progress(self, phase: Literal["index", "decode"]) -> None:
         """Tell `packet_progress` of the packets that the decoder reads from now on."""
-        self.decoder.on_packet = self._hook(phase, self.decoder.stream.frames or None)
+        self.decoder.reader.on_packet = self._hook(phase, self.decoder.stream.frames or None)
 
     def _report_listed(self, packets: int) -> None:
         """Tell `packet_progress` of packets that a header lists all at once."""
@@ -305,8 +316,8 @@ class Session:
 
 def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
     """Decode the first picture; return the packets that were read for it too."""
-    packets = PacketList(None)
-    with decoder.observed_by(packets.add):
+    packets = PacketList()
+    with decoder.reader.observed_by(packets.add):
         picture = decoder.peek()
     return picture, packets.finish()
 

@@ -7,10 +7,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 from asyncframes._media.codec.checksums import picture_checksum
-from asyncframes._media.codec.decoder import Decoder, TableMismatchError
+from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict
+from asyncframes._media.container.packet_reader import TableMismatchError
+from asyncframes._media.image.convert import Converter
 from asyncframes._media.table.rebuild import scan_by_decoding
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
@@ -69,6 +71,7 @@ class TableJob(FrameJob):
     def __init__(
         self,
         decoder: Decoder,
+        converter: Converter,
         options: FrameOptions,
         selection: Selection,
         table: FrameTable,
@@ -84,7 +87,9 @@ class TableJob(FrameJob):
         self._has_rebuilt = False
         self.may_skip = True
         """Whether pictures that nobody refers to may be left undecoded."""
-        super().__init__(decoder, options)
+        self.reads_from_start = False
+        """Whether packets are reached by reading from the start, because seeks proved wrong."""
+        super().__init__(decoder, converter, options)
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
@@ -94,15 +99,15 @@ class TableJob(FrameJob):
             try:
                 yield from self._deliver()
             except DoubtError as doubt:
-                self.decoder.use_one_thread(doubt)
+                self.decoder.fall_back_to_one_thread(doubt)
             except _SpoiltBySkippingError:
                 self.may_skip = False
             except _UnsafeStartError:
                 if not self.table.is_verified and len(self.table.unsafe) >= _UNSAFE_BEFORE_REBUILDING:
                     yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
-                if self.table.is_verified and not self.decoder.linear:
-                    self.decoder.linear = True
+                if self.table.is_verified and not self.reads_from_start:
+                    self.reads_from_start = True
                 else:
                     yield from self._rebuild(str(exc))
             else:
@@ -230,7 +235,7 @@ class _Passage:
         runs = self._runs
         if self._start < 0 or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
-        return runs.is_near(self._decoder.number, runs.start_for(index))
+        return runs.is_near(self._decoder.reader.number, runs.start_for(index))
 
     def _begin(self, start: int) -> None:
         self._start = start
@@ -288,7 +293,7 @@ class _Passage:
     def _verified(self) -> Iterator[tuple[int, Picture] | None]:
         """Decode from the start on, yielding the pictures that are exact from there, by frame index."""
         table, start = self._table, self._start
-        self._decoder.seek(start, table)
+        self._decoder.seek(start, table, by_reading=self._job.reads_from_start)
         first = table.row_of(start)
         expected = first if first >= 0 else None
         decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
@@ -318,7 +323,7 @@ class _Passage:
             seen += 1
             if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
                 table.confirmed = True
-                decoded.since = self._decoder.number if self._may_skip() else math.inf
+                decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
             if output.packet in self._needed and row >= 0:
                 self._verify(row, output)
             yield (row, output) if row >= 0 else None
@@ -341,7 +346,7 @@ class _Passage:
     def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
         """Whether pictures that were decoded already are missing before this one."""
         before = self._table.packet_of[expected:row].tolist()
-        missing = (packet for packet in before if packet < self._decoder.number)
+        missing = (packet for packet in before if packet < self._decoder.reader.number)
         return row < expected or any(packet in decoded for packet in missing)
 
     def _unsafe_start(self, why: str) -> Exception:

@@ -47,7 +47,7 @@ def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
     sparse = SparseFile(file, media)
     with open_container(sparse, options={"fflags": "noparse+nofillin"}) as container:
         stream = select_stream(container, None, "clip")
-        packets, first = PacketList(None), PacketList(None)
+        packets, first = PacketList(), PacketList()
         for number, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
             packets.add(packet)
             if number < 4:

@@ -31,9 +31,9 @@ def test_a_whole_stream_counts_on(container: str) -> None:
     """From the first packet to the last, and from any keyframe on."""
     numbers, _, packets = numbers_and_packets(io.BytesIO(clip_bytes(frames=48, gop=12, container=container)))
     assert numbers is not None
-    assert all(map(numbers.follows, packets))
+    assert all(map(numbers.take, packets))
     numbers.reset()
-    assert all(map(numbers.follows, packets[12:]))
+    assert all(map(numbers.take, packets[12:]))
 
 
 @pytest.mark.parametrize("lost", range(1, 12))
@@ -46,7 +46,7 @@ def test_a_lost_picture_shows_if_others_refer_to_it(lost: int) -> None:
     assert units is not None
     rest = packets[:lost] + packets[lost + 1 :]
     # Before an IDR picture nothing is missing that anything refers to.
-    assert all(map(numbers.follows, rest)) == (not units.is_reference(packets[lost]) or lost == 11)
+    assert all(map(numbers.take, rest)) == (not units.is_reference(packets[lost]) or lost == 11)
 
 
 def test_a_repeated_reference_shows() -> None:
@@ -54,7 +54,7 @@ def test_a_repeated_reference_shows() -> None:
     clip = io.BytesIO(clip_bytes(frames=24, gop=12, container="mpegts"))
     numbers, _, packets = numbers_and_packets(clip)
     assert numbers is not None
-    assert not all(map(numbers.follows, [*packets[:2], *packets[1:]]))
+    assert not all(map(numbers.take, [*packets[:2], *packets[1:]]))
 
 
 @pytest.mark.parametrize("file", parameters())
@@ -65,7 +65,7 @@ def test_real_files_count_on(file: CorpusFile) -> None:
     numbers, _, packets = numbers_and_packets(str(file.path))
     if numbers is None:
         pytest.skip("another codec")
-    assert all(map(numbers.follows, packets))
+    assert all(map(numbers.take, packets))
 
 
 @given(extradata=st.binary(max_size=80), packets=st.lists(st.binary(max_size=60), max_size=5))
@@ -74,4 +74,4 @@ def test_any_bytes_are_told(extradata: bytes, packets: list[bytes]) -> None:
     for length_bytes in (0, 4):
         units = UnitFormat(is_hevc=False, length_bytes=length_bytes)
         numbers = frame_numbers(units, extradata) or FrameNumbers(units, 4, may_be_fields=True)
-        assert {numbers.follows(packet) for packet in packets} <= {True, False}
+        assert {numbers.take(packet) for packet in packets} <= {True, False}

@@ -7,7 +7,7 @@ import io
 import av
 import pytest
 
-from asyncframes._media.bitstream.hidden import hidden_packets
+from asyncframes._media.bitstream.packet_syntax import packet_syntax
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters
 
@@ -18,7 +18,7 @@ def shown_and_decoded(clip: bytes) -> tuple[list[bool], list[bool]]:
     """For each packet: whether it is taken to be shown, and whether a decoder puts a picture out for it."""
     with av.open(io.BytesIO(clip), "r") as container:
         stream = container.streams.video[0]
-        is_hidden = hidden_packets(stream.codec_context.name, stream.codec_context.extradata)
+        is_hidden = packet_syntax(stream.codec_context.name, stream.codec_context.extradata).is_hidden
         told, packets = [], [packet for packet in container.demux(stream) if packet.size]
         pictures = set()
         for number, packet in enumerate(packets):

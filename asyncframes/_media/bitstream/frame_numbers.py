@@ -65,11 +65,17 @@ class FrameNumbers:
         self._last: tuple[int, bool] | None = None
 
     def reset(self) -> None:
-        """Begin anew, after a seek."""
+        """Begin again, after a seek."""
         self._last = None
 
-    def follows(self, packet: bytes) -> bool:
-        """Take the next packet; whether no reference picture is missing before it, as far as can be told."""
+    def take(self, packet: bytes) -> bool:
+        """Take the next packet in.
+
+        Returns
+        -------
+        bool
+            Whether no reference picture is missing before it, as far as can be told.
+        """
         try:
             found = self._read(packet)
         except DamagedPacketError:

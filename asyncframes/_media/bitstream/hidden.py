@@ -10,18 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
+from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat
 from asyncframes._media.bitstream.packet_headers import header_check
 
 _GIF_EXTENSION, _GIF_IMAGE = 0x21, 0x2C
 
 
-def hidden_packets(codec: str, extradata: bytes | None) -> Callable[[bytes], bool] | None:
+def hidden_packets(codec: str, units: UnitFormat | None) -> Callable[[bytes], bool] | None:
     """Return the test for packets of a codec that become no frame, ``None`` where bytes do not tell.
 
     The test raises `DamagedPacketError` for a packet that is damaged.
+
+    Parameters
+    ----------
+    codec
+        FFmpeg's name of the decoder.
+    units
+        How packets hold NAL units, ``None`` for codecs without any.
     """
-    if (units := unit_format(codec, extradata)) is not None:
+    if units is not None:
         return lambda packet: not units.has_picture(packet)
     is_hidden = {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9, "gif": _has_no_gif_image}.get(codec)
     is_whole = header_check(codec)

@@ -58,39 +58,35 @@ class AlphaDecoder:
     def __init__(self, stream: VideoStream, max_pixels: int) -> None:
         self._codec = cast("VideoCodecContext", CodecContext.create(stream.codec_context.codec, "r"))
         self._codec.options = {"max_pixels": str(max_pixels)}
-        # One picture out for one packet in, at once.
+        # With one thread each packet gives its picture at once, without any delay.
         self._codec.thread_count = 1
-        self._pictures: dict[int, VideoFrame] = {}
+        self._found: dict[int, VideoFrame | str] = {}
 
-    def feed(self, packet: Packet[VideoStream], number: int) -> str | None:
-        """Decode what comes with a packet.
-
-        Returns
-        -------
-        str or None
-            Why it does not decode; a packet without opacity is none of that.
-        """
+    def feed(self, packet: Packet[VideoStream], number: int) -> None:
+        """Decode the opacity that comes with a packet, if any does."""
         if not packet.has_sidedata("matroska_block_additional"):
-            return None
+            return
         data = bytes(packet.get_sidedata("matroska_block_additional"))
-        if not data.startswith(_ALPHA_HEADER):
-            return None
+        if data.startswith(_ALPHA_HEADER):
+            self._found[number] = self._decode(data[len(_ALPHA_HEADER) :])
+        if len(self._found) > _REMEMBERED:
+            del self._found[next(iter(self._found))]
+
+    def _decode(self, data: bytes) -> VideoFrame | str:
+        """Return a picture, or why there is none."""
         try:
             with pyav_calls():
-                pictures = self._codec.decode(Packet(data[len(_ALPHA_HEADER) :]))
+                pictures = self._codec.decode(Packet(data))
         except PyAVError as exc:
             return f"its alpha: {exc}"
-        for picture in pictures:
-            self._pictures[number] = picture
-        if len(self._pictures) > _REMEMBERED:
-            del self._pictures[next(iter(self._pictures))]
-        return None if pictures else "its alpha does not decode"
+        return pictures[-1] if pictures else "its alpha does not decode"
 
-    def take(self, number: int) -> VideoFrame | None:
-        """Return the opacity of a packet's picture, ``None`` where there is none."""
-        return self._pictures.pop(number, None)
+    def take(self, number: int) -> tuple[VideoFrame | None, str | None]:
+        """Return the opacity of a packet's picture, or why it does not decode; neither where it has none."""
+        found = self._found.pop(number, None)
+        return (None, found) if isinstance(found, str) else (found, None)
 
     def reset(self) -> None:
         """Drop what was decoded, after a seek."""
         self._codec.flush_buffers()
-        self._pictures.clear()
+        self._found.clear()

@@ -10,6 +10,8 @@ from typing import cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from asyncframes._media.bitstream.frame_numbers import FrameNumbers
+from asyncframes._media.bitstream.nal import UnitFormat
 from asyncframes._media.codec.pictures import Damage, Picture
 
 
@@ -41,12 +43,26 @@ class HeldPictures:
         Where neither is so, nothing is held.
     most
         How many packets after its own a picture may come out at the latest.
+    units
+        How packets hold NAL units: tells which of them a decoder skips.
+    numbers
+        Follows the numbers of reference pictures, where the codec has them.
     """
 
-    def __init__(self, *, run_ahead: bool, marks_late: bool = False, most: int) -> None:
+    def __init__(
+        self,
+        *,
+        run_ahead: bool,
+        marks_late: bool = False,
+        most: int,
+        units: UnitFormat | None = None,
+        numbers: FrameNumbers | None = None,
+    ) -> None:
         self._run_ahead = run_ahead
         self._waits = run_ahead or marks_late
         self._most = most
+        self._units = units
+        self._numbers = numbers
         self._unanswered: dict[int, None] = {}
         self._unshown: set[int] = set()
         self._pictures: deque[Picture] = deque()
@@ -60,18 +76,18 @@ class HeldPictures:
         self._pictures.clear()
         self._has_keyframe = False
         self._first_pts = None
+        if self._numbers is not None:
+            self._numbers.reset()
 
-    def expect(
-        self, packet: Packet[VideoStream], number: int, *, may_be_skipped: bool = False
-    ) -> Packet[VideoStream]:
+    def expect(self, packet: Packet[VideoStream], number: int, *, skips: bool = False) -> Packet[VideoStream]:
         """Wait for the picture of a packet, unless it is shown before the first keyframe since a seek.
 
         Parameters
         ----------
         packet
             The packet, whose number is `number`.
-        may_be_skipped
-            Whether the decoder may leave it out.
+        skips
+            Whether the decoder leaves out pictures that no other refers to.
 
         Returns
         -------
@@ -81,20 +97,25 @@ class HeldPictures:
         Raises
         ------
         DoubtError
-            It is marked as damaged, or an earlier one became no picture.
+            It is marked as damaged, a reference before it is missing, or an earlier one became no picture.
         """
+        data = bytes(packet) if self._numbers is not None or skips or packet.is_discard else b""
+        # What a decoder makes of a missing reference depends on the pictures that it left out before.
+        if self._numbers is not None and not self._numbers.take(data):
+            raise DoubtError("a picture that others refer to is missing")
         if packet.is_corrupt:
             raise DoubtError(f"the container marks packet {number} as damaged")
-        if may_be_skipped:
+        if skips and self._units is not None and not self._units.is_reference(data):
             return packet
         self._wait_for(packet, number)
         if not packet.is_discard:
             return packet
         # Its picture is not wanted; its damage counts.
         self._unshown.add(number)
-        return _without_flags(packet)
+        return _without_flags(packet, data)
 
     def _wait_for(self, packet: Packet[VideoStream], number: int) -> None:
+        self._note_keyframe(packet)
         if not self._waits or not self._is_beyond_first_keyframe(packet):
             return
         self._unanswered[number] = None
@@ -102,10 +123,12 @@ class HeldPictures:
         if first < number - self._most:
             raise DoubtError(f"packet {first} became no picture", is_damage=False)
 
-    def _is_beyond_first_keyframe(self, packet: Packet[VideoStream]) -> bool:
-        """Whether everything that a picture refers to was decoded; others are left out by decoders."""
+    def _note_keyframe(self, packet: Packet[VideoStream]) -> None:
         if not self._has_keyframe:
             self._has_keyframe, self._first_pts = packet.is_keyframe, packet.pts
+
+    def _is_beyond_first_keyframe(self, packet: Packet[VideoStream]) -> bool:
+        """Whether everything that a picture refers to was decoded; others are left out by decoders."""
         if not self._has_keyframe:
             return False
         return packet.pts is None or self._first_pts is None or packet.pts >= self._first_pts
@@ -148,10 +171,10 @@ class HeldPictures:
             yield self._pictures.popleft()
 
 
-def _without_flags(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+def _without_flags(packet: Packet[VideoStream], data: bytes) -> Packet[VideoStream]:
     """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
     # The bytes are FFmpeg's own: a codec thread that freed Python's would wait for the GIL, maybe for ever.
     copy = cast("Packet[VideoStream]", Packet(packet.size))
-    copy.update(bytes(packet))
+    copy.update(data)
     copy.dts = packet.dts
     return copy

@@ -32,25 +32,21 @@ _READ_BYTES = 1024 * 1024
 def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
     """Find the packets that become no frame, or are damaged, among those that a header lists."""
     packets = scanned.packets
-    if hints.is_hidden is None or not len(packets) or np.any(packets.position < 0):
+    is_hidden, units = hints.syntax.is_hidden, hints.syntax.units
+    if is_hidden is None or not len(packets) or np.any(packets.position < 0):
         return scanned
     numbers = _worth_looking_at(file, packets)
     hidden, is_doubtful = packets.is_discard.copy(), scanned.is_doubtful
     span = int(packets.position.min()), int((packets.position + packets.size).max())
-    if (
-        len(numbers) == len(packets)
-        and hints.units
-        and hints.units.length_bytes
-        and span[1] - span[0] < _SPAN
-    ):
+    if len(numbers) == len(packets) and units and units.length_bytes and span[1] - span[0] < _SPAN:
         data = np.frombuffer(file.read_at(span[0], span[1] - span[0]), np.uint8)
-        has_picture, is_broken = _walk_units(data, packets.position - span[0], packets.size, hints.units)
+        has_picture, is_broken = _walk_units(data, packets.position - span[0], packets.size, units)
         hidden |= ~has_picture & ~is_broken
         is_doubtful |= bool(is_broken.any())
     else:
         for number, packet in _read(file, packets, numbers):
             try:
-                hidden[number] |= hints.is_hidden(packet)
+                hidden[number] |= is_hidden(packet)
             except DamagedPacketError:
                 is_doubtful = True
     return replace(scanned, packets=replace(packets, is_discard=hidden), is_doubtful=is_doubtful)

@@ -29,7 +29,7 @@ def without_doubt(
     try:
         return (yield from steps())
     except DoubtError as doubt:
-        decoder.use_one_thread(doubt)
+        decoder.fall_back_to_one_thread(doubt)
         return (yield from steps())
 
 
@@ -49,11 +49,11 @@ def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
 
 
 def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
-    packets = PacketList(decoder.stream)
+    packets = PacketList(decoder.reader.syntax)
     packet_of, checksums, damaged = array("q"), array("q"), array("b")
     keyframes = array("q")
     decoder.restart()
-    with decoder.observed_by(packets.add):
+    with decoder.reader.observed_by(packets.add):
         for output in decoder.decode():
             if isinstance(output, Picture):
                 packet_of.append(output.packet)
@@ -62,7 +62,7 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
                 if output.frame.key_frame:
                     keyframes.append(output.packet)
             yield
-    refuse_without_pictures(decoder.file.source_name, packets=decoder.number, frames=len(packet_of))
+    refuse_without_pictures(decoder.file.source_name, packets=decoder.reader.number, frames=len(packet_of))
     found = packets.finish()
     found.is_keyframe[:] &= np.isin(np.arange(len(found)), keyframes)
     observed = Observed(

@@ -11,16 +11,16 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from asyncframes._media.bitstream.hidden import hidden_packets
 from asyncframes._media.bitstream.nal import DamagedPacketError
+from asyncframes._media.bitstream.packet_syntax import PacketSyntax, packet_syntax
 from asyncframes._media.boundary import PyAVError, packets_of
-from asyncframes._media.codec.decoder import PacketHook
 from asyncframes._media.container.opening import (
     average_rate,
     open_container,
     select_stream,
     time_base_of,
 )
+from asyncframes._media.container.packet_reader import PacketHook
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.mp4.boxes import SparseFile
 from asyncframes._media.mp4.claims import ContainerLimits
@@ -68,8 +68,8 @@ class PacketList:
 
     Parameters
     ----------
-    stream
-        Where they come from, as some codecs have packets that are decoded and not shown;
+    syntax
+        What their bytes say, as some codecs have packets that are decoded and not shown;
         ``None`` where the packets hold no media to tell by.
 
     Attributes
@@ -78,16 +78,21 @@ class PacketList:
         Whether some packets are damaged.
     """
 
-    def __init__(self, stream: VideoStream | None) -> None:
-        codec = None if stream is None else stream.codec_context
-        self._is_hidden = None if codec is None else hidden_packets(codec.name, codec.extradata)
+    def __init__(self, syntax: PacketSyntax | None = None) -> None:
+        self._is_hidden = None if syntax is None else syntax.is_hidden
         self.is_doubtful = False
         # As tuples they would have the garbage collector go over all objects of the process.
         self._fields = array("q")
 
     def add(self, packet: Packet[VideoStream]) -> None:
         """Append what the demuxer says of a packet."""
+        is_hidden = packet.is_discard
         self.is_doubtful |= packet.is_corrupt
+        if self._is_hidden is not None and not is_hidden:
+            try:
+                is_hidden = self._is_hidden(bytes(packet))
+            except DamagedPacketError:
+                self.is_doubtful = True
         self._fields.extend(
             (
                 NO_TIMESTAMP if packet.pts is None else packet.pts,
@@ -96,16 +101,9 @@ class PacketList:
                 packet.size,
                 packet.duration or 0,
                 packet.is_keyframe,
-                packet.is_discard or self._becomes_nothing(packet),
+                is_hidden,
             )
         )
-
-    def _becomes_nothing(self, packet: Packet[VideoStream]) -> bool:
-        try:
-            return self._is_hidden is not None and self._is_hidden(bytes(packet))
-        except DamagedPacketError:
-            self.is_doubtful = True
-            return False
 
     def __len__(self) -> int:
         return len(self._fields) // _FIELDS
@@ -221,7 +219,8 @@ def _scan_container(
     container = open_container(file, limits, options=options)
     try:
         stream = select_stream(container, stream_index, file.source_name)
-        packets = PacketList(stream if has_media else None)
+        codec = stream.codec_context
+        packets = PacketList(packet_syntax(codec.name, codec.extradata) if has_media else None)
         try:
             for packet in packets_of(container, stream):
                 packets.add(packet)

@@ -1,0 +1,210 @@
+"""The packets of one stream in decode order: read, numbered, checked against a frame table, and sought."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from asyncframes._media.bitstream.packet_syntax import packet_syntax
+from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
+from asyncframes._media.codec.teardown import release
+from asyncframes._media.container.opening import ContainerOptions, cut_short, open_container, select_stream
+from asyncframes._media.container.seek_targets import seek_targets
+from asyncframes._media.files.media_files import MediaFile
+from asyncframes._model.table import NO_TIMESTAMP, FrameTable
+
+# A seek may land on packets without a position or a dts of their own; so many are read to find one that has.
+_LANDING_PACKETS = 32
+
+PacketHook: TypeAlias = "Callable[[Packet[VideoStream]], None] | None"
+"""Called in the decode thread with each packet that is read."""
+
+
+class TableMismatchError(Exception):
+    """The packets or pictures of a stream are not the ones that its frame table lists."""
+
+
+class PacketReader:
+    """Reads the packets of one stream and numbers them in decode order.
+
+    Every method runs in a worker thread, one at a time.
+
+    Attributes
+    ----------
+    file
+        What the container is read from.
+    container, stream
+        The open container and the stream chosen in it. After `close` there is no `stream`.
+    syntax
+        What the bytes of its packets say without decoding.
+    number
+        Number, in decode order, of the packet that is read next.
+    on_packet
+        Called with each packet that is counted.
+    """
+
+    container: InputContainer
+    stream: VideoStream
+
+    def __init__(self, file: MediaFile, options: ContainerOptions) -> None:
+        self.file = file
+        self.on_packet: PacketHook = None
+        self._options = options
+        self.open()
+
+    def open(self) -> None:
+        """Open the container, or open it again, and stand before its first packet."""
+        self.file.seek(0)
+        self.container = open_container(self.file, self._options.limits)
+        try:
+            self.stream = select_stream(self.container, self._options.stream_index, self.file.source_name)
+        except BaseException:
+            self.container.close()
+            raise
+        codec = self.stream.codec_context
+        self.syntax = packet_syntax(codec.name, codec.extradata)
+        self.number = 0
+        self._failure: str | None = None
+        self._demux()
+
+    def _demux(self) -> None:
+        """Read on from where the container stands."""
+        self._packets = packets_of(self.container, self.stream)
+        self._read_back: deque[Packet[VideoStream]] = deque()
+
+    def close(self) -> None:
+        """Free the container, the codec and its threads; calling it again does nothing."""
+        release(self.__dict__, "_read_back", "_packets")
+        self.container.close()
+
+    @contextmanager
+    def observed_by(self, hook: PacketHook) -> Iterator[None]:
+        """Call `hook` with each packet too while the context is open, also after a reopening."""
+        usual = self.on_packet
+
+        def both(packet: Packet[VideoStream]) -> None:
+            for observer in (hook, usual):
+                if observer is not None:
+                    observer(packet)
+
+        self.on_packet = both
+        try:
+            yield
+        finally:
+            self.on_packet = usual
+
+    def read(self, table: FrameTable | None = None) -> Packet[VideoStream] | None:
+        """Read the next packet and count it, ``None`` where there is no more.
+
+        Parameters
+        ----------
+        table
+            Where given, the packet has to be the one that it lists.
+
+        Raises
+        ------
+        TableMismatchError
+            It is not.
+        SourceError
+            Its bytes cannot be had.
+        """
+        packet = self._next()
+        if packet is None:
+            return None
+        if table is not None:
+            self._check(packet, table)
+        self.number += 1
+        if self.on_packet is not None:
+            self.on_packet(packet)
+        return packet
+
+    def _next(self) -> Packet[VideoStream] | None:
+        if self._read_back:
+            return self._read_back.popleft()
+        try:
+            for packet in self._packets:
+                return packet
+        except PyAVError as exc:
+            self._failure = f"reading the container failed: {exc}"
+        # FFmpeg takes a failed read for the end of the file.
+        self.file.raise_error()
+        return None
+
+    def _check(self, packet: Packet[VideoStream], table: FrameTable) -> None:
+        # Sizes differ from packet to packet, and some demuxers give other times after a seek.
+        if self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size:
+            raise TableMismatchError(f"packet {self.number} differs from the frame table")
+
+    def why_incomplete(self) -> str | None:
+        """Return why the packets ended early, ``None`` where they did not as far as can be told."""
+        return self._failure or cut_short(self.stream, self.file.size)
+
+    def seek(self, packet: int, table: FrameTable) -> bool:
+        """Seek to a packet or to one before it; `skip_to` goes on from there.
+
+        Demuxers take a time to be a pts or a dts, and may land behind what was asked for or
+        inside a GOP, so what is read there is looked up in the table.
+
+        Returns
+        -------
+        bool
+            Whether a seek landed there. Otherwise the reader stands anywhere, and `open` is the way on.
+        """
+        for target in seek_targets(self.container, self.stream, packet, table):
+            if not self._seek_container(target):
+                continue
+            landed = self._identify_next(table)
+            if landed is not None and landed <= packet:
+                self.number = landed
+                return True
+        return False
+
+    def seek_near(self, ticks: int) -> bool:
+        """Go where the demuxer takes a time to be, and number packets from 0 there; whether it could."""
+        self.number = 0
+        return self._seek_container({"offset": ticks})
+
+    def _seek_container(self, target: dict[str, int | bool]) -> bool:
+        try:
+            with pyav_calls():
+                self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is an int
+        except PyAVError:
+            self.file.raise_error()
+            return False
+        self.file.raise_error()
+        self._demux()
+        return True
+
+    def _identify_next(self, table: FrameTable) -> int | None:
+        """Read up to a packet that the table tells apart, which is read again, and return its number."""
+        for _ in range(_LANDING_PACKETS):
+            candidate = self._next()
+            if candidate is None:
+                return None
+            number = table.packets.find(
+                position=-1 if candidate.pos is None else candidate.pos,
+                size=candidate.size,
+                dts=NO_TIMESTAMP if candidate.dts is None else candidate.dts,
+            )
+            if number is not None:
+                self._read_back.appendleft(candidate)
+                return number
+        return None
+
+    def skip_to(self, packet: int, table: FrameTable) -> None:
+        """Read the packets before one, so that it is the next.
+
+        Raises
+        ------
+        TableMismatchError
+            One of them is not the one that the table lists, or it is not there.
+        """
+        while self.number < packet:
+            if self.read(table) is None:
+                raise TableMismatchError(f"packet {packet} of {len(table.packets)} is not there")
