@@ -103,3 +103,12 @@ def test_all_packets_walked_together_are_told_as_each_alone(packets: list[bytes]
             # A packet that holds a picture is not looked at any further alone.
             assert has_picture[number] == told
             assert told or not is_broken[number]
+
+
+@pytest.mark.parametrize(
+    ("length_bytes", "packet"), [(0, "0000000109f0"), (1, "0209f0"), (4, "0000000209f0")]
+)
+def test_a_delimiter_is_a_packet_without_a_picture(length_bytes: int, packet: str) -> None:
+    delimiter = UnitFormat(False, length_bytes).delimiter()
+    assert delimiter == bytes.fromhex(packet)
+    assert not UnitFormat(False, length_bytes).has_picture(delimiter)

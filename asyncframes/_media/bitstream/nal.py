@@ -24,6 +24,8 @@ _MAY_BE_PICTURES = {
     True: np.array([header >> 1 & 0x3F not in _HEVC_OTHERS for header in range(256)]),
 }
 
+_DELIMITER = b"\x09\xf0"
+
 # A packet of more units than this is not looked through.
 _MOST_UNITS = 4096
 
@@ -46,6 +48,13 @@ class UnitFormat:
 
     is_hevc: bool
     length_bytes: int
+
+    def delimiter(self) -> bytes:
+        """Return a packet of an H.264 access unit delimiter alone (ISO/IEC 14496-10, 7.3.2.4)."""
+        size = (
+            len(_DELIMITER).to_bytes(self.length_bytes, "big") if self.length_bytes else b"\0" + _START_CODE
+        )
+        return size + _DELIMITER
 
     def has_picture(self, packet: bytes) -> bool:
         """Tell whether a packet holds more than units that are known to be no part of a picture.

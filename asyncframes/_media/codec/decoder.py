@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from traceback import clear_frames
+from typing import cast
 
 import av
 from av.packet import Packet
@@ -322,6 +323,7 @@ class Decoder:
 
     def _drain(self) -> Iterator[Picture | Damage]:
         self._drained = True
+        yield from self._await_marks()
         for _ in range(_MOST_DRAINS):
             outputs = list(self._sure(self._feed(None, self.reader.number, None)))
             yield from outputs
@@ -330,6 +332,22 @@ class Decoder:
                 break
         if self._held is not None:
             yield from self._held.finish()
+
+    def _await_marks(self) -> Iterator[Picture | Damage]:
+        """Wait for all frame threads: what is drained while one works may lack its mark of damage.
+
+        Each takes a packet in turn. One without a picture is no error where pictures may be left out.
+        """
+        codec, units = self.stream.codec_context, self.reader.syntax.units
+        if self._held is None or units is None or not marks_late(codec.name) or codec.thread_count < 2:
+            return
+        delimiter, before = units.delimiter(), codec.skip_frame
+        codec.skip_frame = "NONREF"
+        for _ in range(codec.thread_count):
+            packet = cast("Packet[VideoStream]", Packet(len(delimiter)))
+            packet.update(delimiter)
+            yield from self._sure(self._feed(packet, self.reader.number, None))
+        codec.skip_frame = before
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
         """Drain what comes before everything that was not read."""
