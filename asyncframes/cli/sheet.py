@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +14,8 @@ from PIL import Image as PillowImage
 import asyncframes as af
 from asyncframes._model.sheet import contact_sheet, shrink, tile_width_for
 from asyncframes._model.table import Int64Array
-from asyncframes._runtime.temporaries import sweep, temporary_beside
+from asyncframes._runtime.temporaries import sweep
+from asyncframes._runtime.whole_files import whole_file
 from asyncframes.cli import _common, _options
 from asyncframes.errors import FrameWriteError
 from asyncframes.writers._files import reason_of
@@ -96,17 +97,12 @@ async def tiles(
 def draw(frames: list[af.Frame], out: Path, *, columns: int, tile_width: int, title: str) -> None:
     """Draw the sheet and put it at `out`, wholly or not at all."""
     sheet = contact_sheet(frames, columns=columns, tile_width=tile_width, title=title)
-    beside = temporary_beside(out)
     try:
         sweep(out.parent)
-        with beside.open("xb") as file:
+        with whole_file(out) as temporary, temporary.open("xb") as file:
             sheet.save(file, format=picture_format(out), quality=90)
-        beside.replace(out)
     except OSError as exc:
         raise FrameWriteError(f"sheet not written at {out}: {reason_of(exc)}", path=str(out)) from exc
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def facts(info: af.VideoInfo) -> str:

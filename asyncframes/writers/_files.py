@@ -1,43 +1,29 @@
-"""Whole files or none: a temporary name beside the final one, then a rename. All calls block."""
+"""Files of frames: what to do where one is there already, and what to say of failures. All calls block."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from asyncframes._runtime.temporaries import sweep, temporary_beside
+from asyncframes._runtime.whole_files import WholeFile
 from asyncframes._types import Overwrite
 from asyncframes.errors import FrameExistsError, FrameWriteError
 
-try:
-    import fcntl
-except ImportError:  # Windows, where a rename refuses a name that is taken
-    fcntl = None  # type: ignore[assignment]
-
-__all__ = ["FrameFile", "alone_in", "file_names", "prepare_directory", "reason_of", "write_error"]
-
-NO_HARD_LINKS = frozenset(
-    {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
-)
+__all__ = ["FrameFile", "file_names", "prepare_directory", "reason_of", "write_error"]
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFile:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFile(WholeFile):
     """The file of one frame, on its way to its place.
 
     Attributes
     ----------
     index
         Index of the frame.
-    path
-        Where it shall be, absolute.
-    temporary
-        Where it is until it is whole: same directory, same suffix.
     overwrite
         What to do where `path` is already there.
     prove
@@ -45,8 +31,6 @@ class FrameFile:
     """
 
     index: int
-    path: Path
-    temporary: Path
     overwrite: Overwrite
     prove: Callable[[int, Path], None] | None = None
 
@@ -89,38 +73,18 @@ class FrameFile:
             The file system refused.
         """
         if self.overwrite == "replace":
-            self.temporary.replace(self.path)
+            self.put()
             return
         try:
-            self._publish_if_free()
+            self.put_if_free()
         except FileExistsError as exc:
             if self.overwrite == "error" or not self.path.is_file():
                 raise self._exists_error() from exc
         self.discard()
 
-    def discard(self) -> None:
-        """Remove the temporary file, if there is one."""
-        with suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
-
     def write_error(self, reason: str) -> FrameWriteError:
         """Say that the frame could not be stored, where, and why."""
         return write_error(self.index, self.path, reason)
-
-    def _publish_if_free(self) -> None:
-        try:
-            os.link(self.temporary, self.path)
-        except OSError as exc:
-            if exc.errno not in NO_HARD_LINKS:
-                raise
-            self._rename_if_free()
-
-    def _rename_if_free(self) -> None:
-        """For FAT and some network mounts: one writer of a directory at a time looks, and renames."""
-        with alone_in(self.path.parent):
-            if os.path.lexists(self.path):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
-            self.temporary.rename(self.path)
 
     def _exists_error(self) -> FrameExistsError:
         message = (
@@ -165,18 +129,3 @@ def file_names(directory: Path) -> set[str]:
 def reason_of(exc: OSError) -> str:
     """Say what the operating system said, without the (temporary) path."""
     return exc.strerror or type(exc).__name__
-
-
-@contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
-    """Keep other writers out of a directory; a lock goes with its process, where there are locks."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

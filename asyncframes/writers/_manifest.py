@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asyncframes._model.archive import write_whole
 from asyncframes._model.quoting import quoted
 from asyncframes._runtime.temporaries import temporary_beside
+from asyncframes._runtime.whole_files import alone_in, write_whole
 from asyncframes.errors import FrameMismatchError
-from asyncframes.writers._files import alone_in
 
 __all__ = ["MANIFEST_NAME", "Facts", "Manifest", "Run"]
 
