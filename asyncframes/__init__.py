@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._many import Extraction, extract_many
-from asyncframes._model.table import FrameTable
+from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir
 from asyncframes._to_writer import stream_frames_to_writer
@@ -24,6 +24,7 @@ from asyncframes._video import Video
 from asyncframes.writers import write_frames
 
 __all__ = [
+    "NO_TIMESTAMP",
     "Extraction",
     "Frame",
     "FrameTable",
@@ -31,8 +32,10 @@ __all__ = [
     "ImageFormat",
     "OnCorrupt",
     "Overwrite",
+    "Packets",
     "PictureOptions",
     "SeekMode",
+    "SourceIdentity",
     "Video",
     "VideoInfo",
     "VideoStreamInfo",

@@ -113,7 +113,7 @@ def open_video(
         rate, and another where the rate varies or the header is wrong.
     frame_table
         Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
-        The video notes in it what it learns.
+        It stays as it is; `Video.frame_table` returns it with what decoding showed since.
     table_cache
         Folder to remember frame tables in, up to 256 MiB of them; they are found
         again by the name, size and validator of the source and its first bytes.

@@ -139,7 +139,8 @@ class Video(Opened):
     async def frame_table(self) -> FrameTable:
         """Return the frame table, found in the cheapest way there is; exact in either mode.
 
-        Given to `open_video` with the same bytes later, it spares the scan. `count` says what that costs.
+        Give it to `open_video` with the same bytes later to save the scan. `count` says what that costs.
+        Later calls may return another table, with what decoding showed meanwhile.
 
         Raises
         ------

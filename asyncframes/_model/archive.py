@@ -1,4 +1,4 @@
-"""Arrays and facts in one checked file: written whole or not at all, and nothing in it taken on trust.
+"""Arrays and facts as checked bytes: nothing in them is taken on trust.
 
 A magic word, a format version, a JSON header, the arrays compressed, and a
 checksum over all of it. Integers are stored as differences, byte plane by byte
@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from asyncframes._runtime.temporaries import temporary_beside
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 """One-dimensional arrays by name: ``int64``, ``bool`` or ``uint8``."""
@@ -35,7 +30,7 @@ _MOST_INFLATION = 1040
 
 
 class ArchiveError(ValueError):
-    """The bytes are no such file, of another version of the format, or damaged."""
+    """The bytes are not in this format, of another version of it, or damaged."""
 
 
 def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
@@ -69,25 +64,6 @@ def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray
         return dict(header["facts"]), arrays
     except (KeyError, TypeError, ValueError, RecursionError, zlib.error) as exc:
         raise ArchiveError(f"malformed: {exc}") from exc
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file such that its name leads to all of it or to what was there before.
-
-    Raises
-    ------
-    OSError
-        The file system refused.
-    """
-    temporary = temporary_beside(path)
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)  # noqa: PTH105 - says that an old file gives way
-    except OSError as exc:
-        raise OSError(exc.errno, exc.strerror, str(path)) from exc
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -230,6 +230,25 @@ def as_seconds(value: Any) -> Fraction:
         raise ValueError(f"time {text}: expected a finite number of seconds") from None
 
 
+def as_tolerance(seconds: Any) -> Fraction:
+    """Return by how much times may be early, exactly.
+
+    Raises
+    ------
+    ValueError
+        It is no finite number, or less than 0.
+    """
+    try:
+        tolerance = as_seconds(seconds)
+    except ValueError:
+        tolerance = Fraction(-1)
+    if tolerance < 0:
+        raise ValueError(
+            f"tolerance_seconds={quoted(seconds, longest=80)}: expected a finite number of seconds, 0 or more"
+        )
+    return tolerance
+
+
 def _as_array(values: Sequence[Any] | Entries) -> Entries | None:
     """Return an array of numbers, ``None`` where the entries have to be looked at one by one."""
     try:

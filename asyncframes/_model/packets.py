@@ -1,8 +1,9 @@
-"""The packets of a stream without their bytes, and what is known of the stream besides."""
+"""The packets of a stream without their bytes, and the source that they lie in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,19 @@ BoolArray = NDArray[np.bool_]
 NO_TIMESTAMP = np.iinfo(np.int64).min
 """Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return a view of an array that refuses to be written to."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packets:
-    """The packets of one stream in decode order, without their bytes.
+    """The packets of one stream in decode order, without their bytes; all arrays are read-only.
 
     Attributes
     ----------
@@ -30,13 +40,21 @@ class Packets:
         The demuxer's flags.
     """
 
-    pts: Int64Array
-    dts: Int64Array
-    position: Int64Array
-    size: Int64Array
-    duration: Int64Array
-    is_keyframe: BoolArray
-    is_discard: BoolArray
+    pts: NDArray[np.int64]
+    dts: NDArray[np.int64]
+    position: NDArray[np.int64]
+    size: NDArray[np.int64]
+    duration: NDArray[np.int64]
+    is_keyframe: NDArray[np.bool_]
+    is_discard: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for column in fields(self):
+            object.__setattr__(self, column.name, read_only(getattr(self, column.name)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arrays come out of a pickle writable, unless they pass through here.
+        return type(self), tuple(getattr(self, column.name) for column in fields(self))
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -84,7 +102,7 @@ class Packets:
 
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
-    """Which bytes a frame table speaks of.
+    """The bytes that a frame table describes.
 
     Attributes
     ----------
@@ -101,24 +119,8 @@ class SourceIdentity:
     stream_index: int
 
     def may_be(self, other: SourceIdentity) -> bool:
-        """Whether nothing that both know says otherwise."""
+        """Whether both may be the same bytes: what both know agrees."""
         pairs = ((self.size, other.size), (self.validator, other.validator))
         return self.stream_index == other.stream_index and all(
             mine == theirs or mine is None or theirs is None for mine, theirs in pairs
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observed:
-    """What a decode of the whole stream showed of its frames.
-
-    Attributes
-    ----------
-    checksum
-        Of the decoded picture, a row a frame.
-    is_damaged
-        Whether the decoder marked the picture, a row a frame.
-    """
-
-    checksum: Int64Array
-    is_damaged: BoolArray

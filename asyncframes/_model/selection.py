@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from asyncframes._model.entries import Entries, Unread, as_seconds, read_indices, read_times
+from asyncframes._model.entries import Entries, Unread, as_seconds, as_tolerance, read_indices, read_times
 from asyncframes._model.quoting import quoted
-from asyncframes._model.shown import Clock
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
 from asyncframes._types import TimeRange
@@ -150,7 +149,7 @@ def make_selection(
         time_range=None if time_range is None else _time_range(time_range),
         fps=None if fps is None else _rate(fps),
         keyframes=keyframes,
-        tolerance_seconds=_tolerance(tolerance_seconds),
+        tolerance_seconds=as_tolerance(tolerance_seconds),
     )
     if selection.tolerance_seconds and not selection.is_by_time:
         raise ValueError("tolerance_seconds goes with times, time_range and fps: none of them is given")
@@ -191,18 +190,6 @@ def _rate(fps: float | Fraction) -> Fraction:
     return rate if isinstance(fps, Fraction) else rate.limit_denominator(_FLOAT_DENOMINATOR) or rate
 
 
-def _tolerance(seconds: float | Fraction) -> Fraction:
-    try:
-        tolerance = as_seconds(seconds)
-    except ValueError:
-        tolerance = Fraction(-1)
-    if tolerance < 0:
-        raise ValueError(
-            f"tolerance_seconds={quoted(seconds, longest=80)}: expected a finite number of seconds, 0 or more"
-        )
-    return tolerance
-
-
 def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
     begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in bounds)
     if begin is not None and stop is not None and stop <= begin:
@@ -231,8 +218,8 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
     if selection.indices is not None:
         return checked_indices(selection.indices, len(table))
     if selection.times is not None:
-        return _at_times(selection.times, table, selection.tolerance_seconds)
-    clock = Clock(table, selection.tolerance_seconds) if selection.is_by_time and len(table) else None
+        return table.rows_at(selection.times, selection.tolerance_seconds)
+    clock = table.clock(selection.tolerance_seconds) if selection.is_by_time and len(table) else None
     if clock is None or selection.time_range is None:
         first, last = _bounds(selection, len(table))
     else:
@@ -243,14 +230,6 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
     if selection.fps is not None and clock is not None:
         return clock.resampled(first, last, selection.fps) if first <= last else np.empty(0, np.int64)
     return np.arange(first, last + 1, min(selection.step, len(table) + 1), dtype=np.int64)
-
-
-def _at_times(times: Entries, table: FrameTable, tolerance: Fraction) -> Int64Array:
-    if not len(times):
-        return np.empty(0, np.int64)
-    if not len(table):
-        raise FrameIndexError(f"{as_float(times[0]):.6g} s asked for; the video has no frames", length=0)
-    return Clock(table, tolerance).rows_at(times)
 
 
 def checked_indices(indices: Int64Array, length: int) -> Int64Array:

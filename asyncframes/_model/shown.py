@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._model.entries import MOST_ENTRIES, Entries
-from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._model.timing import CLOSE, MOST_TICKS, as_float, even_ticks, seconds_to_ticks
+from asyncframes._model.packets import NO_TIMESTAMP
+from asyncframes._model.timing import CLOSE, MOST_TICKS, Int64Array, as_float, even_ticks, seconds_to_ticks
 from asyncframes.errors import FrameIndexError
 
 # By how much a time may be early, in ticks: its frame's pts was rounded.
@@ -27,41 +27,57 @@ _EARLY_FROM_A_FRAME = 1.0
 _EARLY_TO_AN_END = Fraction(3, 2)
 
 
+def ticks_of(pts: Int64Array, time_base: Fraction, average_rate: Fraction | None) -> Int64Array:
+    """Return times of frames that never fall, in ticks; see `FrameTable.ticks`."""
+    if np.any(pts == NO_TIMESTAMP):
+        if average_rate is None or average_rate <= 0:
+            raise ValueError("this video has neither timestamps nor a frame rate: ask for frames by index")
+        whole, part = even_ticks(len(pts), 1 / (average_rate * time_base))
+        return whole + (part >= 0.5)
+    ticks = np.maximum.accumulate(pts)
+    if len(ticks) and int(ticks[-1]) - int(ticks[0]) >= MOST_TICKS:
+        raise ValueError("the pts of this video are too far apart for times: ask for frames by index")
+    return ticks
+
+
 class Clock:
-    """The times of a table's frames, in ticks from its first frame on.
+    """The times of frames, in ticks from the first frame on.
 
     Of frames with the same time, the first one counts.
 
     Parameters
     ----------
-    table
-        Of at least one frame.
+    ticks
+        When each frame is shown, in presentation order: never falling, at least one.
+    time_base
+        Seconds per tick.
+    last_duration
+        Ticks for which the last frame is shown; 0 where unknown: then as long as the one before it.
     tolerance
         Seconds by which times may be early beyond what the container's rounding
-        makes up for; never so much as half the time from one frame to the next.
-
-    Raises
-    ------
-    ValueError
-        The table has no times.
+        makes up for; always less than half the time from one frame to the next.
     """
 
-    def __init__(self, table: FrameTable, tolerance: Fraction) -> None:
-        ticks = table.ticks()
-        self._time_base = table.time_base
-        self._tolerance = as_float(tolerance / table.time_base)
+    def __init__(
+        self, ticks: Int64Array, time_base: Fraction, *, last_duration: int, tolerance: Fraction
+    ) -> None:
+        self._time_base = time_base
+        self._tolerance = as_float(tolerance / time_base)
         self._origin = int(ticks[0])
         self._ticks = ticks - self._origin
-        self._length = len(table)
+        self._length = len(ticks)
         later = int(np.searchsorted(self._ticks, 0, side="right"))
         self._first_lasts = int(self._ticks[later]) if later < self._length else MOST_TICKS
-        self._stop = min(int(self._ticks[-1]) + self._last_duration(table), MOST_TICKS)
+        if last_duration <= 0 and self._length > 1:
+            last_duration = int(self._ticks[-1] - self._ticks[-2])
+        self._stop = min(int(self._ticks[-1]) + max(last_duration, 1), MOST_TICKS)
 
-    def _last_duration(self, table: FrameTable) -> int:
-        duration = int(table.packets.duration[table.packet_of[-1]])
-        if duration <= 0 and self._length > 1:
-            duration = int(self._ticks[-1] - self._ticks[-2])
-        return max(duration, 1)
+    def durations(self) -> Int64Array:
+        """Return for how many ticks each frame is shown; of those that share a time only the first is."""
+        firsts = np.flatnonzero(np.append(True, self._ticks[1:] != self._ticks[:-1]))
+        durations = np.zeros(self._length, np.int64)
+        durations[firsts] = np.diff(self._ticks[firsts], append=self._stop)
+        return durations
 
     def rows_at(self, times: Entries) -> Int64Array:
         """Return the frames shown at times in seconds.

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes._model.archive import ArchiveError, pack, unpack, write_whole
-from asyncframes._model.packets import NO_TIMESTAMP, BoolArray, Int64Array, Observed, Packets, SourceIdentity
+from asyncframes._model.archive import ArchiveError
+from asyncframes._model.entries import as_seconds, as_tolerance
+from asyncframes._model.packets import (
+    NO_TIMESTAMP,
+    BoolArray,
+    Int64Array,
+    Packets,
+    SourceIdentity,
+    read_only,
+)
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import ByteRange, near_ranges
-from asyncframes._model.timing import MOST_TICKS, even_ticks
+from asyncframes._model.shown import Clock, ticks_of
+from asyncframes._model.table_file import TableFields, pack_table, unpack_table
+from asyncframes._model.timing import as_float, ticks_to_seconds
+from asyncframes._runtime.whole_files import write_whole
+from asyncframes.errors import FrameIndexError
 
-__all__ = [
-    "NO_TIMESTAMP",
-    "BoolArray",
-    "FrameTable",
-    "Int64Array",
-    "Observed",
-    "Packets",
-    "SourceIdentity",
-    "table_from_packets",
-    "table_with_head",
-]
+__all__ = ["NO_TIMESTAMP", "BoolArray", "FrameTable", "Int64Array", "Packets", "SourceIdentity"]
 
-_FORMAT_VERSION = 3
-
-# Packets of other streams that lie between two of this one are read along up to here: a request costs more.
+# Packets with a gap of up to this many bytes between them are read as one range: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FrameTable:
     """One row per frame, in presentation order; made by `Video.frame_table`.
 
-    Row i is frame i: the i-th frame that a sequential decode puts out. A table
-    can be saved, and given to `open_video` for the same bytes later. Take what
-    it holds as read-only: a video that uses it notes in it what decoding shows.
+    Row i is frame i: the i-th frame that a sequential decode outputs. A table
+    is immutable and its arrays are read-only. Save it, and give it to
+    `open_video` for the same bytes later.
 
     Attributes
     ----------
@@ -51,36 +52,38 @@ class FrameTable:
     time_base
         Seconds per tick.
     packet_of
-        Number of the packet that each frame comes from.
+        Number of the packet that each frame comes from, ``int64``.
     is_verified
         Whether the rows were observed by decoding the whole stream; otherwise
         they follow from the packets' timestamps; see `is_provisional`.
     average_rate
-        Frames per second that the container claims, ``None`` where it makes none.
-    unsafe
-        Numbers of packets that are flagged as keyframes and proved not to be.
-    confirmed
-        Whether several pictures in a row were seen to come out as the rows say.
+        Frames per second that the container claims, ``None`` where it makes no claim.
+    false_keyframes
+        Numbers of packets that are flagged as keyframes and proved not to be:
+        decoding never starts there, and `is_keyframe` does not count them.
     identity
-        Which bytes it speaks of, ``None`` while nobody said.
+        The bytes that the table describes, ``None`` where unknown.
     headers
         Headers of a fragmented MP4 between its media, each with the byte where
         it begins: they were fetched one by one, and seeking needs them.
-    observed
-        What else decoding showed, ``None`` where the whole stream was not decoded.
+    checksums
+        Checksum of each decoded picture, ``int64``; ``None`` unless the whole
+        stream was decoded.
+    is_damaged
+        Whether the decoder marked each picture as damaged; ``None`` unless the
+        whole stream was decoded.
     """
 
     packets: Packets
     time_base: Fraction
-    packet_of: Int64Array
+    packet_of: NDArray[np.int64]
     is_verified: bool = False
     average_rate: Fraction | None = None
-    unsafe: set[int] = field(default_factory=set)
-    confirmed: bool = False
+    false_keyframes: frozenset[int] = frozenset()
     identity: SourceIdentity | None = None
     headers: Sequence[tuple[int, bytes]] = ()
-    observed: Observed | None = None
-    _ticks: Int64Array | None = field(init=False, repr=False, default=None)
+    checksums: NDArray[np.int64] | None = None
+    is_damaged: NDArray[np.bool_] | None = None
     has_repeats: bool = field(init=False, repr=False)
     """Whether several frames come from one packet, so that only a decode from the start tells them apart."""
     _row_of: Int64Array = field(init=False, repr=False)
@@ -91,44 +94,134 @@ class FrameTable:
     def __post_init__(self) -> None:
         if self.time_base <= 0:
             raise ValueError(f"time_base={self.time_base}: expected more than 0 seconds per tick")
-        count = len(self.packets)
-        self._row_of = np.full(count, -1, np.int64)
-        self._row_of[self.packet_of] = np.arange(len(self.packet_of))
-        self._has_extra = bool(np.any((self._row_of < 0) & ~self.packets.is_discard))
-        self._rank = self._presentation_ranks()
-        self.has_repeats = len(np.unique(self.packet_of)) < len(self.packet_of)
-        self._starts = np.flatnonzero(self.packets.is_keyframe)
-        if self.has_repeats:
-            self._starts = self._starts[:0]
-        if self.unsafe:
-            self._starts = np.setdiff1d(self._starts, list(self.unsafe))
+        row_of = np.full(len(self.packets), -1, np.int64)
+        row_of[self.packet_of] = np.arange(len(self.packet_of))
+        has_repeats = len(np.unique(self.packet_of)) < len(self.packet_of)
+        self.__dict__.update(
+            packet_of=read_only(self.packet_of),
+            false_keyframes=frozenset(self.false_keyframes),
+            headers=tuple(self.headers),
+            checksums=None if self.checksums is None else read_only(self.checksums),
+            is_damaged=None if self.is_damaged is None else read_only(self.is_damaged),
+            has_repeats=has_repeats,
+            _row_of=read_only(row_of),
+            _has_extra=bool(np.any((row_of < 0) & ~self.packets.is_discard)),
+            _rank=read_only(_presentation_ranks(self.packets, row_of)),
+            _starts=read_only(
+                np.setdiff1d(
+                    np.flatnonzero(self.packets.is_keyframe & (not has_repeats)),
+                    np.array([*self.false_keyframes], np.int64),
+                )
+            ),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arrays come out of a pickle writable, unless they pass through here.
+        return type(self), tuple(self._fields().values())
+
+    def _fields(self) -> TableFields:
+        return cast("TableFields", {one.name: getattr(self, one.name) for one in fields(self) if one.init})
+
+    def _copied(self, **changes: Any) -> Self:
+        """Copy the table without sorting its packets again."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__ | changes)
+        return copied
+
+    def of_source(self, identity: SourceIdentity | None, headers: Iterable[tuple[int, bytes]]) -> Self:
+        """Return this table with the bytes that it describes."""
+        return self._copied(identity=identity, headers=tuple(headers))
+
+    def without_keyframes(self, packets: Iterable[int]) -> Self:
+        """Return this table with more packets in `false_keyframes`."""
+        false = self.false_keyframes | {*packets}
+        starts = np.setdiff1d(self._starts, np.array([*false], np.int64))
+        copied = self._copied(false_keyframes=false, _starts=read_only(starts))
+        copied.__dict__.pop("is_keyframe", None)
+        return copied
 
     def __len__(self) -> int:
         return len(self.packet_of)
 
-    def _presentation_ranks(self) -> Int64Array:
-        """Place of every packet in presentation order, those without a frame included."""
-        if not np.any(self.packets.pts == NO_TIMESTAMP):
-            rank = np.empty(len(self.packets), np.int64)
-            rank[np.argsort(self.packets.pts, kind="stable")] = np.arange(len(self.packets))
-            return rank
-        return self._row_of
+    @cached_property
+    def pts(self) -> NDArray[np.int64]:
+        """Presentation time of each frame in ticks, ``int64``; `NO_TIMESTAMP` where missing."""
+        return read_only(self.packets.pts[self.packet_of])
 
-    @property
-    def pts(self) -> Int64Array:
-        """Presentation times in ticks, a row a frame; `NO_TIMESTAMP` where missing."""
-        return self.packets.pts[self.packet_of]
+    @cached_property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        """Presentation time of each frame in seconds, ``float64``; NaN where missing."""
+        is_known = self.pts != NO_TIMESTAMP
+        seconds = np.full(len(self), np.nan)
+        seconds[is_known] = ticks_to_seconds(self.pts[is_known], self.time_base)
+        return read_only(seconds)
 
-    @property
-    def is_keyframe(self) -> BoolArray:
-        """A row a frame: whether its packet starts a GOP."""
-        flags = self.packets.is_keyframe[self.packet_of].copy()
-        flags[[row for row in map(self.row_of, self.unsafe) if row >= 0]] = False
-        return flags
+    @cached_property
+    def duration_seconds(self) -> NDArray[np.float64]:
+        """How long each frame is shown in seconds, ``float64``; NaN where frames have no times.
+
+        A frame is shown until the next one; the last one for its packet's duration,
+        or for as long as the frame before it where the container gives none. Of
+        frames with the same time only the first is shown: the others last 0 seconds.
+        """
+        try:
+            durations = self.clock().durations() if len(self) else np.zeros(0, np.int64)
+        except ValueError:
+            return read_only(np.full(len(self), np.nan))
+        return read_only(ticks_to_seconds(durations, self.time_base))
+
+    @cached_property
+    def is_keyframe(self) -> NDArray[np.bool_]:
+        """Whether each frame's packet starts a GOP, ``bool``."""
+        flags = self.packets.is_keyframe[self.packet_of]
+        return read_only(flags & ~np.isin(self.packet_of, [*self.false_keyframes]))
+
+    def index_at(self, seconds: float | Fraction, *, tolerance_seconds: float | Fraction = 0) -> int:
+        """Return the index of the frame that is shown at a time.
+
+        The rule is that of ``video.frames(times=…)``: a time names a frame from
+        half a tick before its pts, unless frames are one tick apart. Of frames
+        with the same time it is the first.
+
+        Parameters
+        ----------
+        seconds
+            On the clock of `pts_seconds`; not every video begins at 0.
+        tolerance_seconds
+            By how much the time may be early besides.
+
+        Raises
+        ------
+        FrameIndexError
+            No frame is shown then.
+        ValueError
+            A number is not finite, or the video has no times.
+        """
+        exact, tolerance = as_seconds(seconds), as_tolerance(tolerance_seconds)
+        return int(self.rows_at(np.array([exact], object), tolerance)[0])
+
+    def rows_at(self, times: NDArray[Any], tolerance: Fraction) -> Int64Array:
+        """Return the frames that are shown at times in seconds; see `index_at`."""
+        if not len(times):
+            return np.empty(0, np.int64)
+        if not len(self):
+            raise FrameIndexError(f"{as_float(times[0]):.6g} s asked for; the video has no frames", length=0)
+        return self.clock(tolerance).rows_at(times)
+
+    def clock(self, tolerance: Fraction = Fraction(0)) -> Clock:
+        """Return which frame is shown when, for a table of at least one frame.
+
+        Raises
+        ------
+        ValueError
+            As `ticks`.
+        """
+        last = int(self.packets.duration[self.packet_of[-1]])
+        return Clock(self.ticks(), self.time_base, last_duration=last, tolerance=tolerance)
 
     @property
     def is_provisional(self) -> bool:
-        """Whether the rows follow from packets alone: damage nobody decoded yet may cost some of them."""
+        """Whether the rows follow from packets alone: damage that is not decoded yet may cost some."""
         return not self.is_verified
 
     @property
@@ -136,34 +229,23 @@ class FrameTable:
         """Whether each packet that may become a frame becomes one: no fields, nothing lost."""
         return not self.has_repeats and len(self) == int(np.count_nonzero(~self.packets.is_discard))
 
-    def ticks(self) -> Int64Array:
+    def ticks(self) -> NDArray[np.int64]:
         """Return presentation times that never fall, for looking frames up by time; read-only.
 
         A pts that lies before that of an earlier frame counts as that one's. They
-        are reckoned from the average rate where the container gives none.
+        follow from the average rate where the container gives no timestamps.
 
         Raises
         ------
         ValueError
-            There are no timestamps and no rate to reckon them from, or they are
-            too far apart for times.
+            There are neither timestamps nor a rate, or the timestamps are too far
+            apart for times.
         """
-        pts = self.pts if self._ticks is None else self._ticks
-        if self._ticks is None and not np.any(pts == NO_TIMESTAMP):
-            pts = np.maximum.accumulate(pts)
-            pts.flags.writeable = False
-            self._ticks = pts
-        if self._ticks is None:
-            return self._ticks_by_rate()
-        if len(pts) and int(pts[-1]) - int(pts[0]) >= MOST_TICKS:
-            raise ValueError("the pts of this video are too far apart for times: ask for frames by index")
-        return pts
+        return self._ticks
 
-    def _ticks_by_rate(self) -> Int64Array:
-        if self.average_rate is None or self.average_rate <= 0:
-            raise ValueError("this video has neither timestamps nor a frame rate: ask for frames by index")
-        whole, part = even_ticks(len(self), 1 / (self.average_rate * self.time_base))
-        return whole + (part >= 0.5)
+    @cached_property
+    def _ticks(self) -> Int64Array:
+        return read_only(ticks_of(self.pts, self.time_base, self.average_rate))
 
     def repeated_times(self) -> int:
         """Count the frames whose pts is no later than that of a frame before them."""
@@ -191,17 +273,6 @@ class FrameTable:
     def is_shown_before(self, packet: int, other: int) -> bool:
         """Whether a packet comes before another in presentation order."""
         return bool(self._rank[packet] < self._rank[other])
-
-    def mark_unsafe(self, packet: int) -> None:
-        """Never start decoding at this packet again."""
-        self.unsafe.add(packet)
-        self._starts = self._starts[self._starts != packet]
-
-    def mark_unsafe_through(self, packet: int) -> None:
-        """Start decoding for this packet and all before it at the first one."""
-        starts = self._starts[self._starts <= packet]
-        self.unsafe.update(starts.tolist())
-        self._starts = self._starts[len(starts) :]
 
     def start_for(self, index: int) -> int:
         """Return the packet to start at so that frame `index` comes out bit for bit.
@@ -295,133 +366,30 @@ class FrameTable:
 
     def to_bytes(self) -> bytes:
         """Return what `save` writes."""
-        rate = self.average_rate
-        facts = {
-            "time_base": self.time_base.as_integer_ratio(),
-            "average_rate": None if rate is None else rate.as_integer_ratio(),
-            "is_verified": self.is_verified,
-            "is_observed": self.observed is not None,
-            "unsafe": sorted(self.unsafe),
-            "identity": None if self.identity is None else asdict(self.identity),
-        }
-        columns = {column.name: getattr(self.packets, column.name) for column in fields(Packets)}
-        if self.observed is not None:
-            columns |= {f"observed_{key}": value for key, value in asdict(self.observed).items()}
-        return pack(
-            _FORMAT_VERSION,
-            facts,
-            {
-                **columns,
-                "packet_of": self.packet_of,
-                "header_starts": np.array([start for start, _ in self.headers], np.int64),
-                "header_lengths": np.array([len(data) for _, data in self.headers], np.int64),
-                "header_bytes": np.frombuffer(b"".join(data for _, data in self.headers), np.uint8),
-            },
-        )
+        return pack_table(self._fields())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Return the table that `to_bytes` made bytes of.
+        """Return the table that `to_bytes` turned into bytes.
 
         Raises
         ------
         ValueError
-            They hold no frame table, one of another version of the format, or
-            are damaged.
+            The bytes hold no frame table, one of another version of the format,
+            or a damaged one.
         """
-        facts, arrays = unpack(_FORMAT_VERSION, data)
         try:
-            return cls._from_columns(facts, arrays)
-        except (KeyError, TypeError, ValueError, ArithmeticError, IndexError) as exc:
+            return cls(**unpack_table(data))
+        except ArchiveError:
+            raise
+        except (ValueError, ArithmeticError, IndexError) as exc:
             raise ArchiveError(f"malformed: {quoted(exc)}") from exc
 
-    @classmethod
-    def _from_columns(cls, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        packets = Packets(**{column.name: arrays[column.name] for column in fields(Packets)})
-        packet_of, unsafe = arrays["packet_of"], {int(packet) for packet in facts["unsafe"]}
-        count = len(packets)
-        if any(len(getattr(packets, column.name)) != count for column in fields(Packets)):
-            raise ValueError("columns of different lengths")
-        if len(np.unique(packet_of)) != len(packet_of) or not _are_places(packet_of, count):
-            raise ValueError("frames of packets that are not there")
-        if not _are_places(np.array([*unsafe], np.int64), count):
-            raise ValueError("keyframes that are not there")
-        rate, identity = facts["average_rate"], facts["identity"]
-        observed = None
-        if facts["is_observed"]:
-            observed = Observed(**{key.name: arrays[f"observed_{key.name}"] for key in fields(Observed)})
-            if {len(observed.checksum), len(observed.is_damaged)} != {len(packet_of)}:
-                raise ValueError("observations of other frames than there are")
-        return cls(
-            packets,
-            Fraction(*facts["time_base"]),
-            packet_of,
-            is_verified=bool(facts["is_verified"]),
-            average_rate=None if rate is None else Fraction(*rate),
-            unsafe=unsafe,
-            identity=None if identity is None else SourceIdentity(**identity),
-            headers=_cut(arrays["header_starts"], arrays["header_lengths"], arrays["header_bytes"].tobytes()),
-            observed=observed,
-        )
 
-
-def _are_places(numbers: Int64Array, count: int) -> bool:
-    return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() < count)
-
-
-def _cut(starts: Int64Array, lengths: Int64Array, data: bytes) -> list[tuple[int, bytes]]:
-    stops = np.cumsum(lengths)
-    if (
-        len(starts) != len(lengths)
-        or np.any(lengths < 0)
-        or (int(stops[-1]) if len(stops) else 0) != len(data)
-    ):
-        raise ValueError("headers of other lengths than their bytes")
-    places = zip(starts.tolist(), stops.tolist(), lengths.tolist(), strict=True)
-    return [(start, data[stop - length : stop]) for start, stop, length in places]
-
-
-def table_from_packets(
-    packets: Packets, time_base: Fraction, average_rate: Fraction | None
-) -> FrameTable | None:
-    """Derive the frames from the packets' timestamps, without decoding.
-
-    Every packet not flagged *discard* is taken to become one frame, shown in
-    the order of pts.
-
-    Returns
-    -------
-    FrameTable or None
-        ``None`` where packets alone cannot tell: a pts is missing or occurs
-        twice, or the stream does not begin with a keyframe that is shown first,
-        so that how many frames its decoder drops there is not known.
-    """
-    if not packets.are_timed or not packets.begin_whole:
-        return None
-    return FrameTable(packets, time_base, packets.in_presentation_order(), average_rate=average_rate)
-
-
-def table_with_head(
-    packets: Packets,
-    time_base: Fraction,
-    average_rate: Fraction | None,
-    *,
-    shown: Sequence[int],
-    anchor: int,
-) -> FrameTable:
-    """Derive the frames from timestamps, save those before a keyframe, which were observed.
-
-    Parameters
-    ----------
-    shown
-        Numbers of the packets whose pictures a decode from the start put out, in that order.
-    anchor
-        Number of the first keyframe among them; from its picture on, timestamps tell.
-    """
-    place = {packet: place for place, packet in enumerate(shown)}
-    head = shown[: place[anchor]]
-    later = packets.in_presentation_order()
-    rest = later[packets.pts[later] >= packets.pts[anchor]]
-    return FrameTable(
-        packets, time_base, np.concatenate([np.array(head, np.int64), rest]), average_rate=average_rate
-    )
+def _presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
+    """Return the place of every packet in presentation order, those without a frame included."""
+    if np.any(packets.pts == NO_TIMESTAMP):
+        return row_of
+    rank = np.empty(len(packets), np.int64)
+    rank[np.argsort(packets.pts, kind="stable")] = np.arange(len(packets))
+    return rank

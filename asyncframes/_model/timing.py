@@ -18,6 +18,9 @@ MOST_TICKS = 2**61
 # Up to here the rounding of floats stays well below `CLOSE`.
 _TICKS_IN_FLOATS = 2.0**40
 
+# Integers up to here are exact as floats.
+_EXACT_IN_FLOATS = 2**53
+
 CLOSE = 1 / 1024
 """Ticks that the rounding of floats may take from a time."""
 
@@ -53,6 +56,15 @@ def seconds_to_ticks(
         np.array([ticks for ticks, _ in found], np.int64),
         np.array([part for _, part in found], np.float64),
     )
+
+
+def ticks_to_seconds(ticks: Int64Array, time_base: Fraction) -> NDArray[np.float64]:
+    """Return times in seconds, each rounded once, as ``float(tick * time_base)`` is."""
+    over, under = time_base.as_integer_ratio()
+    largest = max(abs(int(ticks.min())), abs(int(ticks.max()))) if len(ticks) else 0
+    if largest * over <= _EXACT_IN_FLOATS and under <= _EXACT_IN_FLOATS:
+        return ticks * over / under
+    return np.array([as_float(tick * time_base) for tick in ticks.tolist()], np.float64)
 
 
 def _ticks_exactly(seconds: float | Fraction, time_base: Fraction, origin: int) -> tuple[int, float]:

@@ -12,6 +12,7 @@ from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.route import make_job
 from asyncframes._requests.session import Session
+from asyncframes._requests.shared_table import SharedTable
 from asyncframes._requests.table_job import TableJob
 from asyncframes._requests.tables import TableKeeper
 from asyncframes._types import SeekMode
@@ -87,8 +88,7 @@ class Decodings:
                 session.converter_for(options.rendering),
                 options,
                 selection(),
-                table,
-                self._seek_mode,
+                self._shared(table),
                 delivered,
                 may_rebuild=may_rebuild,
             )
@@ -103,9 +103,12 @@ class Decodings:
                 job.close()
                 self._tables.learn(job.evidence)
                 if isinstance(job, TableJob):
-                    await self._tables.note(job.table)
+                    await self._tables.note(job.shared)
         finally:
             await self._sessions.give_back(session)
+
+    def _shared(self, table: FrameTable | None) -> FrameTable | SharedTable | None:
+        return table if table is None or self._seek_mode == "approximate" else self._tables.shared(table)
 
     async def aclose(self) -> None:
         """End every request."""

@@ -155,7 +155,6 @@ class Runs:
         self._reach = reach
         self._asked = rows = np.unique(order)
         around = self._neighbours(rows)
-        # Kept, for other requests may find a start to be unsafe meanwhile.
         self._start_of = starts = np.min([table.starts_for(near) for near in around], axis=0)
         self._last_of = lasts = np.max([table.last_packets_for(near) for near in around], axis=0)
         by_start = np.lexsort((lasts, starts))

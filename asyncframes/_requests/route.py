@@ -14,9 +14,9 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.approximate import ApproximateJob
 from asyncframes._requests.jobs import ForwardJob, FrameJob, FrameOptions
 from asyncframes._requests.lanes import Deal, deal
+from asyncframes._requests.shared_table import SharedTable
 from asyncframes._requests.table_job import TableJob
 from asyncframes._runtime.threads import in_thread
-from asyncframes._types import SeekMode
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
 # header only, as an approximate seek does, that of other containers a pass over the file.
@@ -49,16 +49,15 @@ def make_job(
     converter: Converter,
     options: FrameOptions,
     selection: Selection,
-    table: FrameTable | None,
-    seek_mode: SeekMode,
+    table: FrameTable | SharedTable | None,
     delivered: int,
     *,
     may_rebuild: bool,
 ) -> FrameJob:
-    """Make the job of a request: forward without a table, else by the table of its seek mode."""
+    """Make the job of a request: forward without a table, else by a shared table or a nominal one."""
     if table is None:
         return ForwardJob(decoder, converter, options, selection.forward_range)
-    if seek_mode == "approximate":
+    if isinstance(table, FrameTable):
         return ApproximateJob(decoder, converter, options, selection, table)
     return TableJob(
         decoder, converter, options, selection, table, delivered=delivered, may_rebuild=may_rebuild

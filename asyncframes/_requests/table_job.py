@@ -18,6 +18,7 @@ from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs import FrameJob, FrameOptions, mark
 from asyncframes._requests.plan import Runs, Wanted, each
+from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
@@ -61,6 +62,8 @@ class TableJob(FrameJob):
 
     Parameters
     ----------
+    shared
+        The table, and what requests learn of it.
     delivered
         How many frames of the selection are not wanted any more.
     may_rebuild
@@ -74,12 +77,12 @@ class TableJob(FrameJob):
         converter: Converter,
         options: FrameOptions,
         selection: Selection,
-        table: FrameTable,
+        shared: SharedTable,
         *,
         delivered: int,
         may_rebuild: bool,
     ) -> None:
-        self.table = table
+        self.shared = shared
         self._selection = selection
         self._held_bytes = options.held_bytes
         self._delivered = delivered
@@ -90,6 +93,11 @@ class TableJob(FrameJob):
         self.reads_from_start = False
         """Whether packets are reached by reading from the start, because seeks proved wrong."""
         super().__init__(decoder, converter, options)
+
+    @property
+    def table(self) -> FrameTable:
+        """The table with all that is known by now."""
+        return self.shared.table
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
@@ -103,7 +111,10 @@ class TableJob(FrameJob):
             except _SpoiltBySkippingError:
                 self.may_skip = False
             except _UnsafeStartError:
-                if not self.table.is_verified and len(self.table.unsafe) >= _UNSAFE_BEFORE_REBUILDING:
+                if (
+                    not self.table.is_verified
+                    and len(self.table.false_keyframes) >= _UNSAFE_BEFORE_REBUILDING
+                ):
                     yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
                 if self.table.is_verified and not self.reads_from_start:
@@ -116,7 +127,7 @@ class TableJob(FrameJob):
     def _may_have_gaps(self) -> bool:
         """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
         gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
-        return gaps and self.table.observed is None and self._must_rebuild()
+        return gaps and self.table.checksums is None and self._must_rebuild()
 
     def _rebuild(self, why: str) -> Iterator[None]:
         """Replace the table by one made by decoding, once."""
@@ -128,12 +139,14 @@ class TableJob(FrameJob):
             )
         self._has_rebuilt = True
         self.decoder.file.plan_forward()
-        self.table = yield from scan_by_decoding(self.decoder)
+        self.shared = SharedTable((yield from scan_by_decoding(self.decoder)))
 
     def _deliver(self) -> Iterator[Frame | None]:
-        order = self._order()[self._delivered :]
+        table = self.table
+        order = self._order(table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
-        passage = _Passage(self, wanted, Runs(self.table, order, reach=self._rendering.reach), order)
+        runs = Runs(table, order, reach=self._rendering.reach)
+        passage = _Passage(self, table, wanted, runs, order)
         try:
             for index in each(order):
                 yield from passage.fetch(index)
@@ -144,14 +157,14 @@ class TableJob(FrameJob):
         finally:
             passage.close()
 
-    def _order(self) -> Int64Array:
+    def _order(self, table: FrameTable) -> Int64Array:
         """Resolve the selection, with a table that damage may have made shorter since it was asked for."""
         try:
-            return resolve(self._selection, self.table)
+            return resolve(self._selection, table)
         except FrameIndexError as exc:
             if not self._has_rebuilt or self._on_corrupt != "raise":
                 raise
-            message = f"the stream is damaged, and {len(self.table)} frames of it decode: {exc}"
+            message = f"the stream is damaged, and {len(table)} frames of it decode: {exc}"
             raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
 
     def meet(self, damage: Damage) -> None:
@@ -182,14 +195,15 @@ class TableJob(FrameJob):
             self.report(damage)
 
     def _is_damaged(self, row: int, picture: Picture) -> bool:
-        if self.table.observed is None or row < 0:
+        is_damaged = self.table.is_damaged
+        if is_damaged is None or row < 0:
             return picture.is_damaged
-        return bool(self.table.observed.is_damaged[row]) or picture.alpha_damage is not None
+        return bool(is_damaged[row]) or picture.alpha_damage is not None
 
     def is_right(self, index: int, picture: Picture) -> bool:
         """Whether a picture is the one that a decode of the whole stream output, as far as that was seen."""
-        observed = self.table.observed
-        return observed is None or picture_checksum(picture.frame) == int(observed.checksum[index])
+        checksums = self.table.checksums
+        return checksums is None or picture_checksum(picture.frame) == int(checksums[index])
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
         """Make a frame with the pts of the table: some demuxers count anew after a seek."""
@@ -201,10 +215,13 @@ class TableJob(FrameJob):
 class _Passage:
     """The decoder's way through the packets that a request needs."""
 
-    def __init__(self, job: TableJob, wanted: Wanted, runs: Runs, order: Int64Array) -> None:
+    def __init__(
+        self, job: TableJob, table: FrameTable, wanted: Wanted, runs: Runs, order: Int64Array
+    ) -> None:
         self._job = job
+        self._shared = job.shared
         self._decoder = job.decoder
-        self._table = job.table
+        self._table = table
         self._wanted = wanted
         self._runs = runs
         self._needed = runs.packets_of(order)
@@ -322,7 +339,7 @@ class _Passage:
             expected = row + 1
             seen += 1
             if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
-                table.confirmed = True
+                self._shared.confirm()
                 decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
             if output.packet in self._needed and row >= 0:
                 self._verify(row, output)
@@ -340,7 +357,7 @@ class _Passage:
 
         A table made from packets is checked by what comes out, so some pictures in a row are first.
         """
-        sure = self._job.may_skip and (self._table.is_verified or self._table.confirmed)
+        sure = self._job.may_skip and (self._table.is_verified or self._shared.is_confirmed)
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
     def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
@@ -352,8 +369,9 @@ class _Passage:
     def _unsafe_start(self, why: str) -> Exception:
         if self._start == 0:
             return TableMismatchError(why)
-        if self._table.observed is not None and len(self._table.unsafe) >= _UNSAFE_BEFORE_REBUILDING:
-            self._table.mark_unsafe_through(self._start)
+        table = self._shared.table
+        if table.checksums is not None and len(table.false_keyframes) >= _UNSAFE_BEFORE_REBUILDING:
+            self._shared.mark_unsafe_through(self._start)
         else:
-            self._table.mark_unsafe(self._start)
+            self._shared.mark_unsafe(self._start)
         return _UnsafeStartError(why)

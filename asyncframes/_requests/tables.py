@@ -11,6 +11,7 @@ from asyncframes._requests.approximate import nominal_table
 from asyncframes._requests.jobs import Evidence
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.session import FirstLook, Session
+from asyncframes._requests.shared_table import SharedTable
 from asyncframes._requests.table_cache import TableCache, cache_key
 from asyncframes._runtime.threads import finished, in_thread
 from asyncframes.errors import SourceChangedError
@@ -32,11 +33,6 @@ class TableKeeper:
         Table of the caller's, to be used in place of a scan.
     cache
         Where tables are remembered, if anywhere.
-
-    Attributes
-    ----------
-    table
-        The table, ``None`` while nobody needed it.
     """
 
     def __init__(
@@ -48,7 +44,7 @@ class TableKeeper:
         given: FrameTable | None,
         cache: TableCache | None,
     ) -> None:
-        self.table: FrameTable | None = None
+        self._shared: SharedTable | None = None
         self._source = source
         self._sessions = sessions
         self._executor = executor
@@ -61,6 +57,16 @@ class TableKeeper:
         self._frames: int | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
+
+    @property
+    def table(self) -> FrameTable | None:
+        """The table, ``None`` while nobody needed it."""
+        return None if self._shared is None else self._shared.table
+
+    def shared(self, table: FrameTable) -> SharedTable:
+        """Return where a request notes what it learns of a table that it was given."""
+        shared = self._shared
+        return shared if shared is not None and shared.is_of(table) else SharedTable(table)
 
     def accept(self, look: FirstLook) -> None:
         """Take up the caller's table, now that the source is open.
@@ -85,27 +91,28 @@ class TableKeeper:
                 source=self._source.name,
             )
         self._source.kept.add(self._given.headers)
-        self.table = self._given
+        self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
         """Return the table, found in the cheapest way there is."""
-        while self.table is None or self._is_refuted(self.table):
+        while (table := self.table) is None or self._is_refuted(table):
             if self._is_idle.is_set():
                 return await self._search(look)
             await self._is_idle.wait()
-        return self.table
+        return table
 
     async def _search(self, look: FirstLook) -> FrameTable:
         self._is_idle.clear()
         session = self._sessions.unopened()
         try:
             await session.open_file()
-            self.table = await self._find(session, look)
+            table = await self._find(session, look)
+            self._shared = SharedTable(table)
         finally:
             # Whoever waits goes on in the same round of the loop, so near frames are decoded together.
             self._is_idle.set()
             await session.aclose()
-        return self.table
+        return table
 
     def _is_refuted(self, table: FrameTable) -> bool:
         """Whether decoding showed that a table made from packets does not hold."""
@@ -127,13 +134,14 @@ class TableKeeper:
         if evidence.frames is not None:
             self._frames = evidence.frames
 
-    async def note(self, table: FrameTable) -> None:
-        """Keep a table that a request used, if the request learnt more than was known."""
-        if table is not self.table:
-            if self.table is None or not table.is_verified:
+    async def note(self, shared: SharedTable) -> None:
+        """Take up the table that a request used, if the request learnt more than was known."""
+        table, known = shared.table, self.table
+        if shared is not self._shared:
+            if known is None or not table.is_verified:
                 return
-            table.identity, table.headers = self.table.identity, self.table.headers
-            self.table = table
+            table = table.of_source(known.identity, known.headers)
+            self._shared = SharedTable(table)
         if self._cache is not None and self._key is not None and _learnt(table) != self._kept:
             self._kept = _learnt(table)
             await finished(in_thread(self._executor, self._cache.save, self._key, table))
@@ -159,8 +167,7 @@ class TableKeeper:
             table = await session.scan(look, await self._listed(look))
         if table is None or self._is_refuted(table):
             table = await session.scan_by_decoding()
-        table.identity, table.headers = self._identity(look), self._source.kept.items()
-        return table
+        return table.of_source(self._identity(look), self._source.kept.items())
 
     async def _listed(self, look: FirstLook) -> Scanned | None:
         """List the packets without opening the container once more, where that can be."""
@@ -177,4 +184,4 @@ class TableKeeper:
 
 
 def _learnt(table: FrameTable) -> tuple[bool, int]:
-    return table.is_verified, len(table.unsafe)
+    return table.is_verified, len(table.false_keyframes)

@@ -210,10 +210,10 @@ async def test_what_requests_learn_is_remembered(folder: Path, tmp_path: Path, l
     async with af.open_video(path, table_cache=folder) as video:
         assert painted_index((await video.frame(22)).image) == 22
         learnt = await video.frame_table()
-    assert learnt.is_verified or learnt.unsafe == lies
+    assert learnt.is_verified or learnt.false_keyframes == lies
     async with af.open_video(path, table_cache=folder) as video:
         table = await video.frame_table()
-        assert (table.is_verified, table.unsafe) == (learnt.is_verified, learnt.unsafe)
+        assert (table.is_verified, table.false_keyframes) == (learnt.is_verified, learnt.false_keyframes)
         assert [index for index in (await video.indices(keyframes=True)).tolist() if index in lies] == []
 
 

@@ -110,8 +110,7 @@ def test_many_rows_are_looked_up_as_each_is(found: FrameTable, discarded: set[in
     """Starts and last packets of many frames are those of each, with packets that become no frame too."""
     kept = np.array([packet for packet in found.packet_of.tolist() if packet not in discarded], np.int64)
     fewer = FrameTable(found.packets, found.time_base, kept, is_verified=True)
-    for packet in unsafe & set(np.flatnonzero(found.packets.is_keyframe).tolist()):
-        fewer.mark_unsafe(packet)
+    fewer = fewer.without_keyframes(unsafe & set(np.flatnonzero(found.packets.is_keyframe).tolist()))
     rows = np.arange(len(fewer))
     assert fewer.starts_for(rows).tolist() == [fewer.start_for(row) for row in range(len(fewer))]
     assert fewer.last_packets_for(rows).tolist() == [fewer.last_packet_for(row) for row in range(len(fewer))]

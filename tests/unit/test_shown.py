@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,8 +30,7 @@ TOLERANCES = st.integers(0, 20).map(lambda eighths: eighths * EIGHTH)
 
 def timed(pts: Sequence[int], time_base: Fraction, *, last: int = 2) -> FrameTable:
     """Make a table of frames with these pts, in this order; the last one's duration is told."""
-    rows = packets(pts)
-    rows.duration[:] = last
+    rows = replace(packets(pts), duration=np.full(len(pts), last))
     return FrameTable(rows, time_base, np.arange(len(pts)), is_verified=True)
 
 

@@ -45,7 +45,7 @@ def tables(draw: st.DrawFn) -> FrameTable:
         np.array(shown, np.int64),
         is_verified=draw(st.booleans()),
         average_rate=draw(st.none() | st.fractions(min_value=0, max_value=1000)),
-        unsafe=set(draw(st.lists(st.integers(0, count - 1)))) if count else set(),
+        false_keyframes=frozenset(draw(st.lists(st.integers(0, count - 1)))) if count else frozenset(),
         identity=draw(
             st.none()
             | st.builds(
@@ -65,7 +65,12 @@ def small_table() -> FrameTable:
     packets = Packets(**columns, is_keyframe=flags, is_discard=~flags)
     identity = SourceIdentity(1234, '"etag"', 0)
     return FrameTable(
-        packets, Fraction(1, 25), np.array([0, 2]), unsafe={2}, identity=identity, headers=[(9, b"moof")]
+        packets,
+        Fraction(1, 25),
+        np.array([0, 2]),
+        false_keyframes=frozenset({2}),
+        identity=identity,
+        headers=[(9, b"moof")],
     )
 
 
@@ -75,7 +80,7 @@ def assert_same(found: FrameTable, table: FrameTable) -> None:
         assert left.dtype == right.dtype
         assert left.tolist() == right.tolist()
     assert found.packet_of.tolist() == table.packet_of.tolist()
-    for name in ("time_base", "average_rate", "is_verified", "unsafe", "identity"):
+    for name in ("time_base", "average_rate", "is_verified", "false_keyframes", "identity"):
         assert getattr(found, name) == getattr(table, name)
     assert [*found.headers] == [*table.headers]
     if len(table.packets):
@@ -147,7 +152,7 @@ def test_a_checksum_does_not_make_nonsense_a_table(
 
 @pytest.mark.parametrize(
     "change",
-    [{"time_base": (0, 1)}, {"time_base": (1, 0)}, {"time_base": (-1, 25)}, {"unsafe": [2**70]}],
+    [{"time_base": (0, 1)}, {"time_base": (1, 0)}, {"time_base": (-1, 25)}, {"false_keyframes": [2**70]}],
     ids=str,
 )
 def test_facts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,8 @@ from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
 from asyncframes._media.container.opening import average_rate, time_base_of
 from asyncframes._media.table.scan import PacketList, Scanned
-from asyncframes._model.table import FrameTable, Observed, table_from_packets, table_with_head
+from asyncframes._model.from_packets import table_from_packets, table_with_head
+from asyncframes._model.table import FrameTable
 
 T = TypeVar("T")
 
@@ -64,25 +66,21 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
             yield
     refuse_without_pictures(decoder.file.source_name, packets=decoder.reader.number, frames=len(packet_of))
     found = packets.finish()
-    found.is_keyframe[:] &= np.isin(np.arange(len(found)), keyframes)
-    observed = Observed(
-        checksum=np.array(checksums, np.int64),
-        is_damaged=np.array(damaged, np.bool_),
-    )
+    decode_alone = np.isin(np.arange(len(found)), keyframes)
     return FrameTable(
-        found,
+        replace(found, is_keyframe=found.is_keyframe & decode_alone),
         time_base_of(decoder.stream),
         np.array(packet_of, np.int64),
         is_verified=True,
         average_rate=average_rate(decoder.stream),
-        observed=observed,
+        checksums=np.array(checksums, np.int64),
+        is_damaged=np.array(damaged, np.bool_),
     )
 
 
 def confirm_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
     """Confirm a table by the first pictures of a decode: whether they are those that it lists."""
-    table.confirmed = yield from without_doubt(decoder, lambda: _head_agrees(decoder, table))
-    return table.confirmed
+    return (yield from without_doubt(decoder, lambda: _head_agrees(decoder, table)))
 
 
 def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
