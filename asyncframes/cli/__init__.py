@@ -1,4 +1,4 @@
-"""The command line: ``asyncframes extract``, ``extract-many``, ``info``, ``sheet`` and ``demo``."""
+"""The command line: ``extract``, ``extract-many``, ``info``, ``table``, ``sheet`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from asyncframes._version import __version__
-from asyncframes.cli import demo, extract, extract_many, info, sheet
+from asyncframes.cli import demo, extract, extract_many, info, sheet, table
 from asyncframes.cli._options import join_negatives
 from asyncframes.errors import AsyncFramesError
 
@@ -111,13 +111,13 @@ def _log_to_stderr() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="asyncframes",
-        description="Frames of a video by exact index, from wherever the video lies.",
+        description="Frames of a video by exact index, from any source.",
         epilog="asyncframes COMMAND --help shows a command's options and examples.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (extract, extract_many, info, sheet, demo):
+    for command in (extract, extract_many, info, table, sheet, demo):
         command.add_parser(commands)
     return parser
 
