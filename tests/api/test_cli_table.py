@@ -74,7 +74,11 @@ def test_the_name_of_the_file_says_the_format(
 ) -> None:
     """The ending decides unless --format does; the file replaces another, and nothing else is left."""
     expected = rows_of(clip)
-    outputs = {"a.json": (json.loads, []), "b.CSV": (read_csv, []), "c.txt": (read_csv, [])}
+    outputs: dict[str, tuple[Any, list[str]]] = {
+        "a.json": (json.loads, []),
+        "b.CSV": (read_csv, []),
+        "c.txt": (read_csv, []),
+    }
     for name, (read, options) in {**outputs, "d.csv": (json.loads, ["--format", "json"])}.items():
         (tmp_path / name).write_text("something else")
         assert main(["table", clip, "--no-table-cache", "-o", str(tmp_path / name), *options]) == 0
