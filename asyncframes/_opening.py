@@ -11,9 +11,10 @@ from typing import get_args
 from asyncframes._media.container.formats import containers_allowed
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.mp4.claims import ContainerLimits
+from asyncframes._media.progress import PacketProgress
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
-from asyncframes._requests.session import PacketProgress, ReadOptions
+from asyncframes._requests.session import ReadOptions
 from asyncframes._requests.table_cache import TableCache
 from asyncframes._runtime.threads import shared_executor, threads_of_each
 from asyncframes._types import OnCorrupt, SeekMode

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from asyncframes._media.progress import PacketProgress
 from asyncframes._model.selection import make_selection
-from asyncframes._requests.session import PacketProgress
 from asyncframes._types import VideoInfo
 from asyncframes._video import Video
 

@@ -13,6 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from asyncframes._made_of import made_of
+from asyncframes._media.progress import PacketProgress
 from asyncframes._model.color import is_as_in_jpeg
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import Selection, make_selection
@@ -20,7 +21,6 @@ from asyncframes._model.table import BoolArray, Int64Array
 from asyncframes._opening import open_video
 from asyncframes._progress import packet_bars
 from asyncframes._requests.plan import each
-from asyncframes._requests.session import PacketProgress
 from asyncframes._runtime.generators import Kept
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import in_thread

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Unpack
 
 from asyncframes._media.container.packet_reader import TableMismatchError
+from asyncframes._media.first_look import FirstLook
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array
@@ -21,7 +22,7 @@ from asyncframes._requests.near import NearFrames
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.pump import Pump, only_frame
 from asyncframes._requests.route import Chooser, goes_forward
-from asyncframes._requests.session import FirstLook, ReadOptions
+from asyncframes._requests.session import ReadOptions
 from asyncframes._requests.table_cache import TableCache
 from asyncframes._requests.tables import TableKeeper
 from asyncframes._runtime.deadline import within_deadline
@@ -101,7 +102,7 @@ class Video(Opened):
         try:
             if self._seek_mode == "approximate":
                 # The container's own index is all there is to seek by.
-                await session.see_fragments()
+                await session.load_fragment_index()
             return await session.look()
         finally:
             await self._sessions.give_back(session)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from asyncframes._requests import session as _session
+from asyncframes._media.table import build
 
 # Deadlines measure the machine, and this suite runs on busy ones.
 settings.register_profile("asyncframes", deadline=None)
@@ -50,7 +50,7 @@ def user_cache() -> Iterator[Path]:
 @pytest.fixture
 def long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have small clips stand in for videos that are too long to be decoded for their frame table."""
-    monkeypatch.setattr(_session, "_SHORT_PIXELS", 0)
+    monkeypatch.setattr(build, "_SHORT_PIXELS", 0)
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])

@@ -81,7 +81,7 @@ class Decodings:
         try:
             await session.use_up()
             if table is not None:
-                await session.see_fragments()
+                await session.load_fragment_index()
             session.report_progress("decode")
             job = make_job(
                 session.decoder,

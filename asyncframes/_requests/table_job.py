@@ -13,7 +13,7 @@ from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.image.convert import Converter
-from asyncframes._media.table.rebuild import scan_by_decoding
+from asyncframes._media.table.rebuild import table_by_decoding
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs import FrameJob, FrameOptions, mark
@@ -139,7 +139,7 @@ class TableJob(FrameJob):
             )
         self._has_rebuilt = True
         self.decoder.file.plan_forward()
-        self.shared = SharedTable((yield from scan_by_decoding(self.decoder)))
+        self.shared = SharedTable((yield from table_by_decoding(self.decoder)))
 
     def _deliver(self) -> Iterator[Frame | None]:
         table = self.table

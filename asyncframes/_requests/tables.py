@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Executor
 
+from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
 from asyncframes._model.table import FrameTable, SourceIdentity
 from asyncframes._requests.approximate import nominal_table
 from asyncframes._requests.jobs import Evidence
 from asyncframes._requests.pool import SessionPool
-from asyncframes._requests.session import FirstLook, Session
+from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._requests.table_cache import TableCache, cache_key
 from asyncframes._runtime.threads import finished, in_thread

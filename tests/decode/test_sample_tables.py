@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import av
 import numpy as np
@@ -19,12 +20,14 @@ from asyncframes._media.mp4.boxes import SparseFile
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.samples import packets_by_index
-from asyncframes._media.table.scan import PacketList, scan
+from asyncframes._media.table.scan import PacketList, scan_header
 from asyncframes._model.table import Packets
 from asyncframes.errors import MediaError
 from tests._clips import clip_bytes
 from tests._corpus import CorpusFile, parameters
 from tests._remux import copied
+
+T = TypeVar("T")
 
 CLIPS: dict[str, dict[str, Any]] = {
     "B-frames": {},
@@ -39,8 +42,17 @@ CLIPS: dict[str, dict[str, Any]] = {
 }
 
 
+def result_of(steps: Generator[None, None, T]) -> T:
+    """Take all steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+
+
 def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
-    """List the packets of a file by demuxing its header, by its tables, and by `scan`."""
+    """List the packets of a file by demuxing its header, by its tables, and by `scan_header`."""
     file = DirectFile(io.BytesIO(data), len(data), "clip")
     media = media_ranges(file)
     assert media is not None
@@ -54,7 +66,7 @@ def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
                 first.add(packet)
         by_index = packets_by_index(sparse, stream, first.finish())
         stream_index = stream.index
-    scanned = scan(file, stream_index, None, without_media=True, limits=ContainerLimits())
+    scanned = result_of(scan_header(file, stream_index, ContainerLimits()))
     assert scanned is not None
     return packets.finish(), by_index, scanned.packets
 

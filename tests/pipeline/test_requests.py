@@ -336,17 +336,17 @@ async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
 ) -> None:
     """To open another costs more than a frame: one request leaves it to the next."""
     opened: list[Session] = []
-    open_decoder, deliver = Session._open_decoder, Pump._deliver
+    open_decoder, deliver = Session._opened_decoder, Pump._deliver
 
-    def counted(self: Session) -> None:
+    def counted(self: Session) -> Decoder:
         opened.append(self)
-        open_decoder(self)
+        return open_decoder(self)
 
     def deliver_and_go_on(self: Pump, frames: list[Frame]) -> None:
         deliver(self, frames)
         time.sleep(0.02)
 
-    monkeypatch.setattr(Session, "_open_decoder", counted)
+    monkeypatch.setattr(Session, "_opened_decoder", counted)
     monkeypatch.setattr(Pump, "_deliver", deliver_and_go_on)
     async with af.open_video(clip_bytes(frames=FRAMES)) as video:
         for index in (5, 0, 40, 41):

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _HEAD_PICTURES = 24
 
 
-def without_doubt(
+def _without_doubt(
     decoder: Decoder, steps: Callable[[], Generator[None, None, T]]
 ) -> Generator[None, None, T]:
     """Take steps on a decoder, and take them again with one codec thread where several are in doubt."""
@@ -35,7 +35,7 @@ def without_doubt(
         return (yield from steps())
 
 
-def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
+def table_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
     """Build a frame table from the frames that a sequential decode really outputs.
 
     A generator, so that a long pass can be taken in steps; it returns the table.
@@ -47,7 +47,7 @@ def scan_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
     MediaError
         There are no packets.
     """
-    return (yield from without_doubt(decoder, lambda: _table_of_pictures(decoder)))
+    return (yield from _without_doubt(decoder, lambda: _table_of_pictures(decoder)))
 
 
 def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
@@ -78,32 +78,34 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
     )
 
 
-def confirm_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
-    """Confirm a table by the first pictures of a decode: whether they are those that it lists."""
-    return (yield from without_doubt(decoder, lambda: _head_agrees(decoder, table)))
-
-
-def _head_agrees(decoder: Decoder, table: FrameTable) -> Generator[None, None, bool]:
-    decoder.restart()
+def table_confirmed_by_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, FrameTable | None]:
+    """Return the table if the first pictures of a decode are those that it lists, else ``None``."""
     expected: list[int] = table.packet_of[:_HEAD_PICTURES].tolist()
+    found = yield from _without_doubt(decoder, lambda: _first_shown(decoder, len(expected)))
+    return table if found == expected else None
+
+
+def _first_shown(decoder: Decoder, count: int) -> Generator[None, None, list[int]]:
+    """Decode so many pictures from the start, and return the numbers of their packets."""
+    decoder.restart()
     found: list[int] = []
     for output in decoder.decode():
         if isinstance(output, Picture):
             found.append(output.packet)
-        if len(found) == len(expected):
+        if len(found) == count:
             break
         yield
-    return found == expected
+    return found
 
 
-def build_table(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
-    """Build a frame table with as little decoding as will do; a generator, as `scan_by_decoding`.
+def table_by_decoding_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
+    """Build a frame table with as little decoding as will do; a generator, as `table_by_decoding`.
 
     Where only the head of the stream is unclear (it begins inside a GOP, or with
     leading pictures of a GOP that is not there), its first two GOPs are decoded.
     """
-    table = yield from without_doubt(decoder, lambda: _verified_head(decoder, scanned))
-    return table or (yield from scan_by_decoding(decoder))
+    table = yield from _without_doubt(decoder, lambda: _verified_head(decoder, scanned))
+    return table or (yield from table_by_decoding(decoder))
 
 
 def _verified_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,7 +30,7 @@ from asyncframes._media.mp4.samples import packets_by_index
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
-from asyncframes.errors import CorruptMediaError, MediaError, UnsupportedMediaError
+from asyncframes.errors import MediaError, UnsupportedMediaError
 
 MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
 """Who lists packets: another version of either may list them differently."""
@@ -55,12 +56,15 @@ class Scanned:
         Of the stream.
     is_doubtful
         Whether some packets are damaged, so that only decoding tells which become frames.
+    is_from_header
+        Whether a header lists them; otherwise they were read one by one.
     """
 
     packets: Packets
     time_base: Fraction
     average_rate: Fraction | None
     is_doubtful: bool = False
+    is_from_header: bool = True
 
 
 class PacketList:
@@ -127,47 +131,94 @@ def read_head(file: MediaFile) -> bytes:
     return file.read_at(0, _HEAD_BYTES)
 
 
-def scan(
-    file: MediaFile,
-    stream_index: int,
-    on_packet: PacketHook,
-    *,
-    without_media: bool,
-    limits: ContainerLimits,
-) -> Scanned | None:
-    """List the packets of a stream without decoding.
+def scan_header(
+    file: MediaFile, stream_index: int, limits: ContainerLimits
+) -> Generator[None, None, Scanned | None]:
+    """List the packets of a stream of an MP4/MOV by its headers alone, in steps.
 
     Parameters
     ----------
-    without_media
-        Read only the header of an MP4/MOV file. For any other file the result
-        is then ``None``.
     limits
         What the container may hold; no more than one packet beyond is listed.
 
     Returns
     -------
     Scanned or None
-        ``None`` where the media would be needed and may not be read.
+        ``None`` for any other file, and where the media would be needed.
     """
-    if not without_media:
-        return _scan_container(file, stream_index, on_packet, limits, options={}, has_media=True)
     media = media_ranges(file)
     if media is None:
         return None
     if file.lacks_headers:
         file.plan(_between(media, file.size or 0))
     try:
-        sparse = SparseFile(file, media)
-        return _scan_container(
-            sparse, stream_index, on_packet, limits, options=_WITHOUT_MEDIA, has_media=False
-        )
-    except MediaError:
+        return (yield from _demuxed_header(SparseFile(file, media), stream_index, limits))
+    except (MediaError, PyAVError):
         # Some demuxers look into the media while they open it (captions in fragments do).
         file.raise_error()
         return None
     finally:
         file.plan_forward()
+
+
+def _demuxed_header(
+    file: SparseFile, stream_index: int, limits: ContainerLimits
+) -> Generator[None, None, Scanned]:
+    """Demux a file whose media reads as zeros; FFmpeg's index spares most of that where it is complete."""
+    file.seek(0)
+    with open_container(file, limits, options=_WITHOUT_MEDIA) as container:
+        stream = select_stream(container, stream_index, file.source_name)
+        packets = PacketList()
+        for packet in packets_of(container, stream):
+            packets.add(packet)
+            if len(packets) == _COMPARED_PACKETS:
+                listed = scan_index(file, stream, packets.finish())
+                if listed is not None:
+                    return listed
+            if len(packets) > limits.max_frames:
+                break
+            yield
+        file.raise_error()
+        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
+
+
+def scan_file(
+    file: MediaFile, stream_index: int, on_packet: PacketHook, limits: ContainerLimits
+) -> Generator[None, None, Scanned]:
+    """List the packets of a stream by reading all of the file once, in steps.
+
+    A container that breaks off ends there, and its packets are in doubt.
+
+    Parameters
+    ----------
+    on_packet
+        Called with each packet.
+    limits
+        What the container may hold; no more than one packet beyond is listed.
+    """
+    file.seek(0)
+    with open_container(file, limits) as container:
+        stream = select_stream(container, stream_index, file.source_name)
+        codec = stream.codec_context
+        packets = PacketList(packet_syntax(codec.name, codec.extradata))
+        try:
+            for packet in packets_of(container, stream):
+                packets.add(packet)
+                if on_packet is not None:
+                    on_packet(packet)
+                if len(packets) > limits.max_frames:
+                    break
+                yield
+        except PyAVError:
+            packets.is_doubtful = True
+        file.raise_error()
+        return Scanned(
+            packets.finish(),
+            time_base_of(stream),
+            average_rate(stream),
+            packets.is_doubtful,
+            is_from_header=False,
+        )
 
 
 def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None:
@@ -203,43 +254,3 @@ def _between(media: list[ByteRange], size: int) -> list[ByteRange]:
     starts = [0, *(stop for _, stop in media)]
     stops = [*(start for start, _ in media), size]
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
-
-
-def _scan_container(
-    file: MediaFile,
-    stream_index: int,
-    on_packet: PacketHook,
-    limits: ContainerLimits,
-    *,
-    options: dict[str, str],
-    has_media: bool,
-) -> Scanned:
-    """List packets; a container that breaks off ends there, unless zeros may have been what broke it."""
-    file.seek(0)
-    container = open_container(file, limits, options=options)
-    try:
-        stream = select_stream(container, stream_index, file.source_name)
-        codec = stream.codec_context
-        packets = PacketList(packet_syntax(codec.name, codec.extradata) if has_media else None)
-        try:
-            for packet in packets_of(container, stream):
-                packets.add(packet)
-                if on_packet is not None:
-                    on_packet(packet)
-                if len(packets) > limits.max_frames:
-                    break
-                if (
-                    not has_media
-                    and len(packets) == _COMPARED_PACKETS
-                    and (listed := scan_index(file, stream, packets.finish())) is not None
-                ):
-                    return listed
-        except PyAVError as exc:
-            file.raise_error()
-            if not has_media:
-                raise CorruptMediaError(f"reading the container failed: {exc}") from exc
-            packets.is_doubtful = True
-        file.raise_error()
-        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream), packets.is_doubtful)
-    finally:
-        container.close()

@@ -1,0 +1,91 @@
+"""The first look at a video: its header and its first picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from av.video.frame import VideoFrame
+
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Picture
+from asyncframes._media.describe import CodingHints, coding_hints, describe
+from asyncframes._media.files.media_files import ForwardFile
+from asyncframes._media.mp4.segments import claimed_seconds
+from asyncframes._media.table.scan import PacketList, lies_in_order
+from asyncframes._model.table import Packets
+from asyncframes._types import VideoInfo
+from asyncframes.errors import CorruptMediaError
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What the header and the first picture of a video say.
+
+    Attributes
+    ----------
+    info
+        For the user.
+    hints
+        What makes its packets poor witnesses of frames.
+    first_pts
+        When the first picture is shown, in ticks; ``None`` where that is not told.
+    first_packets
+        What was read for it.
+    has_picture
+        Whether anything decodes, as far as was looked.
+    """
+
+    info: VideoInfo
+    hints: CodingHints
+    first_pts: int | None
+    first_packets: Packets
+    has_picture: bool
+
+
+def first_look(decoder: Decoder, size_bytes: int | None) -> FirstLook:
+    """Decode the first picture, and collect what it and the header say.
+
+    Raises
+    ------
+    CorruptMediaError
+        The source cannot seek, and this file cannot be decoded without seeking.
+    """
+    try:
+        picture, packets = _peek(decoder)
+    except DoubtError as doubt:
+        decoder.fall_back_to_one_thread(doubt)
+        picture, packets = _peek(decoder)
+    _refuse_seeking(decoder, picture)
+    frame = None if picture is None else picture.frame
+    return FirstLook(
+        info=_info(decoder, frame, size_bytes),
+        hints=coding_hints(decoder.stream, decoder.reader.syntax, frame),
+        first_pts=None if picture is None else picture.pts,
+        first_packets=packets,
+        has_picture=picture is not None,
+    )
+
+
+def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
+    """Decode the first picture; return the packets that were read for it too."""
+    packets = PacketList()
+    with decoder.reader.observed_by(packets.add):
+        picture = decoder.peek()
+    return picture, packets.finish()
+
+
+def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
+    """Refuse a file that needs seeking over a source that cannot seek."""
+    if isinstance(decoder.file, ForwardFile) and (picture is None or not lies_in_order(decoder.stream)):
+        message = "this file cannot be decoded without seeking"
+        raise CorruptMediaError(message, source=decoder.file.source_name)
+
+
+def _info(decoder: Decoder, frame: VideoFrame | None, size_bytes: int | None) -> VideoInfo:
+    info = describe(decoder.reader.container, decoder.stream, frame, size_bytes)
+    if not decoder.file.opened_blind:
+        return info
+    # FFmpeg knows the first fragment only, and takes its length for that of the whole file.
+    claim = claimed_seconds(decoder.file)
+    return replace(info, duration_seconds_from_header=None if claim is None else float(claim))
