@@ -24,7 +24,7 @@ from asyncframes._requests.pump import Pump, only_frame
 from asyncframes._requests.route import Chooser, goes_forward
 from asyncframes._requests.session import ReadOptions
 from asyncframes._requests.table_cache import TableCache
-from asyncframes._requests.tables import TableKeeper
+from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Kept
 from asyncframes._runtime.life import GuardedFrames, Opened
@@ -77,7 +77,7 @@ class Video(Opened):
         self._sessions = SessionPool(source, cached, options)
         self._chooser = Chooser(options.executor, source.name)
         self._departures = Departures()
-        self._tables = TableKeeper(
+        self._tables = VideoTable(
             cached, self._sessions, options.executor, given=frame_table, cache=table_cache
         )
         self._decodings = Decodings(self._sessions, self._tables, self._threads, seek_mode)
