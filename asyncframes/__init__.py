@@ -6,8 +6,7 @@ from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._many import Extraction, extract_many
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 from asyncframes._opening import open_video
-from asyncframes._streaming import stream_frames, stream_frames_to_dir
-from asyncframes._to_writer import stream_frames_to_writer
+from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
 from asyncframes._types import (
     Frame,
     Image,

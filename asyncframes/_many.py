@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sized
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from asyncframes._model.entries import Unread, read_indices, read_times
+from asyncframes._model.options import OpenOptions, SaveOptions, StreamToDirOptions, part_of, with_options
 from asyncframes._model.quoting import quoted
-from asyncframes._model.selection import make_selection
-from asyncframes._progress import Bar, ManyBars, expected_frames
-from asyncframes._requests.plan import each
+from asyncframes._opening import open_video
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import finished, threads_of_each
-from asyncframes._streaming import opened_video, stream_frames_to_dir
+from asyncframes._saving.progress import Bar, ManyBars
+from asyncframes._saving.save import Saving
+from asyncframes._streaming import stream_frames_to_dir
 from asyncframes._types import ProgressCallback
-from asyncframes._video import Video
 from asyncframes.sources import SourceLike
 from asyncframes.sources._names import name_of
-from asyncframes.writers import DirectoryWriter
-
-_ALL: dict[str, Any] = {"start": None, "end": None, "step": 1}
-_SELECTION = (*_ALL, "indices", "times", "time_range", "fps", "keyframes", "tolerance_seconds")
-_OPENING: dict[str, Any] = {"on_corrupt": "raise", "threads": None, "executor": None}
-_NAMING = ("ext", "template", "image_writer")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -58,12 +52,27 @@ class Extraction:
         return name_of(self.source)
 
 
+class ManyOptions(StreamToDirOptions, total=False):
+    """Options of `extract_many`, which go for every video: those of `stream_frames_to_dir`, and bounds.
+
+    Attributes
+    ----------
+    start, end, step
+        As for `Video.frames`.
+    """
+
+    start: int | None
+    end: int | None
+    step: int
+
+
+@with_options(ManyOptions)
 def extract_many(
     videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
     *,
     concurrency: int = 4,
     show_progress: bool = False,
-    **options: Any,
+    **options: Unpack[ManyOptions],
 ) -> AsyncGenerator[Extraction, None]:
     """Write frames of many videos, some at a time.
 
@@ -102,7 +111,7 @@ def extract_many(
         raise _no_pairs(videos)
     if concurrency < 1:
         raise ValueError(f"concurrency={concurrency}: expected 1 or more")
-    extractions = _extract(videos, concurrency, options, show_progress=show_progress)
+    extractions = _extract(videos, concurrency, dict(options), show_progress=show_progress)
     return GuardedFrames(extractions, "the iterator of extract_many")
 
 
@@ -170,12 +179,12 @@ class _Run:
     async def _write(self, source: SourceLike, directory: str) -> list[str]:
         if self._bars is None:
             return await stream_frames_to_dir(source, directory, **self._options)
-        opening = {name: self._options.get(name, default) for name, default in _OPENING.items()}
         with self._bars.of(Path(directory).name) as bar:
-            async with opened_video(source, **opening) as video:
-                bar.reset(await _missing(video, directory, self._options))
-                options = self._options | {"progress_cb": _counting(bar, self._options.get("progress_cb"))}
-                return await stream_frames_to_dir(video, directory, **options)
+            progress_cb = _counting(bar, self._options.get("progress_cb"))
+            saving = _saving(directory, self._options | {"progress_cb": progress_cb})
+            async with open_video(source, **part_of(self._options, OpenOptions)) as video:
+                bar.reset(await saving.missing(video._requests))
+                return await saving.run(video._requests)
 
     async def aclose(self) -> None:
         """Stop what still runs."""
@@ -211,14 +220,9 @@ async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
     return options | named
 
 
-async def _missing(video: Video, directory: str, options: dict[str, Any]) -> int | None:
-    """Say how many files are to be written, ``None`` where the header does not tell."""
-    selection = _ALL | {name: options[name] for name in _SELECTION if name in options}
-    if options.get("overwrite") != "skip":
-        return await expected_frames(video, selection, exact=False)
-    writer = DirectoryWriter(directory, **{name: options[name] for name in _NAMING if name in options})
-    chosen = await video._resolve(make_selection(**selection), distinct=True)
-    return len(chosen) - len(await writer.existing(each(chosen)))
+def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
+    bounds = options.get("start"), options.get("end"), options.get("step", 1)
+    return Saving(directory, *bounds, part_of(options, SaveOptions))
 
 
 def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:

@@ -6,18 +6,18 @@ import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import get_args
+from typing import Any, get_args
 
 from asyncframes._media.container.formats import containers_allowed
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.mp4.claims import ContainerLimits
-from asyncframes._media.progress import PacketProgress
+from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
+from asyncframes._requests.requests import Requests, VideoOptions
 from asyncframes._requests.session import ReadOptions
-from asyncframes._requests.table_cache import TableCache
 from asyncframes._runtime.threads import shared_executor, threads_of_each
-from asyncframes._types import OnCorrupt, SeekMode
+from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
 
@@ -154,6 +154,8 @@ def open_video(
     read. With ``threads=1`` all of them run in the threads of `executor`; with
     more, each decoder has so many of its own besides.
     """
+    if isinstance(source, Video):
+        raise TypeError("the source is a Video, which is open already: use its frames, save or write")
     if on_corrupt not in get_args(OnCorrupt):
         raise ValueError(f"on_corrupt={quoted(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}")
     if seek_mode not in get_args(SeekMode):
@@ -162,7 +164,7 @@ def open_video(
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
-    options = ReadOptions(
+    reading = ReadOptions(
         executor=executor or shared_executor(),
         read_timeout_seconds=read_timeout_seconds,
         container=ContainerOptions(
@@ -180,10 +182,7 @@ def open_video(
     cached = CachedSource(
         resolved, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
     )
-    video = Video(
-        resolved,
-        cached,
-        options,
+    options = VideoOptions(
         on_corrupt=on_corrupt,
         reorder_bytes=reorder_bytes,
         seek_mode=seek_mode,
@@ -191,7 +190,7 @@ def open_video(
         table_cache=None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES),
         deadline_seconds=deadline_seconds,
     )
-    return VideoOpener(video)
+    return VideoOpener(Video(Requests(resolved, cached, reading, options)))
 
 
 class VideoOpener:
@@ -213,6 +212,14 @@ class VideoOpener:
         traceback: TracebackType | None,
     ) -> None:
         await self._video.aclose()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Video, name):
+            raise AttributeError(f"'VideoOpener' has no attribute {name!r}")
+        raise AttributeError(
+            f"the video is not open yet, so it has no {name!r}: use "
+            "'async with open_video(...) as video:' or 'video = await open_video(...)'"
+        )
 
     async def _open(self) -> Video:
         try:

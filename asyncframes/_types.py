@@ -33,39 +33,45 @@ Overwrite: TypeAlias = Literal["error", "skip", "replace"]
 ProgressCallback: TypeAlias = Callable[[int], Awaitable[None] | None]
 """Called with 1 after each frame is stored; may be a coroutine function."""
 
+PacketProgress: TypeAlias = Callable[[Literal["index", "decode"], int | None], None]
+"""Called in a worker thread for each packet read, with the purpose and how many there may be."""
+
 ImageWriter: TypeAlias = Callable[[str, Image], Awaitable[None] | None]
 """Stores an image at a path; may be a coroutine function."""
 
 
 class PictureOptions(TypedDict, total=False):
-    """Options of every call that gives frames, about how their images are made.
+    """How the images of frames are made.
 
     Attributes
     ----------
+    image_format
+        Layout of `Frame.image`: ``"rgb24"`` by default.
     resize
         ``(width, height)`` of the upright image, in the same pass as the
-        conversion; one of them ``None`` keeps the aspect.
+        conversion; if one of them is ``None``, the aspect ratio is kept.
     square_pixels
         Stretch pixels along their shorter side to squares, so that the image
-        looks right on a screen; a full `resize` goes before it. Off by default.
+        looks right on a screen; a full `resize` takes precedence. Off by default.
     autorotate
-        Turn and mirror images as the display matrix asks; on by default.
+        Turn and mirror images as the display matrix asks. On by default.
     deinterlace
         Interpolate the missing rows of frames that are marked as interlaced,
         from their neighbours in time (bwdif). One frame in, one frame out, so
         indices stay; frames before and after are decoded as well. Off by default.
     tone_map
-        Bring HDR (`VideoInfo.hdr`) to the range and primaries of BT.709;
+        Convert HDR (`VideoInfo.hdr`) to the range and primaries of BT.709;
         frames that are not HDR stay as they are. Off by default: HDR keeps its
-        PQ or HLG values. The table for it takes some seconds, once a decoder.
+        PQ or HLG values. Its lookup table takes some seconds to make, once a decoder.
     accurate_color
         Interpolate chroma and round to nearest in 8-bit 4:2:0 and 4:2:2 too, at
-        some 7 times the cost of the conversion. All other layouts, and images
+        about 7 times the cost of the conversion. All other layouts, and images
         that are resized, always are. Off by default.
     color_matrix
-        Convert YUV with this matrix in place of the stream's own (``"auto"``).
+        Convert YUV with this matrix rather than the stream's own (``"auto"``, the default).
     """
 
+    image_format: ImageFormat
     resize: tuple[int | None, int | None] | None
     square_pixels: bool
     autorotate: bool

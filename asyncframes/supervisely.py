@@ -17,12 +17,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
-from asyncframes._media.progress import PacketProgress
 from asyncframes._model.color import UNTOLD_SPACES
 from asyncframes._opening import open_video
-from asyncframes._progress import packet_bars
 from asyncframes._runtime.threads import in_thread, settled
-from asyncframes._types import Frame, Image
+from asyncframes._saving.progress import packet_bars
+from asyncframes._types import Frame, Image, PacketProgress
 from asyncframes._video import Video
 from asyncframes.abc import FrameWriter
 from asyncframes.sources._supervisely.server import SuperviselyServer

@@ -24,7 +24,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal
 
-from asyncframes import _many, _opening, _streaming, _to_writer, _video
+from asyncframes import _many, _opening, _streaming, _video
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
@@ -193,7 +193,7 @@ class Video:
     def __del__(self) -> None:
         if not self._closed and not is_exiting() and not self._lease.guard.is_forked:
             self._lease.leave_to_loop(self._video.aclose)
-            name = self._video._source.name
+            name = self._video._requests.source.name
             warnings.warn(f"unclosed video {name}", ResourceWarning, source=self, stacklevel=1)
 
     @property
@@ -217,6 +217,8 @@ class Video:
     frames = _iterating_method(_video.Video.frames)
     frame = _blocking_method(_video.Video.frame)
     frame_at = _blocking_method(_video.Video.frame_at)
+    save = _blocking_method(_video.Video.save)
+    write = _blocking_method(_video.Video.write)
 
     def close(self) -> None:
         """End every request and release the source; calling it again does nothing.
@@ -263,4 +265,4 @@ open_video = _opener(_opening.open_video)
 stream_frames = _iterating(_streaming.stream_frames)
 extract_many = _iterating(_many.extract_many)
 stream_frames_to_dir = _blocking(_streaming.stream_frames_to_dir)
-stream_frames_to_writer = _blocking(_to_writer.stream_frames_to_writer)
+stream_frames_to_writer = _blocking(_streaming.stream_frames_to_writer)

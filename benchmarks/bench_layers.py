@@ -33,7 +33,7 @@ from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.files.media_files import DirectFile
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import Rendering
-from asyncframes._requests.jobs import ForwardJob, FrameOptions
+from asyncframes._requests.jobs.job import ForwardJob, JobOptions
 from asyncframes._runtime.threads import threads_of_each
 from asyncframes.writers import encode_jpeg, encode_png
 
@@ -77,7 +77,7 @@ def checked(path: Path, frames: int) -> None:
         source = DirectFile(file, path.stat().st_size, path.name)
         options = ContainerOptions(stream_index=None, threads=THREADS, max_pixels=2**28)
         with closing(Decoder(source, options)) as decoder:
-            wanted = FrameOptions(rendering=Rendering(), on_corrupt="raise", held_bytes=0)
+            wanted = JobOptions(rendering=Rendering(), on_corrupt="raise", held_bytes=0)
             converter = Converter(wanted.rendering, pixel_shape_of(decoder.stream), path.name)
             job = ForwardJob(decoder, converter, wanted, (0, frames - 1, 1))
             while job.step(lambda: 32, lambda _: None, lambda: False):

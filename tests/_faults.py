@@ -239,7 +239,7 @@ async def _request(
                     await video.count()
                     await video.frame(_ELSEWHERE)
                     _break(fault, server, served)
-                await af.stream_frames_to_dir(video, directory, indices=PLACES[place], ext="npy")
+                await video.save(directory, indices=PLACES[place], ext="npy")
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is the result
         return exc
     return None

@@ -237,7 +237,7 @@ class _Pass:
         self._with_native = with_native
         self._held: deque[VideoFrame] = deque(maxlen=held)
         self._pts_of: list[int | None] = []
-        self._convert = Converter(make_rendering("rgb24", {}), pixel_shape_of(stream), "")
+        self._convert = Converter(make_rendering(), pixel_shape_of(stream), "")
 
     def run(self, container: InputContainer, most_packets: int | None) -> None:
         found = self._found

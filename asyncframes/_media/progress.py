@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from asyncframes._media.container.packet_reader import PacketHook
+from asyncframes._types import PacketProgress
 
 Phase: TypeAlias = Literal["index", "decode"]
-
-PacketProgress: TypeAlias = Callable[[Phase, int | None], None]
-"""Called in a worker thread for each packet read, with what for and how many there may be."""
 
 
 def packet_hook(progress: PacketProgress | None, phase: Phase, total: int | None) -> PacketHook:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal, Unpack, get_args
 
 from asyncframes._model.quoting import quoted
 from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
@@ -29,6 +30,10 @@ class Rendering:
     def reach(self) -> int:
         """How many frames before and after each one its image depends on."""
         return int(self.deinterlace)
+
+    def storing(self, image_format: ImageFormat) -> Rendering:
+        """Return the same in another layout."""
+        return replace(self, image_format=image_format)
 
     def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:
         """Return the size of an upright image.
@@ -56,22 +61,23 @@ def _rounded(length: Fraction) -> int:
     return max(1, round(length))
 
 
-def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Rendering:
+def make_rendering(**options: Unpack[PictureOptions]) -> Rendering:
     """Check the options of a request.
 
     Raises
     ------
     ValueError
-        A value makes no sense.
+        A value is invalid.
     TypeError
-        An option is not one of `PictureOptions`.
+        It is of the wrong type.
     """
-    rendering = Rendering(image_format=image_format, **options)
+    rendering = Rendering(**options)
     formats = get_args(ImageFormat)
-    if image_format not in formats:
-        raise ValueError(f"image_format={quoted(image_format)}: expected one of {', '.join(formats)}")
-    if image_format == "i420" and rendering.tone_map:
-        raise ValueError('tone_map goes to RGB: image_format="i420" has no such images')
+    if rendering.image_format not in formats:
+        given = quoted(rendering.image_format)
+        raise ValueError(f"image_format={given}: expected one of {', '.join(formats)}")
+    if rendering.image_format == "i420" and rendering.tone_map:
+        raise ValueError('tone_map=True converts to RGB: it does not go with image_format="i420"')
     if rendering.color_matrix not in _MATRICES:
         raise ValueError(
             f"color_matrix={quoted(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"
@@ -82,6 +88,9 @@ def make_rendering(image_format: ImageFormat, options: PictureOptions) -> Render
 
 
 def _check_resize(resize: tuple[int | None, int | None]) -> None:
+    problem = f"resize={quoted(resize)}: expected (width, height), one of which may be None"
+    if not isinstance(resize, Sequence) or not all(isinstance(one, int | None) for one in resize):
+        raise TypeError(problem)
     lengths = [length for length in resize if length is not None]
     if len(resize) != 2 or not lengths or any(length < 1 for length in lengths):
-        raise ValueError(f"resize={quoted(resize)}: expected (width, height), one of which may be None")
+        raise ValueError(problem)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import index as as_integer
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from asyncframes._model.entries import Entries, Unread, as_seconds, as_tolerance, read_indices, read_times
+from asyncframes._model.options import SelectionOptions
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
@@ -54,10 +54,6 @@ class Selection:
     fps: Fraction | None = None
     keyframes: bool = False
     tolerance_seconds: Fraction = Fraction(0)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments that name this selection, checked."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
     async def read(self) -> Selection:
         """Return it with its iterables read, which may take long; the event loop goes on meanwhile.
@@ -104,16 +100,7 @@ class Selection:
 
 
 def make_selection(
-    start: int | None,
-    end: int | None,
-    step: int,
-    *,
-    indices: Iterable[int] | Unread | None = None,
-    times: Iterable[float | Fraction] | Unread | None = None,
-    time_range: TimeRange | None = None,
-    fps: float | Fraction | None = None,
-    keyframes: bool = False,
-    tolerance_seconds: float | Fraction = 0,
+    start: int | None, end: int | None, step: int, **options: Unpack[SelectionOptions]
 ) -> Selection:
     """Check what can be checked before anything is read; of a long iterable that is its type.
 
@@ -125,6 +112,8 @@ def make_selection(
         The bounds are empty, `step` or `fps` is not positive, or two ways of
         naming frames are mixed.
     """
+    indices, times, fps = options.get("indices"), options.get("times"), options.get("fps")
+    time_range, keyframes = options.get("time_range"), options.get("keyframes", False)
     ways = {
         "indices": indices is not None,
         "times": times is not None,
@@ -149,7 +138,7 @@ def make_selection(
         time_range=None if time_range is None else _time_range(time_range),
         fps=None if fps is None else _rate(fps),
         keyframes=keyframes,
-        tolerance_seconds=as_tolerance(tolerance_seconds),
+        tolerance_seconds=as_tolerance(options.get("tolerance_seconds", 0)),
     )
     if selection.tolerance_seconds and not selection.is_by_time:
         raise ValueError("tolerance_seconds goes with times, time_range and fps: none of them is given")

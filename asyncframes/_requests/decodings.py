@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
-from asyncframes._requests.jobs import FrameOptions
+from asyncframes._requests.jobs.job import JobOptions
+from asyncframes._requests.jobs.table_job import TableJob
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.route import make_job
 from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._requests.table_job import TableJob
-from asyncframes._requests.tables import VideoTable
+from asyncframes._requests.tables import TableKeeper
 from asyncframes._types import SeekMode
 
 
@@ -33,7 +33,7 @@ class Decodings:
         How frames are found.
     """
 
-    def __init__(self, sessions: SessionPool, tables: VideoTable, threads: int, seek_mode: SeekMode) -> None:
+    def __init__(self, sessions: SessionPool, tables: TableKeeper, threads: int, seek_mode: SeekMode) -> None:
         self._sessions = sessions
         self._tables = tables
         self._threads = threads
@@ -46,7 +46,7 @@ class Decodings:
         self,
         selection: Callable[[], Selection],
         table: FrameTable | None,
-        options: FrameOptions,
+        options: JobOptions,
         *,
         queue_maxsize: int,
         lanes: int = 1,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._requests.plan import each
+from asyncframes._requests.jobs.plan import each
 from asyncframes._requests.pump import Pump
 from asyncframes._runtime.generators import Kept
 from asyncframes._types import Frame

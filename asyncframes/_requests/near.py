@@ -11,7 +11,7 @@ import numpy as np
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decodings import Decodings
-from asyncframes._requests.jobs import FrameOptions
+from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._runtime.threads import finished
 from asyncframes._types import Frame
 
@@ -37,7 +37,7 @@ class NearFrames:
         self._waiting: dict[_Key, _Party] = {}
         self._parties: set[_Party] = set()
 
-    async def frame(self, table: FrameTable, index: int, options: FrameOptions) -> Frame | None:
+    async def frame(self, table: FrameTable, index: int, options: JobOptions) -> Frame | None:
         """Return a frame, an image of its own, once it is decoded with others of its GOP.
 
         Returns
@@ -58,7 +58,7 @@ class NearFrames:
             party.task.add_done_callback(lambda _task: self._end(party, key))
         return await party.frame(index)
 
-    async def _decode(self, party: _Party, key: _Key, options: FrameOptions) -> None:
+    async def _decode(self, party: _Party, key: _Key, options: JobOptions) -> None:
         def selection() -> Selection:
             self._set_off(party, key)
             return party.selection()

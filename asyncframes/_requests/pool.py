@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from asyncframes._requests.pump import Turn, Turns
 from asyncframes._requests.session import ReadOptions, Session
-from asyncframes._requests.turns import Turn, Turns
 from asyncframes._runtime.life import ForkGuard
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError

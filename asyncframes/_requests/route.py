@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,17 +12,43 @@ from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.selection import FEW, Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._requests.approximate import ApproximateJob
-from asyncframes._requests.jobs import ForwardJob, FrameJob, FrameOptions
+from asyncframes._requests.jobs.approximate import ApproximateJob
+from asyncframes._requests.jobs.job import ForwardJob, FrameJob, JobOptions
+from asyncframes._requests.jobs.table_job import TableJob
 from asyncframes._requests.lanes import Deal, deal
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._requests.table_job import TableJob
 from asyncframes._runtime.threads import in_thread
 
 # Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
 # header only, as an approximate seek does, that of other containers a pass over the file.
 _FORWARD_START_BY_HEADER = 32
 _FORWARD_START = 300
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """The way to the frames of a selection, chosen once for a request.
+
+    Attributes
+    ----------
+    selection
+        What was asked for, its iterables read.
+    table
+        Names the frames; ``None`` if they are decoded from the first packet on.
+    dealt
+        The frames dealt out to decoders, ``None`` if one decoder resolves the selection.
+    """
+
+    selection: Selection
+    table: FrameTable | None
+    dealt: Deal | None = None
+
+    @property
+    def only_frame(self) -> int | None:
+        """Index of the frame, if it is one that the table names."""
+        if self.dealt is None or len(self.dealt.order) != 1:
+            return None
+        return int(self.dealt.order[0])
 
 
 def goes_forward(selection: Selection, *, has_table: bool, header_only: bool) -> bool:
@@ -47,7 +74,7 @@ def goes_forward(selection: Selection, *, has_table: bool, header_only: bool) ->
 def make_job(
     decoder: Decoder,
     converter: Converter,
-    options: FrameOptions,
+    options: JobOptions,
     selection: Selection,
     table: FrameTable | SharedTable | None,
     delivered: int,

@@ -14,15 +14,15 @@ from asyncframes._media.files.url_file import UrlFile
 from asyncframes._media.first_look import FirstLook, first_look
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.mp4.fragments import media_ranges
-from asyncframes._media.progress import PacketProgress, Phase, packet_hook
+from asyncframes._media.progress import Phase, packet_hook
 from asyncframes._media.table.build import build_table, decode_table
 from asyncframes._media.table.scan import Scanned, scan_index
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable, Packets
-from asyncframes._requests.pump import Worker
+from asyncframes._requests.pump import Turn, Worker
 from asyncframes._requests.steps import run_steps
-from asyncframes._requests.turns import Turn
 from asyncframes._runtime.life import ForkGuard, watch
+from asyncframes._types import PacketProgress
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
 from asyncframes.sources._forward.sequential import passing

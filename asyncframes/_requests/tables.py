@@ -1,4 +1,4 @@
-"""The frame table of a video: the caller's, or from the table cache, or built from the source."""
+"""The frame table of a video: given by the caller, remembered in a folder, or scanned for."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 from concurrent.futures import Executor
 
 from asyncframes._media.first_look import FirstLook
+from asyncframes._media.table.cache import TableCache, cache_key
 from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
 from asyncframes._model.table import FrameTable, SourceIdentity
-from asyncframes._requests.approximate import nominal_table
-from asyncframes._requests.jobs import Evidence
+from asyncframes._requests.jobs.approximate import nominal_table
+from asyncframes._requests.jobs.job import Evidence
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._requests.table_cache import TableCache, cache_key
 from asyncframes._runtime.threads import finished, in_thread
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import CachedSource
 
 
-class VideoTable:
-    """The frame table of a video, found once; it takes up what requests learn of it.
+class TableKeeper:
+    """Finds the frame table once, and keeps what requests learn of it.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class VideoTable:
     sessions
         Sessions over it.
     executor
-        Runs what blocks.
+        Where tables are written.
     given
-        The caller's table, which saves the scan.
+        Table of the caller's, to be used in place of a scan.
     cache
-        Where tables are stored, if anywhere.
+        Where tables are remembered, if anywhere.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class VideoTable:
         self._cache = cache
         self._nominal: FrameTable | None = None
         self._key: str | None = None
-        self._saved: tuple[bool, int] | None = None
+        self._kept: tuple[bool, int] | None = None
         self._must_rebuild = False
         self._frames: int | None = None
         self._is_idle = asyncio.Event()
@@ -61,7 +61,7 @@ class VideoTable:
 
     @property
     def table(self) -> FrameTable | None:
-        """The table, ``None`` until a request needs it."""
+        """The table, ``None`` while nobody needed it."""
         return None if self._shared is None else self._shared.table
 
     def shared(self, table: FrameTable) -> SharedTable:
@@ -70,33 +70,32 @@ class VideoTable:
         return shared if shared is not None and shared.is_of(table) else SharedTable(table)
 
     def accept(self, look: FirstLook) -> None:
-        """Check the caller's table against the source, which is open by now, and use it.
+        """Take up the caller's table, now that the source is open.
 
         Raises
         ------
         SourceChangedError
-            The table is of other bytes.
+            It was made from other bytes.
         ValueError
-            The table is of another stream.
+            It is of another stream.
         """
         if self._given is None:
             return
-        described, found = self._given.identity, self._identity(look)
-        if described is not None and described.stream_index != found.stream_index:
+        made_from, found = self._given.identity, self._identity(look)
+        if made_from is not None and made_from.stream_index != found.stream_index:
             raise ValueError(
-                f"frame_table is of stream {described.stream_index}, but stream "
-                f"{found.stream_index} is decoded: pass the table of that stream, or none"
+                f"frame_table is of stream {made_from.stream_index}; stream {found.stream_index} is decoded"
             )
-        if described is not None and not described.may_be(found):
+        if made_from is not None and not made_from.may_be(found):
             raise SourceChangedError(
-                "frame_table is of other bytes (another size or validator): pass one of this source, or none",
+                "the frame_table given was made from other bytes: size or validator differ",
                 source=self._source.name,
             )
         self._source.kept.add(self._given.headers)
         self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
-        """Return the table, found in the cheapest way possible."""
+        """Return the table, found in the cheapest way there is."""
         while (table := self.table) is None or self._is_refuted(table):
             if self._is_idle.is_set():
                 return await self._search(look)
@@ -111,19 +110,19 @@ class VideoTable:
             table = await self._find(session, look)
             self._shared = SharedTable(table)
         finally:
-            # All who wait go on in the same iteration of the loop, so near frames are decoded together.
+            # Whoever waits goes on in the same round of the loop, so near frames are decoded together.
             self._is_idle.set()
             await session.aclose()
         return table
 
     def _is_refuted(self, table: FrameTable) -> bool:
-        """Whether decoding showed that a table built from packets is wrong."""
+        """Whether decoding showed that a table made from packets does not hold."""
         if table.is_verified:
             return False
         return self._must_rebuild or self._frames not in {None, len(table)}
 
     async def nominal(self, look: FirstLook) -> FrameTable:
-        """Return the table that follows from the header's claims."""
+        """Return the table as it would be by what the header says."""
         if self._nominal is None:
             self._nominal = await in_thread(
                 self._executor, nominal_table, look.info, look.first_pts, self._source.name
@@ -131,7 +130,7 @@ class VideoTable:
         return self._nominal
 
     def learn(self, evidence: Evidence) -> None:
-        """Take up what a request learnt about the stream."""
+        """Take up what a request learnt of the stream."""
         self._must_rebuild |= evidence.must_rebuild
         if evidence.frames is not None:
             self._frames = evidence.frames
@@ -144,8 +143,8 @@ class VideoTable:
                 return
             table = table.of_source(known.identity, known.headers)
             self._shared = SharedTable(table)
-        if self._cache is not None and self._key is not None and _learnt(table) != self._saved:
-            self._saved = _learnt(table)
+        if self._cache is not None and self._key is not None and _learnt(table) != self._kept:
+            self._kept = _learnt(table)
             await finished(in_thread(self._executor, self._cache.save, self._key, table))
 
     async def _find(self, session: Session, look: FirstLook) -> FrameTable:
@@ -160,7 +159,7 @@ class VideoTable:
             table = await self._scan(session, look)
             await session.worker.run(self._cache.save, self._key, table)
         self._source.kept.add(table.headers)
-        self._saved = _learnt(table)
+        self._kept = _learnt(table)
         return table
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
@@ -172,7 +171,7 @@ class VideoTable:
         return table.of_source(self._identity(look), self._source.kept.items())
 
     async def _listed(self, look: FirstLook) -> Scanned | None:
-        """List the packets without opening the container again, where possible."""
+        """List the packets without opening the container once more, where that can be."""
         session = self._sessions.take_idle()
         if session is None:
             return None

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self
 
-from asyncframes._progress import Bar
+from asyncframes._saving.progress import Bar
 
 
 class Progress:
-    """The bars of one command: one for a pass over the packets, if there is one, then one for frames.
+    """The bars of one command: one for a pass over the packets if there is any, then one for frames.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Progress:
         self._scan: Bar | None = None
 
     def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:
-        """Receive calls of `open_video`'s ``packet_progress``, from a worker thread."""
+        """Take what ``packet_progress`` of `open_video` is told, from a worker thread."""
         if phase != "index":
             return
         if self._scan is None:
@@ -43,7 +43,7 @@ class Progress:
                 bar.update(frames)
 
             yield advance
-            # the header's claim may be wrong, and existing files are not counted
+            # what the header claimed may be wrong, and files that are kept are not counted
             bar.total = bar.n
 
     def say(self, line: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 import asyncframes as af
-from asyncframes._model.sheet import tile_width_for
+from asyncframes._saving.sheet import tile_width_for
 from asyncframes.cli import _common, _options, sheet
 from asyncframes.cli._progress import Progress
 
@@ -103,9 +103,7 @@ async def run(arguments: argparse.Namespace) -> None:
 async def _frames(video: af.Video, directory: Path, progress: Progress) -> None:
     directory /= "frames"
     with progress.frames(LAST - FIRST + 1) as advance:
-        paths = await af.stream_frames_to_dir(
-            video, directory, FIRST, LAST, overwrite="replace", progress_cb=advance
-        )
+        paths = await video.save(directory, FIRST, LAST, overwrite="replace", progress_cb=advance)
     print(f"frames {FIRST} to {LAST} are in {directory}: {Path(paths[0]).name} to {Path(paths[-1]).name}")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import asyncframes as af
-from asyncframes._progress import expected_frames
+from asyncframes._model.options import SaveOptions, part_of
+from asyncframes._saving.save import Saving
 from asyncframes.cli import _common, _options, _pictures
 
 EXAMPLES = """\
@@ -104,16 +104,14 @@ def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Write the frames asked for and say where they are."""
-    selection = selection_of(arguments)
+    options: dict[str, Any] = {
+        **selection_of(arguments),
+        **file_options_of(arguments),
+        **_pictures.picture_options(arguments),
+    }
+    bounds = [options.pop(name) for name in ("start", "end", "step")]
+    saving = Saving(arguments.directory, bounds[0], bounds[1], bounds[2], part_of(options, SaveOptions))
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
-        expected = await expected_frames(video, selection, exact=arguments.overwrite == "skip")
-        with progress.frames(expected) as advance:
-            paths = await af.stream_frames_to_dir(
-                video,
-                arguments.directory,
-                **selection,
-                **file_options_of(arguments),
-                **_pictures.picture_options(arguments),
-                progress_cb=advance,
-            )
+        with progress.frames(await saving.missing(video._requests)) as advance:
+            paths = await video.save(arguments.directory, *bounds, **options, progress_cb=advance)
         _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

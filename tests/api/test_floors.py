@@ -25,19 +25,17 @@ FLOORS = {
     "asyncframes.writers": 2,
     "asyncframes._media": 3,
     "asyncframes._requests": 4,
-    "asyncframes._video": 5,
-    "asyncframes._opening": 6,
-    "asyncframes._progress": 6,
-    "asyncframes._made_of": 6,
-    "asyncframes._streaming": 7,
-    "asyncframes._to_writer": 7,
-    "asyncframes._many": 7,
-    "asyncframes.sync": 8,
-    "asyncframes.supervisely": 8,
-    "asyncframes.testing": 8,
-    "asyncframes": 9,
-    "asyncframes.cli": 10,
-    "asyncframes.__main__": 11,
+    "asyncframes._saving": 5,
+    "asyncframes._video": 6,
+    "asyncframes._opening": 7,
+    "asyncframes._streaming": 8,
+    "asyncframes._many": 9,
+    "asyncframes.sync": 10,
+    "asyncframes.supervisely": 10,
+    "asyncframes.testing": 10,
+    "asyncframes": 11,
+    "asyncframes.cli": 12,
+    "asyncframes.__main__": 13,
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -106,5 +104,5 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda path: path.name)
 def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
-    """A folder of more than 16 modules, its own ``__init__`` among them, has a second subject."""
-    assert len(list(folder.glob("*.py"))) <= 16
+    """A folder of more than 14 modules besides its ``__init__`` has a second subject."""
+    assert len(list(folder.glob("*.py"))) <= 15

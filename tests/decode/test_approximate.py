@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._requests.approximate import nominal_table
+from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource

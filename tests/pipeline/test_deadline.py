@@ -103,6 +103,6 @@ async def test_a_queue_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> N
             frames = video.frames(queue_maxsize=16)
             assert (await anext(frames)).index == 0
             await asyncio.sleep(0.3)
-            [pump] = video._decodings.running
+            [pump] = video._requests._decodings.running
             assert pump._delivered - pump._taken <= max(1, fitting)
             assert [frame.index async for frame in frames] == list(range(1, 24))

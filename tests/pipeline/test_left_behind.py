@@ -18,7 +18,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
-from asyncframes._requests.turns import Turns
+from asyncframes._requests.pump import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
 from tests._clips import clip_bytes
 from tests._loop import settled_heap

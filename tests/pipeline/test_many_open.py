@@ -32,6 +32,7 @@ DESCRIPTORS = 1024
 PROGRAM = """
 import asyncio, gc, hashlib, json, os, resource, sys, threading
 import asyncframes as af
+from asyncframes._runtime.threads import shared_executor
 
 videos, read, queue_maxsize, descriptors = map(int, sys.argv[1:5])
 paths = sys.argv[5:]
@@ -76,7 +77,7 @@ async def main():
         "right": [found[i] == expected[i % len(paths)] for i in range(read)],
         "before": before, "during": during, "after": after,
         "names": [thread.name for thread in threading.enumerate()],
-        "executor": af._threads.shared_executor().max_threads,
+        "executor": shared_executor().max_threads,
     }))
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))

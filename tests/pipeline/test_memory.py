@@ -34,8 +34,8 @@ async def main():
     async with af.open_video(path, cache_bytes=cache, threads=2) as video:
         await video.frame(0)
         before = peak()
-        await af.stream_frames_to_dir(
-            video, out, queue_maxsize=queue_maxsize, max_write_workers=workers, image_writer=slow
+        await video.save(
+            out, queue_maxsize=queue_maxsize, max_write_workers=workers, image_writer=slow
         )
         print(peak() - before)
 

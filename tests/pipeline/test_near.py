@@ -16,7 +16,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
-from asyncframes._requests.turns import Turn, Turns
+from asyncframes._requests.pump import Turn, Turns
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -41,9 +41,9 @@ def seeks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     seek = Decoder.seek
 
-    def noted(self: Decoder, packet: int, *args: Any) -> None:
+    def noted(self: Decoder, packet: int, *args: Any, **options: Any) -> None:
         seen.append(packet)
-        seek(self, packet, *args)
+        seek(self, packet, *args, **options)
 
     monkeypatch.setattr(Decoder, "seek", noted)
     return seen
@@ -56,7 +56,7 @@ def one_gop(frames: int = 3 * GOP) -> bytes:
 @contextlib.asynccontextmanager
 async def all_taken(video: af.Video) -> AsyncIterator[Callable[[], None]]:
     """Take every turn of a video, until the function given is called."""
-    turns = [Turn(video._sessions._turns) for _ in range(AT_ONCE)]
+    turns = [Turn(video._requests._sessions._turns) for _ in range(AT_ONCE)]
     for turn in turns:
         await turn.take()
 
@@ -126,7 +126,7 @@ async def test_a_call_that_finds_a_turn_waits_for_nobody(monkeypatch: pytest.Mon
 
     async with af.open_video(one_gop(), threads=1) as video:
         await video.count()
-        monkeypatch.setattr(video._near, "frame", refuse)
+        monkeypatch.setattr(video._requests._near, "frame", refuse)
         assert (await video.frame(5)).index == 5
         assert [frame.index for frame in await asyncio.gather(*map(video.frame, range(AT_ONCE)))] == list(
             range(AT_ONCE)

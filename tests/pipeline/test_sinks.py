@@ -73,7 +73,7 @@ async def test_raw_files_are_the_arrays_bytes(tmp_path: Path) -> None:
         out = tmp_path / image_format
         async with af.open_video(clip_bytes(frames=12)) as video:
             images = [one.image async for one in video.frames(image_format=image_format)]
-            paths = await af.stream_frames_to_dir(video, out, ext="raw", image_format=image_format)
+            paths = await video.save(out, ext="raw", image_format=image_format)
         for path, image in zip(paths, images, strict=True):
             assert np.array_equal(np.fromfile(path, image.dtype).reshape(image.shape), image)
     turned = frame(0, 6, 8, 3).image.swapaxes(0, 1)
@@ -86,9 +86,7 @@ async def test_an_array_holds_the_frames(tmp_path: Path, image_format: Any) -> N
     path, asked = tmp_path / "made" / "frames.npy", [30, 4, 4, 47]
     async with af.open_video(clip_bytes(frames=48)) as video:
         images = [one.image async for one in video.frames(indices=asked, image_format=image_format)]
-        places = await af.stream_frames_to_writer(
-            video, NpyWriter(path), indices=asked, image_format=image_format
-        )
+        places = await video.write(NpyWriter(path), indices=asked, image_format=image_format)
     array = np.load(path, mmap_mode="r")
     assert np.array_equal(array, np.stack(images))
     assert array.dtype == images[0].dtype

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._requests.table_cache import TableCache
+from asyncframes._media.table.cache import TableCache
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource

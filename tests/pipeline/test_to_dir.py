@@ -93,7 +93,7 @@ async def test_a_killed_run_is_resumed_without_decoding_again(clip: Path, tmp_pa
     written: list[int] = []
     fed: list[str] = []
     async with af.open_video(clip, packet_progress=lambda phase, _total: fed.append(phase)) as video:
-        again = await af.stream_frames_to_dir(video, out, overwrite="skip", progress_cb=written.append)
+        again = await video.save(out, overwrite="skip", progress_cb=written.append)
     assert again == paths
     assert len(written) == 8
     assert fed.count("decode") <= 16

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncframes._model.ranges import merge_ranges, near_ranges
 from asyncframes._model.table import FrameTable
-from asyncframes._requests.plan import Numbers, Runs, Wanted, each
+from asyncframes._requests.jobs.plan import Numbers, Runs, Wanted, each
 from asyncframes._types import Frame
 from tests.unit.test_table import packets, table
 

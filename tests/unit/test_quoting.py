@@ -141,7 +141,7 @@ def test_no_error_of_ours_is_long(kind: type[AsyncFramesError]) -> None:
         lambda: af.writers.NpyWriter("a.npy", overwrite=LONG),  # type: ignore[arg-type]
         lambda: af.writers.TarWriter(f"{LONG}.tar"),
         lambda: af.sync.open_video(MemorySource(b""), seek_mode=LONG),  # type: ignore[arg-type]
-        lambda: make_rendering(LONG, {}),  # type: ignore[arg-type]
+        lambda: make_rendering(image_format=LONG),  # type: ignore[arg-type]
         lambda: make_selection(LONG, None, 1),  # type: ignore[arg-type]
         lambda: register_scheme(f"{LONG}!", resolve_source),
         lambda: HttpSource("http://host/", attempts=LONG),  # type: ignore[arg-type]

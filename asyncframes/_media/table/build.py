@@ -12,7 +12,7 @@ from asyncframes._media.codec.pictures import refuse_without_pictures
 from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.mp4.claims import ContainerLimits
-from asyncframes._media.progress import PacketProgress, packet_hook, report_listed
+from asyncframes._media.progress import packet_hook, report_listed
 from asyncframes._media.table.look import looked_at
 from asyncframes._media.table.rebuild import (
     table_by_decoding,
@@ -22,7 +22,7 @@ from asyncframes._media.table.rebuild import (
 )
 from asyncframes._media.table.scan import Scanned, check_length, scan_file, scan_header
 from asyncframes._model.table import FrameTable, Packets
-from asyncframes._types import VideoInfo
+from asyncframes._types import PacketProgress, VideoInfo
 
 # A stream of so many pixels decodes in some tens of milliseconds, and damage in it is found by that alone.
 _SHORT_PIXELS = 8 * 1024 * 1024

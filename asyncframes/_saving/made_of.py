@@ -8,9 +8,10 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from asyncframes._model.rendering import make_rendering
-from asyncframes._types import ImageFormat, ImageWriter, PictureOptions
-from asyncframes._video import Video
+from asyncframes._model.options import SaveOptions, option
+from asyncframes._model.rendering import Rendering
+from asyncframes._requests.requests import Requests
+from asyncframes._types import ImageWriter
 from asyncframes.sources import LocalSource
 from asyncframes.sources._forward.sequential import passing
 from asyncframes.sources._names import public_name
@@ -18,16 +19,7 @@ from asyncframes.sources._names import public_name
 _PROBE_BYTES = 1 << 16
 
 
-async def made_of(
-    video: Video,
-    *,
-    image_format: ImageFormat,
-    picture: PictureOptions,
-    ext: str,
-    quality: int | None,
-    compression_level: int | None,
-    image_writer: ImageWriter | None,
-) -> dict[str, Any]:
+async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions) -> dict[str, Any]:
     """Collect the facts by which a frame on disk is known to be one that a request would make.
 
     Returns
@@ -35,28 +27,31 @@ async def made_of(
     dict of str to Any
         Plain JSON values, without secrets.
     """
-    source = video._cached
+    source = requests.cached
     name = public_name(source.name)
-    if isinstance(video._source, LocalSource):
+    if isinstance(requests.source, LocalSource):
         name = await asyncio.to_thread(os.path.abspath, name)
-    rendering = asdict(make_rendering(image_format, picture))
+    rendered = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rendering).items()
+    }
     return {
         "source": name,
         "size": source.size,
-        "validator": source.validator or await _checksum_of_ends(video),
-        "stream_index": video.info.stream_index,
-        "seek_mode": video.info.seek_mode,
-        "ext": ext.removeprefix(".").lower(),
-        "quality": quality,
-        "compression_level": compression_level,
-        "image_writer": _name_of(image_writer),
-    } | {option: list(value) if isinstance(value, tuple) else value for option, value in rendering.items()}
+        "validator": source.validator or await _checksum_of_ends(requests),
+        "stream_index": requests.info.stream_index,
+        "seek_mode": requests.info.seek_mode,
+        "ext": option(options, "ext").removeprefix(".").lower(),
+        "quality": option(options, "quality"),
+        "compression_level": option(options, "compression_level"),
+        "image_writer": _name_of(option(options, "image_writer")),
+        **rendered,
+    }
 
 
-async def _checksum_of_ends(video: Video) -> str | None:
+async def _checksum_of_ends(requests: Requests) -> str | None:
     """Hash the first and last bytes of a source without a validator, ``None`` where they come once."""
-    source = video._cached
-    if source.size is None or passing(video._source) is not None:
+    source = requests.cached
+    if source.size is None or passing(requests.source) is not None:
         return None
     head = 0, min(_PROBE_BYTES, source.size)
     tail = max(head[1], source.size - _PROBE_BYTES), source.size

@@ -16,8 +16,8 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._media.table.rebuild import table_by_decoding
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._requests.jobs import FrameJob, FrameOptions, mark
-from asyncframes._requests.plan import Runs, Wanted, each
+from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
+from asyncframes._requests.jobs.plan import Runs, Wanted, each
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
@@ -75,7 +75,7 @@ class TableJob(FrameJob):
         self,
         decoder: Decoder,
         converter: Converter,
-        options: FrameOptions,
+        options: JobOptions,
         selection: Selection,
         shared: SharedTable,
         *,

@@ -64,7 +64,7 @@ _BATCH_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameOptions:
+class JobOptions:
     """How frames are made.
 
     Attributes
@@ -110,12 +110,12 @@ class FrameJob(ABC):
     decoder
         Where pictures come from.
     converter
-        What makes images of them, as `FrameOptions.rendering` says.
+        What makes images of them, as `JobOptions.rendering` says.
     options
         How frames are made.
     """
 
-    def __init__(self, decoder: Decoder, converter: Converter, options: FrameOptions) -> None:
+    def __init__(self, decoder: Decoder, converter: Converter, options: JobOptions) -> None:
         self.decoder = decoder
         self.evidence = Evidence()
         self._on_corrupt = options.on_corrupt
@@ -233,7 +233,7 @@ class ForwardJob(FrameJob):
         self,
         decoder: Decoder,
         converter: Converter,
-        options: FrameOptions,
+        options: JobOptions,
         bounds: tuple[int, int | None, int],
     ) -> None:
         self._start, self._end, self._step = bounds

@@ -17,8 +17,8 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._model.timing import MOST_TICKS, even_ticks
-from asyncframes._requests.jobs import FrameJob, FrameOptions
-from asyncframes._requests.plan import Wanted, each
+from asyncframes._requests.jobs.job import FrameJob, JobOptions
+from asyncframes._requests.jobs.plan import Wanted, each
 from asyncframes._types import Frame, VideoInfo
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 
@@ -89,7 +89,7 @@ class ApproximateJob(FrameJob):
         self,
         decoder: Decoder,
         converter: Converter,
-        options: FrameOptions,
+        options: JobOptions,
         selection: Selection,
         nominal: FrameTable,
     ) -> None:

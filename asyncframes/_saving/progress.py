@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from asyncframes._media.progress import PacketProgress
-from asyncframes._model.selection import make_selection
-from asyncframes._types import VideoInfo
-from asyncframes._video import Video
+from asyncframes._model.selection import Selection
+from asyncframes._requests.requests import Requests
+from asyncframes._types import PacketProgress, VideoInfo
 
 _LABELS = {"index": "Scanning packets", "decode": "Decoding packets"}
 
@@ -72,17 +71,8 @@ def _bar(label: str, total: int | None, unit: str, **options: Any) -> Bar:
     return Bar(desc=label, total=total, unit=f" {unit}s", dynamic_ncols=True, file=sys.stderr, **options)
 
 
-async def expected_frames(video: Video, selection: dict[str, Any], *, exact: bool) -> int | None:
-    """Say how many frames a selection gives, without reading for it more than decoding will.
-
-    Parameters
-    ----------
-    video
-        An open video.
-    selection
-        Arguments of `Video.indices`.
-    exact
-        Whether the frame table will be needed in any case.
+async def expected_frames(requests: Requests, selection: Selection) -> int | None:
+    """Count the frames that a selection gives, without reading for it more than decoding will.
 
     Returns
     -------
@@ -90,11 +80,10 @@ async def expected_frames(video: Video, selection: dict[str, Any], *, exact: boo
         For a range near the start that can do without the table, what the
         header claims, ``None`` if nothing; else the exact number.
     """
-    checked = make_selection(**selection)
-    if exact or not checked.is_forward:
-        return len(await video._resolve(checked, distinct=True))
-    start, end, step = checked.forward_range
-    stops = [_frames_from_header(video.info), None if end is None else end + 1]
+    if not selection.is_forward:
+        return len(await requests.resolve(selection, distinct=True))
+    start, end, step = selection.forward_range
+    stops = [_frames_from_header(requests.info), None if end is None else end + 1]
     known = [stop for stop in stops if stop is not None]
     return max(0, -(-(min(known) - start) // step)) if known else None
 

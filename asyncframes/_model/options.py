@@ -1,0 +1,281 @@
+"""Options that several calls take: each is written down once, with its default, and checked by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import fields
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import wraps
+from os import PathLike
+from typing import Any, ParamSpec, TypedDict, TypeVar, cast, get_type_hints
+
+from asyncframes._model.quoting import quoted
+from asyncframes._model.rendering import Rendering
+from asyncframes._model.table import FrameTable
+from asyncframes._types import (
+    ImageWriter,
+    OnCorrupt,
+    Overwrite,
+    PacketProgress,
+    PictureOptions,
+    ProgressCallback,
+    SeekMode,
+    TimeRange,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SelectionOptions(TypedDict, total=False):
+    """Ways to name frames other than by ``start``, ``end`` and ``step``.
+
+    Attributes
+    ----------
+    indices
+        Up to 10,000,000 frames by index, repeats included, in the order asked;
+        each GOP is decoded once if what waits for its turn fits into ``reorder_bytes``.
+        A long iterable is read and checked when the first frame is asked for.
+    times
+        Frames shown at these seconds, in the order asked. Containers round times
+        to ticks, so a time names a frame from half a tick before its pts, unless
+        frames are one tick apart. Of frames with the same pts, or one before an
+        earlier frame's, it is the first in presentation order; a warning is logged.
+    time_range
+        Bounds in seconds in place of ``start`` and ``end``: the frames shown
+        from the first time up to, but not including, the second; ``None`` for an
+        open end. Goes with ``step``, `fps` and `keyframes`.
+    fps
+        The bounds resampled: for each tick of this rate, counted from the first
+        frame, the frame that is shown then; up to 10,000,000. A frame may begin a
+        tick of its container late, so a video's own constant rate gives each frame
+        once. Otherwise, except for how long the last frame lasts, as FFmpeg's filter
+        ``fps=…:round=up`` with ``start_time`` at the first frame.
+    keyframes
+        Only the keyframes of the bounds. Off by default.
+    tolerance_seconds
+        How much earlier than a frame's pts a time may be, beyond half a tick: 0.0005 for
+        times rounded to three decimals. 0 by default, and never as much as half the
+        time from one frame to the next.
+    """
+
+    indices: Iterable[int] | None
+    times: Iterable[float | Fraction] | None
+    time_range: TimeRange | None
+    fps: float | Fraction | None
+    keyframes: bool
+    tolerance_seconds: float | Fraction
+
+
+class FrameOptions(SelectionOptions, PictureOptions, total=False):
+    """Options of a request for frames.
+
+    Attributes
+    ----------
+    queue_maxsize
+        How many frames are decoded ahead of the consumer, 32 by default; of large
+        frames, no more than 256 MiB. Memory is bounded by
+        ``(queue_maxsize + 1) * frame_bytes`` besides the codec's own.
+    """
+
+    queue_maxsize: int
+
+
+class WriteOptions(FrameOptions, total=False):
+    """Options of a request whose frames go to a writer.
+
+    Attributes
+    ----------
+    progress_cb
+        Called with 1 after each frame is stored, on the event loop; plain or async.
+    max_write_workers
+        How many frames are encoded and written at once, 4 by default.
+    """
+
+    progress_cb: ProgressCallback | None
+    max_write_workers: int
+
+
+class SaveOptions(WriteOptions, total=False):
+    """Options of a request whose frames become image files.
+
+    Attributes
+    ----------
+    ext
+        Kind of image file: png (the default), jpg, npy, raw (the array's bytes), or any
+        that imageio writes.
+    template
+        File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``;
+        ``"frame_{index:06d}.{ext}"`` by default.
+    quality, compression_level
+        Of the encoder, where it has them.
+    overwrite
+        What to do if a file is already there: ``"error"`` (the default), ``"replace"``, or
+        ``"skip"``, which leaves it and does not decode its frame again, so that
+        a run that was killed continues where it stopped. Only files that this request
+        would make are left: the hidden file ``.asyncframes.json`` in the
+        directory says which source (name, size and validator) and which options
+        files were made from. A file it does not know is an error too.
+    image_writer
+        Plain or async function ``(path, image)`` that stores an image at a
+        temporary path, in place of the encoder.
+    """
+
+    ext: str
+    template: str
+    quality: int | None
+    compression_level: int | None
+    overwrite: Overwrite
+    image_writer: ImageWriter | None
+
+
+class OpenOptions(TypedDict, total=False):
+    """Options of `open_video`; see there."""
+
+    stream_index: int | None
+    on_corrupt: OnCorrupt
+    threads: int | None
+    idle_priority: bool
+    cache_bytes: int
+    read_ahead_bytes: int
+    reorder_bytes: int
+    read_timeout_seconds: float
+    deadline_seconds: float | None
+    max_pixels: int
+    max_frames: int
+    max_read_bytes: int | None
+    allow_containers: Sequence[str]
+    seek_mode: SeekMode
+    frame_table: FrameTable | None
+    table_cache: str | PathLike[str] | None
+    executor: Executor | None
+    packet_progress: PacketProgress | None
+
+
+class StreamOptions(FrameOptions, OpenOptions, total=False):
+    """Options of `stream_frames`: those of `Video.frames` and of `open_video`."""
+
+
+class StreamToWriterOptions(WriteOptions, OpenOptions, total=False):
+    """Options of `stream_frames_to_writer`: those of `Video.write` and of `open_video`."""
+
+
+class StreamToDirOptions(SaveOptions, OpenOptions, total=False):
+    """Options of `stream_frames_to_dir`: those of `Video.save` and of `open_video`.
+
+    Attributes
+    ----------
+    show_decoding_progress
+        Show tqdm bars that count packets. Off by default.
+    """
+
+    show_decoding_progress: bool
+
+
+DEFAULTS: dict[str, Any] = {
+    "start": None,
+    "end": None,
+    "step": 1,
+    "indices": None,
+    "times": None,
+    "time_range": None,
+    "fps": None,
+    "keyframes": False,
+    "tolerance_seconds": 0,
+    **{field.name: field.default for field in fields(Rendering)},
+    "queue_maxsize": 32,
+    "progress_cb": None,
+    "max_write_workers": 4,
+    "ext": "png",
+    "template": "frame_{index:06d}.{ext}",
+    "quality": None,
+    "compression_level": None,
+    "overwrite": "error",
+    "image_writer": None,
+    "show_decoding_progress": False,
+    "stream_index": None,
+    "on_corrupt": "raise",
+    "threads": None,
+    "idle_priority": False,
+    "cache_bytes": 64 * 1024 * 1024,
+    "read_ahead_bytes": 8 * 1024 * 1024,
+    "reorder_bytes": 256 * 1024 * 1024,
+    "read_timeout_seconds": 60.0,
+    "deadline_seconds": None,
+    "max_pixels": 64 * 1024 * 1024,
+    "max_frames": 1024 * 1024,
+    "max_read_bytes": None,
+    "allow_containers": (),
+    "seek_mode": "exact",
+    "frame_table": None,
+    "table_cache": None,
+    "executor": None,
+    "packet_progress": None,
+}
+"""What each option is when it is not given."""
+
+
+def with_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a function that takes ``**options`` show each of them, and refuse any other by name.
+
+    `inspect.signature`, `help` and completion in notebooks see the options as parameters with
+    their defaults. An unknown one is a `TypeError` that names the nearest right one.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = _explicit(inspect.signature(function), options)
+
+        @wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            refuse_unknown(function.__qualname__, kwargs, signature.parameters)
+            return function(*args, **kwargs)
+
+        @wraps(function)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            refuse_unknown(function.__qualname__, kwargs, signature.parameters)
+            return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+
+        shown = awaited if inspect.iscoroutinefunction(function) else checked
+        setattr(shown, "__signature__", signature)  # noqa: B010 - inspect looks for it, types do not know it
+        return cast("Callable[P, T]", shown)
+
+    return decorate
+
+
+def _explicit(signature: inspect.Signature, options: type) -> inspect.Signature:
+    """Put a keyword parameter for each option in the place of ``**options``."""
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=annotation)
+        for name, annotation in get_type_hints(options).items()
+    ]
+    return signature.replace(parameters=[*own, *more])
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse options by name.
+
+    Raises
+    ------
+    TypeError
+        One is unknown.
+    """
+    names = [name for name in known if name != "self"]
+    for name in given:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"expected one of {', '.join(names)}"
+            raise TypeError(f"{function}() has no option {quoted(name, longest=60)}: {hint}")
+
+
+def part_of(options: Mapping[str, Any], kind: type[T]) -> T:
+    """Return those options that are of one kind."""
+    return cast("T", {name: value for name, value in options.items() if name in kind.__annotations__})
+
+
+def option(options: Mapping[str, Any], name: str) -> Any:
+    """Return an option, or its default."""
+    return options.get(name, DEFAULTS[name])

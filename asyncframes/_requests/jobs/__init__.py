@@ -1,0 +1,1 @@
+"""Requests as jobs that a worker thread takes bounded steps of."""

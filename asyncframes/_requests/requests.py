@@ -1,0 +1,255 @@
+"""Requests for frames of one open video: each is given a route, once, and served by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+
+from asyncframes._media.container.packet_reader import TableMismatchError
+from asyncframes._media.first_look import FirstLook
+from asyncframes._media.table.cache import TableCache
+from asyncframes._model.selection import Selection
+from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._requests.decodings import Decodings
+from asyncframes._requests.jobs.job import JobOptions
+from asyncframes._requests.lanes import side_by_side
+from asyncframes._requests.near import NearFrames
+from asyncframes._requests.pool import SessionPool
+from asyncframes._requests.pump import Pump
+from asyncframes._requests.request import Request
+from asyncframes._requests.route import Chooser, Route, goes_forward
+from asyncframes._requests.session import ReadOptions
+from asyncframes._requests.tables import TableKeeper
+from asyncframes._runtime.deadline import within_deadline
+from asyncframes._runtime.generators import Departures, Kept
+from asyncframes._runtime.life import GuardedFrames
+from asyncframes._runtime.threads import lanes_for
+from asyncframes._types import Frame, OnCorrupt, SeekMode, VideoInfo
+from asyncframes.abc import StreamSource
+from asyncframes.errors import ClosedError, MediaError
+from asyncframes.sources import CachedSource
+from asyncframes.sources._forward.sequential import passing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoOptions:
+    """How the frames of a video are found and made, whatever the request.
+
+    Attributes
+    ----------
+    on_corrupt, reorder_bytes, seek_mode, frame_table, deadline_seconds
+        As for `open_video`.
+    table_cache
+        Where tables are remembered, if anywhere.
+    """
+
+    on_corrupt: OnCorrupt
+    reorder_bytes: int
+    seek_mode: SeekMode
+    frame_table: FrameTable | None
+    table_cache: TableCache | None
+    deadline_seconds: float | None
+
+
+class Requests:
+    """Serves the requests of one video.
+
+    Parameters
+    ----------
+    source
+        The video's bytes.
+    cached
+        The same, cached.
+    reading
+        How the source is read and opened.
+    options
+        How frames are found and made.
+    """
+
+    def __init__(
+        self, source: StreamSource, cached: CachedSource, reading: ReadOptions, options: VideoOptions
+    ) -> None:
+        self.source = source
+        self.cached = cached
+        self.executor: Executor = reading.executor
+        self._options = options
+        self._threads = reading.container.threads
+        self._sessions = SessionPool(source, cached, reading)
+        self._chooser = Chooser(reading.executor, source.name)
+        self._departures = Departures()
+        self._tables = TableKeeper(
+            cached,
+            self._sessions,
+            reading.executor,
+            given=options.frame_table,
+            cache=options.table_cache,
+        )
+        self._decodings = Decodings(self._sessions, self._tables, self._threads, options.seek_mode)
+        self._near = NearFrames(self._decodings)
+        self._look: FirstLook | None = None
+
+    async def open(self) -> None:
+        """Open the source, and look at its header and first picture."""
+        await self.cached.open()
+        try:
+            look = await self._first_look_at()
+        except MediaError:
+            if not ((source := passing(self.source)) and source.can_keep):
+                raise
+            await self._keep_all("it cannot be decoded without seeking (an MP4 whose header comes last?)")
+            look = await self._first_look_at()
+        self._look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
+        self._tables.accept(look)
+
+    async def _first_look_at(self) -> FirstLook:
+        session = await self._sessions.take(self._threads)
+        try:
+            if self._options.seek_mode == "approximate":
+                # The container's own index is all there is to seek by.
+                await session.load_fragment_index()
+            return await session.look()
+        finally:
+            await self._sessions.give_back(session)
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the header and the first picture say."""
+        return self._first_look.info
+
+    @property
+    def _first_look(self) -> FirstLook:
+        if self._look is None:
+            raise ClosedError("the video was never opened")
+        return self._look
+
+    async def table(self) -> FrameTable:
+        """Return the frame table; see `Video.frame_table`."""
+        self._sessions.refuse_if_closed()
+        if self._tables.table is None:
+            await self._keep_all("frames are to be found by index, which needs a frame table")
+        return await self._tables.get(self._first_look)
+
+    async def rows(self, selection: Selection | None = None) -> FrameTable:
+        """Return what a selection is resolved with: the frame table, or how the header has it."""
+        if self._options.seek_mode == "exact":
+            return await self.table()
+        self._sessions.refuse_if_closed()
+        if selection is not None and selection.keyframes:
+            raise ValueError('keyframes=True needs seek_mode="exact"')
+        return await self._tables.nominal(self._first_look)
+
+    async def resolve(self, selection: Selection, *, distinct: bool = False) -> Int64Array:
+        """Return the indices of a selection; `distinct` ones each once and ascending."""
+        selection = await selection.read()
+        return await self._chooser.chosen(selection, await self.rows(selection), distinct=distinct)
+
+    def frames(self, request: Request) -> AsyncGenerator[Frame, None]:
+        """Stream frames, within the video's deadline."""
+        frames = self._stream(request)
+        what = f"the iterator over {self.source.name}"
+        if self._options.deadline_seconds is not None:
+            frames = within_deadline(frames, self._options.deadline_seconds, what, self._departures)
+        return GuardedFrames(frames, what)
+
+    async def _stream(self, request: Request) -> AsyncGenerator[Frame, None]:
+        options = JobOptions(
+            rendering=request.rendering,
+            on_corrupt=self._options.on_corrupt,
+            held_bytes=self._options.reorder_bytes,
+        )
+        with options.left_out:
+            route = await self._choose(await request.selection.read())
+            if (near := await self._near_frame(route, options)) is not None:
+                yield near
+                return
+            delivered = 0
+            if route.dealt is not None and route.dealt.lanes > 1:
+                lane = partial(self._lane, route.table, request, options, route.dealt.lanes)
+                lanes = side_by_side(lane, route.dealt)
+                try:
+                    async with Kept(aclosing(lanes), self._departures) as frames:
+                        async for place, frame in frames:
+                            delivered = place + 1
+                            yield frame
+                            del frame
+                except TableMismatchError:
+                    # The table is to be rebuilt, by one decoder for all that is left.
+                    route = replace(route, table=await self.rows(route.selection))
+                else:
+                    return
+            decoding = self._decodings.pumped(
+                lambda: route.selection,
+                route.table,
+                options,
+                queue_maxsize=request.queue_maxsize,
+                delivered=delivered,
+                may_rebuild=True,
+            )
+            async with Kept(decoding, self._departures) as pump:
+                while (got := await pump.get()) is not None:
+                    yield got
+                    del got
+
+    async def _near_frame(self, route: Route, options: JobOptions) -> Frame | None:
+        """Decode a frame with others that wait, ``None`` if it is to be asked for alone."""
+        index = route.only_frame
+        if route.table is None or index is None or not self._sessions.are_busy:
+            return None
+        return await self._near.frame(route.table, index, options)
+
+    def _lane(
+        self,
+        table: FrameTable | None,
+        request: Request,
+        options: JobOptions,
+        lanes: int,
+        selection: Selection,
+    ) -> AbstractAsyncContextManager[Pump]:
+        """Decode what one of several decoders is to."""
+        return self._decodings.pumped(
+            lambda: selection,
+            table,
+            options,
+            queue_maxsize=request.queue_maxsize,
+            lanes=lanes,
+            may_rebuild=False,
+        )
+
+    async def _choose(self, selection: Selection) -> Route:
+        """Choose the way to the frames of a selection whose iterables are read."""
+        if self._goes_forward(selection):
+            return Route(selection, table=None)
+        table = await self.rows(selection)
+        if self._options.seek_mode == "approximate":
+            return Route(selection, table)
+        order = await self._chooser.chosen(selection, table)
+        return Route(selection, table, await self._chooser.dealt(table, order, lanes_for(self._threads)))
+
+    def _goes_forward(self, selection: Selection) -> bool:
+        """Whether to serve a selection by decoding from the start."""
+        if selection.is_forward and passing(self.source):
+            return True
+        header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
+        return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
+
+    async def _keep_all(self, why: str) -> None:
+        """Keep the bytes of a sequential source, and read them as those of any other."""
+        if source := passing(self.source):
+            source.keep(why)
+            await self._sessions.close_idle()
+
+    def refuse_more(self) -> None:
+        """Take no request any more."""
+        self._sessions.refuse_more()
+
+    async def aclose(self) -> None:
+        """End every request and release the source."""
+        self.refuse_more()
+        await self._near.aclose()
+        await self._decodings.aclose()
+        await self._sessions.aclose()
+        await self._departures.all_gone()
+        await self.cached.aclose()

@@ -1,0 +1,152 @@
+"""Frames of a request into a writer, or into image files of one directory."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+
+import numpy as np
+
+from asyncframes._model.color import is_as_in_jpeg
+from asyncframes._model.options import SaveOptions, WriteOptions, option
+from asyncframes._model.rendering import Rendering
+from asyncframes._model.selection import Selection
+from asyncframes._model.table import BoolArray, Int64Array
+from asyncframes._requests.jobs.plan import each
+from asyncframes._requests.request import Request, make_request
+from asyncframes._requests.requests import Requests
+from asyncframes._runtime.threads import in_thread
+from asyncframes._saving.made_of import made_of
+from asyncframes._saving.progress import expected_frames
+from asyncframes._types import ImageFormat, VideoInfo
+from asyncframes.abc import FrameWriter
+from asyncframes.writers import DirectoryWriter, write_frames
+from asyncframes.writers._encoders import is_jpeg
+
+_EXTENSIONS_16_BIT = {"png", "npy", "raw"}
+
+
+async def write(
+    requests: Requests, request: Request, writer: FrameWriter, options: WriteOptions
+) -> list[str]:
+    """Write frames with a writer that is open; return what it said of each."""
+    return await write_frames(
+        requests.frames(request),
+        writer,
+        max_write_workers=option(options, "max_write_workers"),
+        progress_cb=option(options, "progress_cb"),
+    )
+
+
+class Saving:
+    """Frames of a request as image files.
+
+    Raises
+    ------
+    ValueError
+        The selection or an option is invalid: nothing was opened or written yet.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        start: int | None,
+        end: int | None,
+        step: int,
+        options: SaveOptions,
+    ) -> None:
+        self._output_dir = output_dir
+        self._options = options
+        self._ext: str = option(options, "ext")
+        self._skips = option(options, "overwrite") == "skip"
+        self._request = make_request(start, end, step, options)
+        if option(options, "image_writer") is None:
+            _refuse_what_encoders_lack(self._request.rendering.image_format, self._ext)
+        self._writer(self._request.rendering.image_format, None)
+
+    async def run(self, requests: Requests) -> list[str]:
+        """Write what is missing; return all paths in frame order, those that were there included."""
+        request, image_format = self._request, self._stored_format(requests.info)
+        writer = self._writer(image_format, requests.executor)
+        await writer.prepare()
+        await writer._expect(await made_of(requests, request.rendering.storing(image_format), self._options))
+        chosen, is_there = await self._plan(requests, writer)
+        await writer._claim()
+        selection = request.selection if chosen is None else Selection(indices=chosen[~is_there])
+        asked = Request(
+            selection=selection,
+            rendering=request.rendering.storing(image_format),
+            queue_maxsize=request.queue_maxsize,
+        )
+        written = await write(requests, asked, writer, self._options)
+        if chosen is None or not is_there.any():
+            return written
+        return await in_thread(requests.executor, _all_paths, writer, chosen, is_there, written)
+
+    async def missing(self, requests: Requests) -> int | None:
+        """Count the files to write, ``None`` if that is not known without reading the video."""
+        if not self._skips:
+            return await expected_frames(requests, self._request.selection)
+        writer = self._writer(self._request.rendering.image_format, requests.executor)
+        chosen = await requests.resolve(self._request.selection, distinct=True)
+        return len(chosen) - len(await writer.existing(each(chosen)))
+
+    def _writer(self, image_format: ImageFormat, executor: Executor | None) -> DirectoryWriter:
+        names = ("ext", "template", "quality", "compression_level", "overwrite", "image_writer")
+        options = {name: option(self._options, name) for name in names}
+        return DirectoryWriter(self._output_dir, image_format=image_format, executor=executor, **options)
+
+    def _stored_format(self, info: VideoInfo) -> ImageFormat:
+        """Choose whether decoded planes go into JPEG files as they are.
+
+        They do if they are what JPEG stores and nothing else is asked of the image: to
+        convert the range or the matrix of planes costs as much as going through RGB.
+        """
+        asked = self._request.rendering
+        has_encoder = option(self._options, "image_writer") is None and is_jpeg(self._ext)
+        if has_encoder and asked == Rendering() and _holds_jpeg_planes(info):
+            return "i420"
+        return asked.image_format
+
+    async def _plan(self, requests: Requests, writer: DirectoryWriter) -> tuple[Int64Array | None, BoolArray]:
+        """Name the frames to write, each once and ascending, and say which are on disk already.
+
+        A plain range that leaves nothing out needs no list: ``None``.
+        """
+        selection = self._request.selection
+        if selection.is_range and not self._skips:
+            return None, np.zeros(0, bool)
+        chosen = await requests.resolve(selection, distinct=True)
+        if not self._skips:
+            return chosen, np.zeros(len(chosen), bool)
+        present = await writer.existing(each(chosen))
+        return chosen, await in_thread(requests.executor, _mask, chosen, present)
+
+
+def _mask(chosen: Int64Array, present: set[int]) -> BoolArray:
+    return np.fromiter((index in present for index in each(chosen)), bool, len(chosen))
+
+
+def _all_paths(
+    writer: DirectoryWriter, chosen: Int64Array, is_there: BoolArray, written: list[str]
+) -> list[str]:
+    # Damaged frames that were left out have no file.
+    stored = set(written)
+    paths = zip(map(writer.path_for, each(chosen)), is_there.tolist(), strict=True)
+    return [path for path, there in paths if there or path in stored]
+
+
+def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
+    if image_format == "bgr24":
+        raise ValueError(
+            'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
+        )
+    if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
+        raise ValueError(f'image_format="{image_format}" goes into png, npy and raw files, not {ext}')
+
+
+def _holds_jpeg_planes(info: VideoInfo) -> bool:
+    """Whether pictures are stored as JPEG stores them, so that no sample needs to change."""
+    full = info.color_range == "full" or info.pixel_format.startswith("yuvj")
+    even = not info.width % 2 and not info.height % 2
+    return even and is_as_in_jpeg(info.pixel_format, info.color_matrix, is_full_range=full)
