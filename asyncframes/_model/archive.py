@@ -25,7 +25,7 @@ _HEAD = struct.Struct("<12sII")
 _CHECKSUM_BYTES = 16
 _DTYPES: dict[str, type[np.generic]] = {"int64": np.int64, "bool": np.bool_, "uint8": np.uint8}
 
-# No deflate stream is longer than this many times its compressed form, so a larger claim is a lie.
+# No deflate stream is longer than this many times its compressed form, so a larger claim is false.
 _MOST_INFLATION = 1040
 
 
@@ -34,7 +34,7 @@ class ArchiveError(ValueError):
 
 
 def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """Put facts (plain JSON values) and arrays into bytes."""
+    """Turn facts (plain JSON values) and arrays into bytes."""
     described = [[name, array.dtype.name, len(array)] for name, array in arrays.items()]
     header = json.dumps({"facts": facts, "arrays": described}).encode()
     payload = zlib.compress(b"".join(_encoded(array) for array in arrays.values()), 1)
@@ -43,21 +43,21 @@ def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
 
 
 def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Take facts and arrays out of bytes.
+    """Return the facts and arrays that `pack` turned into bytes.
 
     Raises
     ------
     ArchiveError
-        They are not what `pack` made with this version, to the last bit.
+        The bytes are not exactly what `pack` returned with this version.
     """
     if len(data) < _HEAD.size + _CHECKSUM_BYTES or not data.startswith(_MAGIC):
-        raise ArchiveError("not a file of asyncframes, or cut off")
+        raise ArchiveError("not an asyncframes file, or truncated")
     _, found, header_length = _HEAD.unpack_from(data)
     if found != version:
         raise ArchiveError(f"format version {found}; this release reads version {version}")
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if _checksum(body) != checksum:
-        raise ArchiveError("damaged: its checksum does not match")
+        raise ArchiveError("damaged: the checksum does not match")
     try:
         header = json.loads(body[_HEAD.size : _HEAD.size + header_length])
         arrays = _decoded(header["arrays"], body[_HEAD.size + header_length :])
@@ -81,11 +81,11 @@ def _decoded(described: list[Any], payload: bytes) -> dict[str, NDArray[Any]]:
     sizes = [np.dtype(_DTYPES[kind]).itemsize * length for _, kind, length in described]
     total = sum(sizes)
     if min(sizes, default=0) < 0 or total > _MOST_INFLATION * len(payload):
-        raise ValueError("lengths that cannot be")
+        raise ValueError("impossible lengths")
     inflater = zlib.decompressobj()
     data = inflater.decompress(payload, total + 1)
     if len(data) != total or not inflater.eof or inflater.unused_data:
-        raise ValueError("other lengths than its header says")
+        raise ValueError("its lengths differ from its header")
     arrays: dict[str, NDArray[Any]] = {}
     position = 0
     for (name, kind, _), size in zip(described, sizes, strict=True):

@@ -8,7 +8,7 @@ from typing import Literal
 from asyncframes._types import ColorMatrix
 
 MATRIX_NUMBERS: Mapping[str, int] = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
-"""The matrices that swscale has, by the number of H.273 it takes them under."""
+"""The matrices that swscale has, each with the H.273 number by which swscale takes it."""
 
 _MATRIX_OF_SPACE: Mapping[int, ColorMatrix] = {
     1: "bt709",

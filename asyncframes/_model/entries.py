@@ -1,4 +1,4 @@
-"""Frame indices and times of the caller's as arrays; long iterables are read a few milliseconds at a time."""
+"""The caller's frame indices and times as arrays; long iterables are read a few milliseconds at a time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Convert: TypeAlias = Callable[[Sequence[Any] | Entries], Entries]
 MOST_ENTRIES = 10_000_000
 """Most frames that one request may name, repeats included."""
 
-# Converting as many as this takes a few milliseconds, if they are fractions.
+# Converting this many entries takes a few milliseconds, even if they are fractions.
 _AT_ONCE = 512
 
 # While a long iterable is read, the event loop gets its turn this often.
 _SLICE_SECONDS = 0.002
 
-# The caller's own generator may take its time: the clock is looked at after so many entries.
+# The caller's generator may be slow: the clock is checked after this many entries.
 _BETWEEN_LOOKS = 64
 
 _INT64 = np.iinfo(np.int64)
@@ -58,14 +58,14 @@ class Unread:
         self._convert = convert
 
     async def read(self) -> Entries:
-        """Read it to its end while the event loop goes on.
+        """Read all entries while the event loop keeps running.
 
         Raises
         ------
         TypeError, FrameIndexError
-            An entry is no integer, or lies outside every video.
+            An entry is not an integer, or is too large for any video.
         ValueError
-            An entry is no time, or there are more than `MOST_ENTRIES`.
+            An entry is not a time, or there are more than `MOST_ENTRIES`.
         """
         parts: list[Entries] = []
         due = time.monotonic() + _SLICE_SECONDS
@@ -78,16 +78,16 @@ class Unread:
         return _frozen(np.concatenate(parts))
 
     def read_at_once(self) -> Entries:
-        """Read it to its end, as `read` does, where there is no event loop to go on."""
+        """Read all entries, as `read` does, where no event loop is running."""
         return _frozen(np.concatenate([part for part in self._parts() if part is not None]))
 
     def _parts(self) -> Iterator[Entries | None]:
-        """Read on bit by bit.
+        """Read some entries at a time.
 
         Yields
         ------
         ndarray or None
-            Some entries; ``None`` wherever the clock is to be looked at.
+            Some entries; ``None`` where the clock is to be checked.
         """
         waiting: list[Any] = []
         count = 0
@@ -103,12 +103,12 @@ class Unread:
 
 
 def read_indices(values: Iterable[int] | Unread) -> Entries | Unread:
-    """Take up frame indices: at once where that is quick, else to be read later.
+    """Read frame indices at once where that is quick; leave others to be read later.
 
     Raises
     ------
     TypeError
-        They are no integers, or no iterable.
+        They are not integers, or not an iterable.
     FrameIndexError
         One is too large for any video.
     ValueError
@@ -122,14 +122,14 @@ def read_indices(values: Iterable[int] | Unread) -> Entries | Unread:
 
 
 def read_times(values: Iterable[float | Fraction] | Unread) -> Entries | Unread:
-    """Take up times in seconds: at once where that is quick, else to be read later.
+    """Read times in seconds at once where that is quick; leave others to be read later.
 
     Raises
     ------
     TypeError
-        They are no iterable.
+        They are not an iterable.
     ValueError
-        One is no finite number, there are more than `MOST_ENTRIES`, or the
+        One is not a finite number, there are more than `MOST_ENTRIES`, or the
         array has several dimensions.
     """
     return _read("times", values, _as_times, "an iterable of seconds")
@@ -164,10 +164,10 @@ def _of_array(name: str, values: Entries, convert: Convert) -> Entries | Unread:
         raise ValueError(f"{name} is an array of {values.ndim} dimensions: expected one")
     _refuse_too_many(name, len(values))
     if values.dtype.kind == "b":
-        raise TypeError(f"{name} is a mask of booleans: give numpy.flatnonzero(mask)")
+        raise TypeError(f"{name} is a boolean mask: pass numpy.flatnonzero(mask)")
     if values.dtype == object and len(values) > _AT_ONCE:
         return _unread(name, values.copy(), convert)
-    # The caller may change an array, save one that was read here already.
+    # The caller may change an array later, except one that was read here before.
     is_ours = not values.flags.writeable and values.base is None
     return _frozen(convert(values if is_ours else values.copy()))
 
@@ -189,7 +189,7 @@ def _as_index(value: Any) -> int:
         ) from None
     if not _INT64.min <= index <= _INT64.max:
         raise FrameIndexError(
-            f"frame {quoted(index, longest=80)} asked for; no video has as many", index=index
+            f"frame {quoted(index, longest=80)} is out of range: no video has as many", index=index
         )
     return index
 
@@ -216,14 +216,14 @@ def as_seconds(value: Any) -> Fraction:
     Raises
     ------
     ValueError
-        It is no finite number.
+        It is not a finite number.
     """
     try:
         return Fraction(value)
     except (OverflowError, ValueError, TypeError, ZeroDivisionError):
         pass
     try:
-        # NumPy's numbers of other precisions are no numbers to `Fraction`.
+        # `Fraction` does not take NumPy's floats of other precisions.
         return Fraction(float(value))
     except (OverflowError, ValueError, TypeError):
         text = quoted(value, longest=80)
@@ -236,7 +236,7 @@ def as_tolerance(seconds: Any) -> Fraction:
     Raises
     ------
     ValueError
-        It is no finite number, or less than 0.
+        It is not a finite number, or is less than 0.
     """
     try:
         tolerance = as_seconds(seconds)
@@ -250,7 +250,7 @@ def as_tolerance(seconds: Any) -> Fraction:
 
 
 def _as_array(values: Sequence[Any] | Entries) -> Entries | None:
-    """Return an array of numbers, ``None`` where the entries have to be looked at one by one."""
+    """Return an array of numbers, ``None`` where the entries have to be converted one by one."""
     try:
         found = np.asarray(values)
     except (TypeError, ValueError, OverflowError):
@@ -259,7 +259,7 @@ def _as_array(values: Sequence[Any] | Entries) -> Entries | None:
 
 
 def _may_round(found: Entries) -> bool:
-    """Whether there are integers that floats do not tell apart."""
+    """Whether there are integers that floats cannot tell apart."""
     is_integer = found.dtype.kind in "iu" and bool(found.size)
     return is_integer and max(int(found.max()), -int(found.min())) > _EXACT_IN_FLOATS
 

@@ -38,12 +38,12 @@ def table_with_head(
     shown: Sequence[int],
     anchor: int,
 ) -> FrameTable:
-    """Derive the frames from timestamps, save those before a keyframe, which were observed.
+    """Derive the frames from timestamps, except those before a keyframe, which were observed.
 
     Parameters
     ----------
     shown
-        Numbers of the packets whose pictures a decode from the start put out, in that order.
+        Numbers of the packets whose pictures a decode from the start outputs, in that order.
     anchor
         Number of the first keyframe among them; from its picture on, timestamps tell.
     """

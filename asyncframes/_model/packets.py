@@ -1,4 +1,4 @@
-"""The packets of a stream without their bytes, and the source that they lie in."""
+"""The packets of a stream without their bytes, and the bytes that they are part of."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ class Packets:
         return kept[np.argsort(self.pts[kept], kind="stable")]
 
     def begin_with(self, first: Packets) -> bool:
-        """Whether these are the same packets as others, as far as those go."""
+        """Whether the first of these packets are the same as `first`."""
         return all(
             np.array_equal(getattr(self, column.name)[: len(first)], getattr(first, column.name))
             for column in fields(self)
         )
 
     def find(self, *, position: int, size: int, dts: int) -> int | None:
-        """Return the number of the one packet that looks like this, or ``None``."""
+        """Return the number of the only packet with these properties, or ``None``."""
         matches = self.size == size
         if position >= 0:
             matches &= self.position == position

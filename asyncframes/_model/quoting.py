@@ -34,8 +34,7 @@ def quoted(value: object, *, longest: int = LONGEST) -> str:
     Parameters
     ----------
     value
-        What was given. Only the type of an object that is neither text nor number is named
-        where its representation cannot be made.
+        What was given. Where the representation of an object fails, only its type is named.
     longest
         Most characters of the result.
     """

@@ -5,16 +5,15 @@ A range is half-open: ``start <= i < stop``.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes.errors import ShortReadError, SourceTimeoutError
+from asyncframes.errors import ShortReadError
 
 ByteRange: TypeAlias = tuple[int, int]
 """Half-open ``(start, stop)``."""
@@ -45,7 +44,7 @@ class ContentRange:
 
 
 def check_range(start: int, stop: int) -> None:
-    """Refuse what is no byte range.
+    """Refuse an invalid byte range.
 
     Raises
     ------
@@ -53,7 +52,7 @@ def check_range(start: int, stop: int) -> None:
         Unless ``0 <= start <= stop``.
     """
     if not 0 <= start <= stop:
-        raise ValueError(f"no byte range: start {start}, stop {stop}")
+        raise ValueError(f"byte range {start}-{stop} is invalid: expected 0 <= start <= stop")
 
 
 def block_span(start: int, stop: int, *, block_size: int) -> range:
@@ -71,7 +70,7 @@ def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) ->
     ranges
         In any order, overlaps allowed; empty ones are left out.
     max_gap
-        Bytes nobody asked for that a request may carry between two ranges.
+        How many unwanted bytes a request may carry between two ranges.
     max_span
         Longest request; longer ranges are cut.
 
@@ -90,14 +89,14 @@ def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) ->
 
 
 def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_gap: int) -> list[ByteRange]:
-    """Turn many ranges into few, as `merge_ranges` does without a longest one.
+    """Turn many ranges into few, as `merge_ranges` does, without a limit on their length.
 
     Parameters
     ----------
     starts, lengths
         In any order, overlaps allowed; those of no length are left out.
     max_gap
-        Bytes nobody asked for that may lie between two ranges that become one.
+        How many unwanted bytes may lie between two ranges that become one.
     """
     starts, lengths = starts[lengths > 0], lengths[lengths > 0]
     order = np.argsort(starts, kind="stable")
@@ -110,7 +109,7 @@ def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_ga
 def split_range(start: int, stop: int, *, max_span: int) -> list[ByteRange]:
     """Cut a range into pieces of at most `max_span` bytes."""
     if max_span < 1:
-        raise ValueError(f"max_span must be positive, not {max_span}")
+        raise ValueError(f"max_span={max_span}: expected 1 or more")
     return [(position, min(position + max_span, stop)) for position in range(start, stop, max_span)]
 
 
@@ -138,7 +137,7 @@ def _offset(digits: str | None) -> int | None:
         return None
     # Python itself refuses to read numbers of some thousand digits.
     if len(digits) > _MOST_DIGITS or (offset := int(digits)) > _MOST_BYTES:
-        raise ValueError(f"a Content-Range of {digits[:_MOST_DIGITS]}… bytes is longer than any file")
+        raise ValueError(f"a Content-Range of {digits[:_MOST_DIGITS]}… bytes is larger than any file")
     return offset
 
 
@@ -152,16 +151,13 @@ def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:
     return united
 
 
-T = TypeVar("T")
-
-
 class Arrivals:
-    """Bytes of a range on their way to whoever takes them.
+    """Bytes of a range that arrive piece by piece.
 
     Attributes
     ----------
     position
-        Of the byte that comes next.
+        Position of the byte that comes next.
     """
 
     def __init__(self, start: int, arrived: Callable[[bytes], object]) -> None:
@@ -169,13 +165,13 @@ class Arrivals:
         self._arrived = arrived
 
     def add(self, part: bytes) -> None:
-        """Hand over what came."""
+        """Hand over bytes that arrived."""
         self.position += len(part)
         self._arrived(part)
 
 
 def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:
-    """Pass on what was read if it is the whole range.
+    """Return what was read if it is the whole range.
 
     Raises
     ------
@@ -200,28 +196,11 @@ def check_end(start: int, stop: int, *, size: int | None, name: str) -> None:
 
 
 def short_read(start: int, stop: int, *, received: int, name: str) -> ShortReadError:
-    """Say which bytes were asked for and how many came."""
+    """Say which bytes were requested and how many arrived."""
     return ShortReadError(
-        f"bytes {start}-{stop} were asked for and only {received} came",
+        f"bytes {start}-{stop} were requested and only {received} arrived",
         source=name,
         start=start,
         stop=stop,
         received=received,
     )
-
-
-async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
-    """Wait for an exchange, but no longer than that.
-
-    Raises
-    ------
-    SourceTimeoutError
-        It takes longer.
-    """
-    try:
-        async with asyncio.timeout(seconds) as deadline:
-            return await exchange
-    except TimeoutError as exc:
-        if not deadline.expired():
-            raise
-        raise SourceTimeoutError(f"not everything came within {seconds:g} s", source=name) from exc

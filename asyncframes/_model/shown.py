@@ -1,4 +1,4 @@
-"""Which frame of a table is shown when.
+"""Which frame is shown when.
 
 A container rounds times to its ticks, so a time names a frame from half a tick before the frame's pts. Where
 frames are one tick apart, ticks are what the rate counts in, and nothing was rounded.
@@ -166,6 +166,7 @@ class Clock:
             float((self._origin + edge) * self._time_base) for edge in (int(self._ticks[0]), self._stop)
         )
         return FrameIndexError(
-            f"{as_float(seconds):.6g} s asked for; the video is shown from {first:.6g} s to {last:.6g} s",
+            f"no frame is shown at {as_float(seconds):.6g} s: "
+            f"the video is shown from {first:.6g} s to {last:.6g} s",
             length=self._length,
         )

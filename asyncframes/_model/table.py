@@ -205,7 +205,9 @@ class FrameTable:
         if not len(times):
             return np.empty(0, np.int64)
         if not len(self):
-            raise FrameIndexError(f"{as_float(times[0]):.6g} s asked for; the video has no frames", length=0)
+            raise FrameIndexError(
+                f"{as_float(times[0]):.6g} s is out of range: the video has no frames", length=0
+            )
         return self.clock(tolerance).rows_at(times)
 
     def clock(self, tolerance: Fraction = Fraction(0)) -> Clock:
@@ -262,7 +264,7 @@ class FrameTable:
         return int(self._row_of[packet])
 
     def place_of(self, packet: int) -> int:
-        """Return how many frames are shown before what a packet is to become."""
+        """Return how many frames are shown before the one that a packet would become."""
         if packet >= len(self.packets):
             return len(self)
         if (row := self.row_of(packet)) >= 0:
@@ -275,7 +277,7 @@ class FrameTable:
         return bool(self._rank[packet] < self._rank[other])
 
     def start_for(self, index: int) -> int:
-        """Return the packet to start at so that frame `index` comes out bit for bit.
+        """Return the packet to start at so that frame `index` is decoded exactly.
 
         That is the keyframe at or before the frame's packet; for a leading
         picture (decoded after a keyframe, shown before it) the one before that,
@@ -328,7 +330,7 @@ class FrameTable:
         return self._row_of[packet] < 0 and not self.packets.is_discard[packet]
 
     def byte_ranges(self, first_packet: int, last_packet: int) -> list[ByteRange]:
-        """Return where these packets lie, near ones as one range; nothing where that is unknown."""
+        """Return the byte ranges of these packets, near ones merged; none where they are unknown."""
         packets = slice(first_packet, last_packet + 1)
         positions = self.packets.position[packets]
         if np.any(positions < 0):
@@ -338,7 +340,7 @@ class FrameTable:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to a file; blocks.
 
-        The file appears whole or not at all. It holds a checksum and no code.
+        The file appears only once complete. It holds a checksum, and no code.
 
         Raises
         ------
@@ -354,15 +356,15 @@ class FrameTable:
         Raises
         ------
         ValueError
-            The file is no frame table, of another version of the format, or
-            damaged.
+            The file is not a frame table, is damaged, or is of another version of
+            the format.
         OSError
-            It cannot be read.
+            The file cannot be read.
         """
         try:
             return cls.from_bytes(Path(path).read_bytes())
         except ArchiveError as exc:
-            raise ArchiveError(f"{quoted(os.fspath(path))} holds no frame table to use: {exc}") from exc
+            raise ArchiveError(f"{quoted(os.fspath(path))} is not a usable frame table: {exc}") from exc
 
     def to_bytes(self) -> bytes:
         """Return what `save` writes."""

@@ -88,11 +88,11 @@ def _checked(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TableFie
     if any(len(getattr(packets, column.name)) != count for column in fields(Packets)):
         raise ValueError("columns of different lengths")
     if len(np.unique(packet_of)) != len(packet_of) or not _are_numbers_of(packet_of, count):
-        raise ValueError("frames of packets that are not there")
+        raise ValueError("frames refer to packets that do not exist")
     if not _are_numbers_of(np.array([*false_keyframes], np.int64), count):
-        raise ValueError("keyframes that are not there")
+        raise ValueError("false keyframes that do not exist")
     if any(column is not None and len(column) != len(packet_of) for column in (checksums, is_damaged)):
-        raise ValueError("checksums of frames that are not there")
+        raise ValueError("checksums of frames that do not exist")
     rate, identity = facts["average_rate"], facts["identity"]
     return TableFields(
         packets=packets,
@@ -119,6 +119,6 @@ def _cut(starts: Int64Array, lengths: Int64Array, data: bytes) -> tuple[tuple[in
         or np.any(lengths < 0)
         or (int(stops[-1]) if len(stops) else 0) != len(data)
     ):
-        raise ValueError("headers of other lengths than their bytes")
+        raise ValueError("header lengths that differ from their bytes")
     places = zip(starts.tolist(), stops.tolist(), lengths.tolist(), strict=True)
     return tuple((start, data[stop - length : stop]) for start, stop, length in places)

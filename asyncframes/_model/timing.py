@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Int64Array: TypeAlias = NDArray[np.int64]
 
 MOST_TICKS = 2**61
-"""Ticks are reckoned up to here, so that sums and differences of them are ``int64``."""
+"""Ticks are computed up to here, so that their sums and differences fit ``int64``."""
 
 # Up to here the rounding of floats stays well below `CLOSE`.
 _TICKS_IN_FLOATS = 2.0**40
@@ -22,13 +22,13 @@ _TICKS_IN_FLOATS = 2.0**40
 _EXACT_IN_FLOATS = 2**53
 
 CLOSE = 1 / 1024
-"""Ticks that the rounding of floats may take from a time."""
+"""How many ticks the rounding of floats may take from a time."""
 
 
 def seconds_to_ticks(
     seconds: NDArray[Any], time_base: Fraction, origin: int
 ) -> tuple[Int64Array, NDArray[np.float64]]:
-    """Return times in whole ticks since `origin`, and the part of a tick that is left of each.
+    """Return times in whole ticks since `origin`, and the remaining part of a tick of each.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _ticks_exactly(seconds: float | Fraction, time_base: Fraction, origin: int) 
 
 
 def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.float64]]:
-    """Return the multiples 0, 1, … of an interval in whole ticks, and the part of a tick that is left.
+    """Return the multiples 0, 1, … of an interval in whole ticks, and the remaining part of a tick.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def orientation_from_matrix(matrix: bytes) -> Orientation:
     Returns
     -------
     Orientation
-        The identity for angles that are no multiple of 90 degrees.
+        The identity for angles that are not a multiple of 90 degrees.
     """
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if a and d and not (b or c):

@@ -14,7 +14,7 @@ from asyncframes._requests.pump import Pump
 from asyncframes._requests.route import make_job
 from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._requests.tables import TableKeeper
+from asyncframes._requests.tables import VideoTable
 from asyncframes._types import SeekMode
 
 
@@ -33,7 +33,7 @@ class Decodings:
         How frames are found.
     """
 
-    def __init__(self, sessions: SessionPool, tables: TableKeeper, threads: int, seek_mode: SeekMode) -> None:
+    def __init__(self, sessions: SessionPool, tables: VideoTable, threads: int, seek_mode: SeekMode) -> None:
         self._sessions = sessions
         self._tables = tables
         self._threads = threads

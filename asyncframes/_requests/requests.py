@@ -22,7 +22,7 @@ from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
 from asyncframes._requests.route import Chooser, Route, goes_forward
 from asyncframes._requests.session import ReadOptions
-from asyncframes._requests.tables import TableKeeper
+from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Kept
 from asyncframes._runtime.life import GuardedFrames
@@ -80,7 +80,7 @@ class Requests:
         self._sessions = SessionPool(source, cached, reading)
         self._chooser = Chooser(reading.executor, source.name)
         self._departures = Departures()
-        self._tables = TableKeeper(
+        self._tables = VideoTable(
             cached,
             self._sessions,
             reading.executor,

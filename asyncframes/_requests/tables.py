@@ -1,4 +1,4 @@
-"""The frame table of a video: given by the caller, remembered in a folder, or scanned for."""
+"""The frame table of a video: the caller's, or from the table cache, or built from the source."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from asyncframes.errors import SourceChangedError
 from asyncframes.sources import CachedSource
 
 
-class TableKeeper:
-    """Finds the frame table once, and keeps what requests learn of it.
+class VideoTable:
+    """The frame table of a video, found once; it takes up what requests learn of it.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class TableKeeper:
     sessions
         Sessions over it.
     executor
-        Where tables are written.
+        Runs what blocks.
     given
-        Table of the caller's, to be used in place of a scan.
+        The caller's table, which saves the scan.
     cache
-        Where tables are remembered, if anywhere.
+        Where tables are stored, if anywhere.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TableKeeper:
         self._cache = cache
         self._nominal: FrameTable | None = None
         self._key: str | None = None
-        self._kept: tuple[bool, int] | None = None
+        self._saved: tuple[bool, int] | None = None
         self._must_rebuild = False
         self._frames: int | None = None
         self._is_idle = asyncio.Event()
@@ -61,7 +61,7 @@ class TableKeeper:
 
     @property
     def table(self) -> FrameTable | None:
-        """The table, ``None`` while nobody needed it."""
+        """The table, ``None`` until a request needs it."""
         return None if self._shared is None else self._shared.table
 
     def shared(self, table: FrameTable) -> SharedTable:
@@ -70,32 +70,33 @@ class TableKeeper:
         return shared if shared is not None and shared.is_of(table) else SharedTable(table)
 
     def accept(self, look: FirstLook) -> None:
-        """Take up the caller's table, now that the source is open.
+        """Check the caller's table against the source, which is open by now, and use it.
 
         Raises
         ------
         SourceChangedError
-            It was made from other bytes.
+            The table is of other bytes.
         ValueError
-            It is of another stream.
+            The table is of another stream.
         """
         if self._given is None:
             return
-        made_from, found = self._given.identity, self._identity(look)
-        if made_from is not None and made_from.stream_index != found.stream_index:
+        described, found = self._given.identity, self._identity(look)
+        if described is not None and described.stream_index != found.stream_index:
             raise ValueError(
-                f"frame_table is of stream {made_from.stream_index}; stream {found.stream_index} is decoded"
+                f"frame_table is of stream {described.stream_index}, but stream "
+                f"{found.stream_index} is decoded: pass the table of that stream, or none"
             )
-        if made_from is not None and not made_from.may_be(found):
+        if described is not None and not described.may_be(found):
             raise SourceChangedError(
-                "the frame_table given was made from other bytes: size or validator differ",
+                "frame_table is of other bytes (another size or validator): pass one of this source, or none",
                 source=self._source.name,
             )
         self._source.kept.add(self._given.headers)
         self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
-        """Return the table, found in the cheapest way there is."""
+        """Return the table, found in the cheapest way possible."""
         while (table := self.table) is None or self._is_refuted(table):
             if self._is_idle.is_set():
                 return await self._search(look)
@@ -110,19 +111,19 @@ class TableKeeper:
             table = await self._find(session, look)
             self._shared = SharedTable(table)
         finally:
-            # Whoever waits goes on in the same round of the loop, so near frames are decoded together.
+            # All who wait go on in the same iteration of the loop, so near frames are decoded together.
             self._is_idle.set()
             await session.aclose()
         return table
 
     def _is_refuted(self, table: FrameTable) -> bool:
-        """Whether decoding showed that a table made from packets does not hold."""
+        """Whether decoding showed that a table built from packets is wrong."""
         if table.is_verified:
             return False
         return self._must_rebuild or self._frames not in {None, len(table)}
 
     async def nominal(self, look: FirstLook) -> FrameTable:
-        """Return the table as it would be by what the header says."""
+        """Return the table that follows from the header's claims."""
         if self._nominal is None:
             self._nominal = await in_thread(
                 self._executor, nominal_table, look.info, look.first_pts, self._source.name
@@ -130,7 +131,7 @@ class TableKeeper:
         return self._nominal
 
     def learn(self, evidence: Evidence) -> None:
-        """Take up what a request learnt of the stream."""
+        """Take up what a request learnt about the stream."""
         self._must_rebuild |= evidence.must_rebuild
         if evidence.frames is not None:
             self._frames = evidence.frames
@@ -143,8 +144,8 @@ class TableKeeper:
                 return
             table = table.of_source(known.identity, known.headers)
             self._shared = SharedTable(table)
-        if self._cache is not None and self._key is not None and _learnt(table) != self._kept:
-            self._kept = _learnt(table)
+        if self._cache is not None and self._key is not None and _learnt(table) != self._saved:
+            self._saved = _learnt(table)
             await finished(in_thread(self._executor, self._cache.save, self._key, table))
 
     async def _find(self, session: Session, look: FirstLook) -> FrameTable:
@@ -159,7 +160,7 @@ class TableKeeper:
             table = await self._scan(session, look)
             await session.worker.run(self._cache.save, self._key, table)
         self._source.kept.add(table.headers)
-        self._kept = _learnt(table)
+        self._saved = _learnt(table)
         return table
 
     async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
@@ -171,7 +172,7 @@ class TableKeeper:
         return table.of_source(self._identity(look), self._source.kept.items())
 
     async def _listed(self, look: FirstLook) -> Scanned | None:
-        """List the packets without opening the container once more, where that can be."""
+        """List the packets without opening the container again, where possible."""
         session = self._sessions.take_idle()
         if session is None:
             return None

@@ -1,4 +1,4 @@
-"""Pure: many frames on one picture, each with its index and time."""
+"""Contact sheets: many frames in one picture, each with its index and time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIM = (160, 164, 173)
 
 
 def clock(seconds: float) -> str:
-    """Spell seconds as ``hh:mm:ss.mmm``."""
+    """Format seconds as ``hh:mm:ss.mmm``."""
     milliseconds = round(abs(seconds) * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     sign = "-" if seconds < 0 and milliseconds else ""
@@ -29,7 +29,7 @@ def clock(seconds: float) -> str:
 
 
 def tile_width_for(sheet_width: int, columns: int) -> int:
-    """Give the width of a tile so that `columns` of them fill a sheet of `sheet_width` pixels."""
+    """Return the width of a tile so that `columns` of them fill a sheet of `sheet_width` pixels."""
     # a gap is a 24th of a tile, and there is one more of them
     return max(1, int(sheet_width / (columns + (columns + 1) / 24)))
 
@@ -58,11 +58,11 @@ def contact_sheet(
     frames
         At least one; ``rgb24``, ``rgba`` or ``gray``.
     columns
-        How many stand in a row; fewer frames make fewer columns.
+        Frames per row; fewer frames make fewer columns.
     tile_width
-        Pixels; tiles are as high as the first frame's shape asks.
+        Pixels; the first frame's shape decides how high tiles are.
     title
-        A line above, shortened where it is too long.
+        A line at the top, shortened where it is too long.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def contact_sheet(
     """
     if not frames or columns < 1 or tile_width < 1:
         raise ValueError(
-            f"a sheet needs frames, columns and a tile width, not {len(frames)}, {columns} and {tile_width}"
+            f"{len(frames)} frames, columns={columns}, tile_width={tile_width}: expected 1 or more of each"
         )
     height, width = frames[0].image.shape[:2]
     tile_height = max(1, round(height * tile_width / width))

@@ -37,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 after an error of the source, the media or the disk, or 130 after
-        Ctrl-C, 143 after SIGTERM, 141 when whoever read the output has gone.
+        Ctrl-C, 143 after SIGTERM, 141 when the reader of the output has gone.
         Wrong usage leaves through ``SystemExit(2)``.
     """
     arguments = _parser().parse_args(join_negatives(sys.argv[1:] if argv is None else argv))
     _log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files may hold bytes that are no text.
+        # File names may hold undecodable bytes.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # asyncio.run turns the first Ctrl-C into a cancellation, so files and sockets are closed in order
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asyncframes: {arguments.interrupted}", file=sys.stderr)
         return TERMINATED
     except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter would complain when it flushes once more.
+        # The reader of the output has gone; the interpreter would complain when it flushes again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
@@ -78,7 +78,7 @@ async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
     Raises
     ------
     _TerminatedError
-        It was cancelled so.
+        SIGTERM cancelled it.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(command)
@@ -103,7 +103,7 @@ async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
-    # attempts that failed on the way: the error that remains, if one does, says why
+    # failed attempts: the final error, if there is one, says why
     handler.addFilter(lambda record: not hasattr(record, "wait_seconds"))
     logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING, handlers=[handler])
 

@@ -1,4 +1,4 @@
-"""What the commands do alike: open the video, say what was read."""
+"""What the commands share: opening the video, and reporting what was read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from asyncframes.sources import HttpSource
 async def opened_video(
     arguments: argparse.Namespace, **options: Any
 ) -> AsyncIterator[tuple[af.Video, Progress]]:
-    """Open the video that the source options name, with the bars for work on it."""
+    """Open the video that the source options name, with its progress bars."""
     with Progress(arguments) as progress:
         opener = af.open_video(
             await asyncio.to_thread(_source, arguments),
@@ -37,7 +37,7 @@ async def opened_video(
 
 
 def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
-    """Make what the arguments name; may read settings from files."""
+    """Return the source that the arguments name; may read settings from files."""
     if arguments.source == "-" and not arguments.header:
         return sys.stdin.buffer
     scheme = urlsplit(arguments.source).scheme.lower()
@@ -46,7 +46,7 @@ def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
     if not arguments.header:
         return str(arguments.source)
     if scheme not in {"http", "https"}:
-        raise argparse.ArgumentError(None, "argument --header: goes with an http or https address")
+        raise argparse.ArgumentError(None, "argument --header: needs an http or https address")
     return HttpSource(arguments.source, headers=dict(arguments.header))
 
 
@@ -65,5 +65,5 @@ def amount_read(video: af.Video) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun, in the plural where that is due."""
+    """Format a number with its noun, singular or plural."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -14,7 +14,7 @@ from asyncframes.sources._names import public_url
 _MOST_BYTES = 64 << 20
 _LONGEST_STEM = 100
 
-# What signs an address changes with each signature, and the address means the same video.
+# These parameters change with each signature, while the address means the same video.
 _SIGNATURE = re.compile(
     r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
     r"|s[a-z]{1,2}|skoid|sktid|.*token.*|.*secret.*|.*key",
@@ -23,25 +23,25 @@ _SIGNATURE = re.compile(
 
 
 def read_list(name: str, *, is_null_separated: bool) -> list[str]:
-    """Read the names of videos, each once; bytes that are no text stay what they are, as in file names.
+    """Read the names of videos without duplicates; undecodable bytes are kept, as in file names.
 
     Raises
     ------
     ValueError
-        There are none, or it is no list.
+        There are none, or it is not a list.
     """
     data = _read(name)
     if len(data) > _MOST_BYTES or (b"\0" in data and not is_null_separated):
-        raise ValueError(f"{name}: not a list of names, one a line; a list separated by NUL needs -0")
+        raise ValueError(f"{name}: not a list of one name per line; a list separated by NUL needs -0")
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\0" if is_null_separated else b"\n")
     names = [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
     if not names:
-        raise ValueError(f"{name}: the list names no video")
+        raise ValueError(f"{name}: the list names no videos")
     return list(dict.fromkeys(names))
 
 
 def directory_name(source: str) -> str:
-    """Name a directory after a video: by what it is called and where it lies, and by nothing else."""
+    """Name a directory after a video's name and location, and nothing else."""
     if "://" in source:
         parts = urlsplit(public_url(source))
         stem = PurePosixPath(unquote(parts.path)).stem
@@ -53,7 +53,7 @@ def directory_name(source: str) -> str:
 
 
 def _identifying(url: str) -> list[str]:
-    """Take from a query what may tell one video from another, and no secrets."""
+    """Return the parts of a query that may tell videos apart, without secrets."""
     query = url.partition("?")[2].partition("#")[0]
     pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
     return [f"{name}={value}" for name, value in pairs if not _SIGNATURE.fullmatch(name)]

@@ -49,12 +49,12 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         type=positive(float),
         default=60.0,
         metavar="SECONDS",
-        help="give up when no bytes come for so long (default: 60)",
+        help="give up after this long without a byte (default: 60)",
     )
     group.add_argument(
-        "--stream", type=int, metavar="N", help="stream of the container (default: the first with video)"
+        "--stream", type=int, metavar="N", help="index of the stream (default: the first with video)"
     )
-    group.add_argument("--threads", type=positive(int), metavar="N", help="threads of the decoder")
+    group.add_argument("--threads", type=positive(int), metavar="N", help="decoder threads")
     folder = user_cache_path("asyncframes") / "tables"
     group.add_argument(
         "--table-cache",
@@ -79,7 +79,7 @@ def add_range_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
         "--start", type=int, metavar="I", help="first frame, from 0; negative counts from the end"
     )
     group.add_argument(
-        "--end", type=int, metavar="I", help="last frame, included; negative counts from the end"
+        "--end", type=int, metavar="I", help="last frame, inclusive; negative counts from the end"
     )
     return group
 
@@ -94,7 +94,7 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
 
 
 def header(text: str) -> tuple[str, str]:
-    """Read ``Name: value``; the value stays out of the error, it may be a secret."""
+    """Read ``Name: value``; errors never quote the value, which may be a secret."""
     name, colon, value = text.partition(":")
     if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~\w-]+", name, re.ASCII):
         raise argparse.ArgumentTypeError("expected 'Name: value'")
@@ -102,17 +102,17 @@ def header(text: str) -> tuple[str, str]:
 
 
 def integers(text: str) -> list[int]:
-    """Read integers with commas between them."""
+    """Read comma-separated integers."""
     return _several(int, text, "integers such as 0,25,-1")
 
 
 def seconds(text: str) -> list[float]:
-    """Read seconds with commas between them."""
+    """Read comma-separated seconds."""
     return _several(float, text, "seconds such as 0.5,12,90")
 
 
 def time_range(text: str) -> tuple[float | None, float | None]:
-    """Read two times with a dash between them, either of which may be left out."""
+    """Read two times separated by a dash; either may be missing."""
     begin, dash, stop = text.partition("-")
     try:
         if not dash:

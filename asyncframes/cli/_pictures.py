@@ -1,4 +1,4 @@
-"""Options of how images are made."""
+"""Options for how images are made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     """Add --image-format and one option for each of `PictureOptions`."""
     group = parser.add_argument_group("pictures")
     group.add_argument(
-        "--image-format", choices=_FORMATS, default="rgb24", help="of the files (default: rgb24)"
+        "--image-format", choices=_FORMATS, default="rgb24", help="pixel layout of the files (default: rgb24)"
     )
     group.add_argument(
         "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect"
@@ -27,12 +27,12 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--autorotate",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="turn upright as the display matrix asks (default: yes)",
+        help="rotate upright as the display matrix says (default: yes)",
     )
     group.add_argument(
         "--deinterlace", action="store_true", help="fill the missing rows of interlaced frames"
     )
-    group.add_argument("--tone-map", action="store_true", help="bring HDR to the range of BT.709")
+    group.add_argument("--tone-map", action="store_true", help="map HDR to BT.709")
     group.add_argument(
         "--accurate-color", action="store_true", help="interpolate chroma in 8-bit 4:2:0 and 4:2:2 too"
     )
@@ -40,12 +40,12 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--color-matrix",
         choices=["auto", *get_args(ColorMatrix)],
         default="auto",
-        help="in place of the stream's own (default: auto)",
+        help="override the stream's own (default: auto)",
     )
 
 
 def picture_options(arguments: argparse.Namespace) -> PictureOptions:
-    """Collect what the options say."""
+    """Collect the picture options."""
     return PictureOptions(
         resize=arguments.resize,
         square_pixels=arguments.square_pixels,
@@ -58,7 +58,7 @@ def picture_options(arguments: argparse.Namespace) -> PictureOptions:
 
 
 def size(text: str) -> tuple[int | None, int | None]:
-    """Read ``WxH``, either of which may be left out."""
+    """Read ``WxH``; either may be missing."""
     match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", text, re.ASCII)
     if match is None or text == "x":
         raise argparse.ArgumentTypeError(f"expected a size such as 640x360, 640x or x360, not {text!r}")

@@ -13,7 +13,7 @@ from asyncframes._saving.progress import Bar
 
 
 class Progress:
-    """The bars of one command: one for a pass over the packets if there is any, then one for frames.
+    """The bars of one command: one for a pass over the packets, if there is one, then one for frames.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Progress:
         self._scan: Bar | None = None
 
     def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:
-        """Take what ``packet_progress`` of `open_video` is told, from a worker thread."""
+        """Receive calls of `open_video`'s ``packet_progress``, from a worker thread."""
         if phase != "index":
             return
         if self._scan is None:
@@ -43,7 +43,7 @@ class Progress:
                 bar.update(frames)
 
             yield advance
-            # what the header claimed may be wrong, and files that are kept are not counted
+            # the header's claim may be wrong, and existing files are not counted
             bar.total = bar.n
 
     def say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""``supervisely://VIDEO_ID`` with what the environment says of the server."""
+"""``supervisely://VIDEO_ID``, with the server's settings from the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESS, _TOKEN, _VIDEO = "SERVER_ADDRESS", "API_TOKEN", "VIDEO_ID"
 
 
 def source_from_settings(address: str) -> SuperviselySource:
-    """Make the source that an address means; reads the environment and files.
+    """Return the source for an address; reads the environment and files.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def source_from_settings(address: str) -> SuperviselySource:
     Raises
     ------
     ValueError
-        Something is not said, or makes no sense.
+        A setting is missing or invalid.
     MissingExtraError
-        A settings file is there and nothing to read it with.
+        There is a settings file, and python-dotenv is not installed.
     """
     parts = urlsplit(address)
     places = list(_places(wanted={_ADDRESS, _TOKEN} if parts.netloc else {_ADDRESS, _TOKEN, _VIDEO}))
@@ -38,13 +38,13 @@ def source_from_settings(address: str) -> SuperviselySource:
 
 
 def _server(places: list[tuple[str, Mapping[str, str]]]) -> SuperviselyServer:
-    """Take address and token from one place: a stray local.env must not name where another's token goes."""
+    """Take address and token from the same place, so that a stray local.env cannot redirect a token."""
     for name, settings in places:
         missing = [setting for setting in (_ADDRESS, _TOKEN) if not settings.get(setting)]
         if not missing:
             return SuperviselyServer(settings[_ADDRESS], settings[_TOKEN])
         if len(missing) == 1:
-            raise ValueError(f"{missing[0]} is not set in {name}; it goes in the same place as the other")
+            raise ValueError(f"{missing[0]} is not set in {name}; set both in the same place")
     looked = ", ".join(name for name, _ in places)
     raise ValueError(f"{_ADDRESS} and {_TOKEN} are not set (looked in {looked})")
 
@@ -52,14 +52,14 @@ def _server(places: list[tuple[str, Mapping[str, str]]]) -> SuperviselyServer:
 def _video_id(text: str, places: list[tuple[str, Mapping[str, str]]]) -> int:
     text = text or next((found for _, settings in places if (found := settings.get(_VIDEO))), "")
     if not text:
-        raise ValueError(f"which video? Write supervisely://123 or set {_VIDEO}")
+        raise ValueError(f"no video ID is given: write supervisely://123 or set {_VIDEO}")
     if not text.isascii() or not text.isdecimal():
-        raise ValueError(f"{text!r} is no number of a video; expected supervisely://123")
+        raise ValueError(f"{text!r} is not a video ID: expected supervisely://123")
     return int(text)
 
 
 def _places(wanted: set[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    # First the strongest; files are not read where nothing is wanted of them.
+    # The environment takes precedence; files are read only for what it lacks.
     found = {name: os.environ[name] for name in (_ADDRESS, _TOKEN, _VIDEO) if os.environ.get(name)}
     yield "the environment", found
     if wanted <= found.keys():

@@ -16,7 +16,7 @@ from asyncframes.errors import AsyncFramesError
 EXAMPLES = """\
   asyncframes extract-many videos.txt frames --fps 1 --ext jpg
   find films -name '*.mp4' -print0 | asyncframes extract-many -0 - frames --keyframes
-  asyncframes extract-many videos.txt frames --fps 1 --overwrite skip    (go on where a run was cut short)"""
+  asyncframes extract-many videos.txt frames --fps 1 --overwrite skip    (resume an interrupted run)"""
 
 
 def add_parser(commands: _options.Commands) -> None:
@@ -27,24 +27,24 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument(
         "list",
         metavar="LIST",
-        help="a file with a path or URL a line, each taken as it is; - for standard input",
+        help="a file with one path or URL per line, each taken literally; - for standard input",
     )
     parser.add_argument(
         "directory",
         metavar="DIR",
-        help="each video gets a directory in it, of its name and a few digits that depend on where it lies",
+        help="each video gets a directory in it, named after the video and a few digits for its location",
     )
     parser.add_argument(
-        "-0", "--null", action="store_true", help="names on the list end in NUL, as find -print0 writes them"
+        "-0", "--null", action="store_true", help="names in the list end in NUL, as find -print0 writes them"
     )
     parser.add_argument(
         "--at-once",
         type=_options.positive(int),
         default=4,
         metavar="N",
-        help="videos worked on at a time (default: 4)",
+        help="videos to process at once (default: 4)",
     )
-    parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads of each decoder")
+    parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads per decoder")
     extract.add_selection_options(parser)
     _pictures.add_picture_options(parser)
     extract.add_file_options(parser)

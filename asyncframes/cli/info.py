@@ -1,4 +1,4 @@
-"""``asyncframes info``: what is known of a video."""
+"""``asyncframes info``: what is known about a video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser = _options.new_command(
         commands,
         "info",
-        help_text="show what the container and the decoder say of a video",
+        help_text="show what the container and the decoder report about a video",
         examples=EXAMPLES,
     )
     _options.add_source_options(parser)
@@ -63,7 +63,7 @@ def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
 
 
 def _turned(info: af.VideoInfo) -> str:
-    changes = [f"turned {info.rotation} degrees counterclockwise"] if info.rotation else []
+    changes = [f"rotated {info.rotation} degrees counterclockwise"] if info.rotation else []
     changes += ["mirrored"] if info.mirrored else []
     stored = f"stored as {info.coded_width}x{info.coded_height}"
     return f" ({', '.join([stored, *changes])})" if changes else ""

@@ -1,4 +1,4 @@
-"""``asyncframes sheet``: frames spread over a video, on one picture."""
+"""``asyncframes sheet``: frames spread over a video, in one picture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_parser(commands: _options.Commands) -> None:
         examples=EXAMPLES,
     )
     _options.add_source_options(parser)
-    parser.add_argument("out", metavar="OUT", type=Path, help="the picture: .png, .jpg, .webp, ...")
+    parser.add_argument("out", metavar="OUT", type=Path, help="the image file: .png, .jpg, .webp, ...")
     _options.add_range_options(parser)
     group = parser.add_argument_group("sheet")
     for name, default in (("columns", COLUMNS), ("rows", ROWS)):
@@ -53,15 +53,15 @@ def add_parser(commands: _options.Commands) -> None:
         type=_options.positive(int),
         default=WIDTH,
         metavar="PIXELS",
-        help="of it all (default: %(default)s)",
+        help="of the whole sheet (default: %(default)s)",
     )
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Decode the frames, draw the sheet and say where it is."""
-    # Pillow imports every format that it knows for it.
+    """Decode the frames, draw the sheet and print where it is."""
+    # This makes Pillow import every format that it knows.
     await asyncio.to_thread(picture_format, arguments.out)
     async with _common.opened_video(arguments) as (video, progress):
         width = tile_width_for(arguments.width, arguments.columns)
@@ -85,7 +85,7 @@ def spread(indices: Int64Array, number: int) -> list[int]:
 async def tiles(
     video: af.Video, indices: list[int], width: int, advance: Callable[[int], None]
 ) -> list[af.Frame]:
-    """Decode the frames, each scaled down as it comes so that no film is held in memory."""
+    """Decode the frames, each scaled down as it comes so that memory holds small frames only."""
     frames = []
     async with aclosing(video.frames(indices=indices)) as decoded:
         async for frame in decoded:
@@ -95,29 +95,29 @@ async def tiles(
 
 
 def draw(frames: list[af.Frame], out: Path, *, columns: int, tile_width: int, title: str) -> None:
-    """Draw the sheet and put it at `out`, wholly or not at all."""
+    """Draw the sheet and write it to `out`, which appears only once complete."""
     sheet = contact_sheet(frames, columns=columns, tile_width=tile_width, title=title)
     try:
         sweep(out.parent)
         with whole_file(out) as temporary, temporary.open("xb") as file:
             sheet.save(file, format=picture_format(out), quality=90)
     except OSError as exc:
-        raise FrameWriteError(f"sheet not written at {out}: {reason_of(exc)}", path=str(out)) from exc
+        raise FrameWriteError(f"contact sheet {out} not written: {reason_of(exc)}", path=str(out)) from exc
 
 
 def facts(info: af.VideoInfo) -> str:
-    """Say size, rate and codec in a few words."""
+    """Describe size, rate and codec in a few words."""
     rate = f", {float(info.average_rate):.6g} fps" if info.average_rate else ""
     return f"{info.width}x{info.height}{rate}, {info.codec}"
 
 
 def picture_format(out: Path) -> str:
-    """Tell Pillow's name of the format that the file's ending asks for."""
+    """Return Pillow's name of the format for the file's extension."""
     known = PillowImage.registered_extensions()
     try:
         return known[out.suffix.lower()]
     except KeyError:
-        raise ValueError(f"{out}: expected a picture's ending such as .png or .jpg") from None
+        raise ValueError(f"{out}: expected an image file extension such as .png or .jpg") from None
 
 
 def last_part(source: str) -> str:

@@ -1,17 +1,23 @@
-"""Bounds that callers give, checked where they are given."""
+"""Limits that callers set: checked, and applied to what takes time."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from asyncframes._model.quoting import quoted
+from asyncframes.errors import SourceTimeoutError
+
+T = TypeVar("T")
 
 # A year; asyncio and Rust overflow somewhere beyond.
 _MOST_SECONDS = 366 * 24 * 3600.0
 
 
 def check_seconds(**values: float) -> None:
-    """Refuse durations that nothing can last.
+    """Refuse invalid durations.
 
     Raises
     ------
@@ -29,8 +35,25 @@ def check_counts(*, least: int, **values: float) -> None:
     Raises
     ------
     ValueError
-        One is less than `least`, or no number.
+        One is less than `least`, or not a number.
     """
     for name, value in values.items():
         if not value >= least:
             raise ValueError(f"{name}={quoted(value)}: expected {least} or more")
+
+
+async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
+    """Wait for an exchange, but not longer than `seconds`.
+
+    Raises
+    ------
+    SourceTimeoutError
+        It takes longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            return await exchange
+    except TimeoutError as exc:
+        if not deadline.expired():
+            raise
+        raise SourceTimeoutError(f"no complete answer within {seconds:g} s", source=name) from exc

@@ -79,7 +79,7 @@ def test_labels_and_title_are_drawn() -> None:
 @pytest.mark.parametrize(("columns", "tile_width", "frames"), [(0, 96, 1), (1, 0, 1), (1, 96, 0)])
 def test_nothing_to_draw_is_an_error(columns: int, tile_width: int, frames: int) -> None:
     """No frames, no columns or no width is a ValueError with the three numbers."""
-    with pytest.raises(ValueError, match=f"{frames}, {columns} and {tile_width}"):
+    with pytest.raises(ValueError, match=f"{frames} frames, columns={columns}, tile_width={tile_width}"):
         contact_sheet([plain_frame(i) for i in range(frames)], columns=columns, tile_width=tile_width)
 
 

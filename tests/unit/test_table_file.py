@@ -110,7 +110,7 @@ def test_damage_at_any_byte_is_noticed(tmp_path: Path, place: float, bit: int) -
 @given(kept=st.floats(0, 1, exclude_max=True))
 @example(kept=0.0)
 def test_a_file_cut_off_anywhere_is_noticed(kept: float) -> None:
-    """The first part of a table is none."""
+    """The first part of a table is not a table."""
     data = small_table().to_bytes()
     with pytest.raises(ArchiveError):
         FrameTable.from_bytes(data[: int(kept * len(data))])
@@ -118,7 +118,7 @@ def test_a_file_cut_off_anywhere_is_noticed(kept: float) -> None:
 
 @given(data=st.binary())
 def test_foreign_bytes_are_refused(data: bytes) -> None:
-    """What is no table is an error of one kind, whatever it is."""
+    """Any bytes that are not a table raise the same kind of error."""
     with pytest.raises(ArchiveError):
         FrameTable.from_bytes(data)
 
@@ -134,17 +134,17 @@ def test_another_version_is_named() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"packet_of": np.array([0, 9])}, "not there"),
-        ({"packet_of": np.array([0, 0])}, "not there"),
+        ({"packet_of": np.array([0, 9])}, "do not exist"),
+        ({"packet_of": np.array([0, 0])}, "do not exist"),
         ({"pts": np.arange(3)}, "lengths"),
-        ({"header_lengths": np.array([5])}, "headers"),
-        ({"header_lengths": np.array([-4])}, "headers"),
+        ({"header_lengths": np.array([5])}, "header lengths"),
+        ({"header_lengths": np.array([-4])}, "header lengths"),
     ],
 )
-def test_a_checksum_does_not_make_nonsense_a_table(
+def test_a_valid_checksum_does_not_make_a_valid_table(
     change: dict[str, np.typing.NDArray[np.int64]], message: str
 ) -> None:
-    """What a program with ill intent packs rightly is refused for what it says."""
+    """Well-formed bytes with impossible contents are refused, and the error says what is wrong."""
     facts, arrays = unpack(3, small_table().to_bytes())
     with pytest.raises(ArchiveError, match=message):
         FrameTable.from_bytes(pack(3, facts, arrays | change))
@@ -163,10 +163,10 @@ def test_facts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
 
 
 def test_a_claim_of_gigabytes_is_not_believed() -> None:
-    """A header that promises more than its payload can hold is refused before memory is taken."""
+    """A header that claims more than its payload can hold is refused before memory is allocated."""
     header = b'{"facts": {}, "arrays": [["a", "uint8", 9999999999]]}'
     body = _HEAD.pack(_MAGIC, 1, len(header)) + header + zlib.compress(bytes(1000))
-    with pytest.raises(ArchiveError, match="cannot be"):
+    with pytest.raises(ArchiveError, match="impossible lengths"):
         unpack(1, body + _checksum(body))
 
 
@@ -180,7 +180,7 @@ def test_saving_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_or_read_is_an_os_error(tmp_path: Path) -> None:
-    """A folder that is not there is the file system's own error, both ways."""
+    """A missing folder raises the file system's own error, when saving and when loading."""
     with pytest.raises(OSError, match="nowhere"):
         small_table().save(tmp_path / "nowhere" / "a.table")
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A folder of frame tables, so that a source is scanned once and not once a process. All calls block."""
+"""A folder of frame tables, so that a source is scanned once, not once per process. All calls block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asyncframes._runtime.temporaries import sweep
 
 _log = logging.getLogger("asyncframes")
 
-# Raised whenever an entry may no longer mean what it meant; the older folder is then never looked into.
+# Increase this whenever entries change their meaning: older folders are then ignored.
 _FOLDER_VERSION = 1
 _SUFFIX = ".table"
 
@@ -49,16 +49,16 @@ def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str)
 
 
 class TableCache:
-    """Tables by key, the least recently used ones removed; several processes may share the folder.
+    """Tables by key; the least recently used are removed, and several processes may share the folder.
 
-    A file system that refuses is as good as an empty cache, and the log has one warning of it.
+    Where the file system fails, the cache behaves as if empty, and logs one warning.
 
     Parameters
     ----------
     folder
-        Where it is; made with the first entry.
+        Where the tables are; created with the first entry.
     max_bytes
-        Bound on the size of all entries, kept to whenever one is added.
+        Limit on the total size of the entries, enforced whenever one is added.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int) -> None:
@@ -67,7 +67,7 @@ class TableCache:
         self._has_warned = False
 
     def load(self, key: str) -> FrameTable | None:
-        """Return an entry, ``None`` where there is none that can be used."""
+        """Return an entry, ``None`` where there is no usable one."""
         path = self._path(key)
         try:
             table = FrameTable.load(path)

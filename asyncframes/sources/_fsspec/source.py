@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import check_end, check_range, exactly, within
+from asyncframes._model.ranges import check_end, check_range, exactly
 from asyncframes.errors import (
     ClosedError,
     MissingExtraError,
@@ -20,7 +20,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources._fsspec.readers import Reader, make_opener
-from asyncframes.sources._limits import check_seconds
+from asyncframes.sources._limits import check_seconds, within
 from asyncframes.sources._names import harmless_cause
 from asyncframes.sources._one_process import OneProcess
 

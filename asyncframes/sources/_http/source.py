@@ -10,7 +10,7 @@ from typing import TypeVar
 import aiohttp
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import Arrivals, ContentRange, check_end, check_range, exactly, within
+from asyncframes._model.ranges import Arrivals, ContentRange, check_end, check_range, exactly
 from asyncframes.errors import (
     ClosedError,
     RangeNotSupportedError,
@@ -29,7 +29,7 @@ from asyncframes.sources._http.reply import (
     content_range,
 )
 from asyncframes.sources._http.sessions import Sessions
-from asyncframes.sources._limits import check_counts, check_seconds
+from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._model.ranges import check_end, check_range, within
+from asyncframes._model.ranges import check_end, check_range
 from asyncframes._runtime.life import ForkGuard
 from asyncframes.errors import (
     AsyncFramesError,
@@ -19,7 +19,7 @@ from asyncframes.errors import (
     SourceChangedError,
     SourceError,
 )
-from asyncframes.sources._limits import check_counts, check_seconds
+from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._object_store.errors import as_source_error, is_unsatisfiable
 from asyncframes.sources._one_process import OneProcess
 
