@@ -56,7 +56,9 @@ def read_csv(text: str) -> list[dict[str, Any]]:
     return [{name: json.loads(value) if value else None for name, value in row.items()} for row in rows]
 
 
-@pytest.mark.parametrize(("options", "read"), [([], read_csv), (["--format", "json"], json.loads)], ids=str)
+@pytest.mark.parametrize(
+    ("options", "read"), [([], read_csv), (["--format", "json"], json.loads)], ids=["csv", "json"]
+)
 def test_rows_are_those_of_the_frames(
     clip: str, timeless: str, capsys: pytest.CaptureFixture[str], options: list[str], read: Any
 ) -> None:
