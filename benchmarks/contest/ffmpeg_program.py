@@ -23,7 +23,7 @@ class FfmpegProgram(Contestant):
     name = "ffmpeg program"
     settings = (
         "`ffmpeg -ss … -i path -frames:v … -f rawvideo -pix_fmt rgb24 -`, a process for each scattered "
-        "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 1 -qmin 1`, the best it has"
+        "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 1 -qmin 1`, its best"
     )
 
     def __init__(self) -> None:

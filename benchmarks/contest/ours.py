@@ -16,8 +16,9 @@ class Ours(Contestant):
 
     name = "asyncframes"
     settings = (
-        "`stream_frames(path, …)` and `stream_frames_to_dir` as they are, starting and ending a loop; "
-        "JPEG at quality 96, as its encoder takes a fast DCT below that and comes out lower than others at 95"
+        "`stream_frames(path, …)` and `stream_frames_to_dir` with their defaults, each starting and ending "
+        "an event loop; JPEG at quality 96, because below that its encoder uses a fast DCT and scores lower "
+        "than the others at 95"
     )
 
     def __init__(self) -> None:

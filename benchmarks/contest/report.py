@@ -10,16 +10,16 @@ from contest.goals import Entries, goals
 from contest.store import Entry
 
 INTRODUCTION = """\
-# Frames: what they cost
+# What frames cost
 
-Written by `benchmarks/bench_frames.py`, which `nox -s bench` runs. Each section says when and how it was
-measured; [frames.json](frames.json) has every figure.
+`nox -s bench` runs `benchmarks/bench_frames.py`, which writes this page. Each section says when and how
+it was measured; [frames.json](frames.json) has every figure.
 
-Contestants run in processes of their own, all in turn in each round; the first round only warms up and is
-not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed; opening
-the file is. Before a workload is timed, frames are compared with those of asyncframes: averaged down, and
-their colours fitted, as libraries do not agree on the matrix of an untagged video. "Other frames" are nearer
-to a neighbour of the frame asked for than to that.
+Each contestant runs in a process of its own, all in turn in each round. The first round only warms up and
+is not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed;
+opening the file is. Before a workload is timed, its frames are compared with those of asyncframes. They
+are scaled down and their colours fitted first, because libraries disagree on the matrix of an untagged
+video. "Other frames" are nearer to a neighbour of the requested frame than to the frame itself.
 """
 
 
@@ -29,7 +29,7 @@ def report(entries: Entries, order: list[str], plots: list[str]) -> str:
     parts = [INTRODUCTION, _circumstances(shown), "## Goals", _goals(shown)]
     parts += [f"![{name}]({name})" for name in plots]
     parts += [_section(key, entry) for key, entry in shown.items()]
-    parts += ["## How each is asked", _settings()]
+    parts += ["## How each contestant is called", _settings()]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

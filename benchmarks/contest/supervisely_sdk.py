@@ -22,8 +22,8 @@ class SuperviselySdk(Contestant):
 
     name = "Supervisely SDK"
     settings = (
-        "`async_stream_video_frames` and `async_stream_video_frames_to_dir` as they are, from a server on "
-        "loopback that plays the platform; it counts while it lists the packets"
+        "`async_stream_video_frames` and `async_stream_video_frames_to_dir` with their defaults, from a "
+        "loopback server that plays the platform; it counts while it lists the packets"
     )
     lacks: ClassVar[dict[str, str]] = {"scattered": RANGES_ONLY, "near_end": NO_FILES}
     on_platform = True

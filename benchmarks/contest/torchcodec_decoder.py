@@ -16,7 +16,7 @@ class TorchcodecExact(Contestant):
     mode: ClassVar[str] = "exact"
     settings = (
         '`VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=0)`; `get_frame_at` one by one, '
-        "which takes less time than batches do here, and `get_frames_at` for scattered frames"
+        "which is faster than batches here, and `get_frames_at` for scattered frames"
     )
     lacks: ClassVar[dict[str, str]] = {"png": NO_WRITER, "jpeg": NO_WRITER}
 

@@ -34,8 +34,8 @@ OTHER_PTS = (
     "the pts of its packets are not those of its frames: some missing or under other numbers, no error"
 )
 HIDDEN = "packets that show nothing are counted as frames: other frames under the numbers after, no error"
-LATE_SEEK = "the seek lands after the frame, and what lies before that is missing, no error"
-NOT_A_START = "what the container calls a keyframe is none: broken pictures, no error"
+LATE_SEEK = "the seek lands after the frame, and the frames before that are missing, no error"
+NOT_A_START = "a wrong keyframe flag in the container: broken pictures, no error"
 ABORTS = "a packet does not decode, in `bear-vp8a.webm` only after a seek; nothing more comes"
 
 WRONG_IN_THE_SDK = {
@@ -224,26 +224,26 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
     ours = sum(not verdict.ours for verdict in verdicts.values())
     alike = [v.difference for name, v in verdicts.items() if name not in CONVERTED_OTHERWISE]
     otherwise = ", ".join(
-        f"`{name}` ({why}; {verdicts[name].average:.2f} on average in its worst picture)"
+        f"`{name}` ({why}; {verdicts[name].average:.2f} on average in the worst picture)"
         for name, why in CONVERTED_OTHERWISE.items()
         if name in verdicts
     )
     versions = [f"PyAV {said['av']} (FFmpeg {said['ffmpeg']})" for said in (facts["sdk"], facts["ours"])]
     lines = [
-        "# Supervisely's functions and their drop-in, file by file",
+        "# Supervisely's functions and the drop-in, file by file",
         "",
-        f"Made by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: supervisely {facts['sdk']['sdk']} "
+        f"Written by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: supervisely {facts['sdk']['sdk']} "
         f"with {versions[0]}, asyncframes with {versions[1]}. "
-        "How it is judged stands in [docs/supervisely.md](../../docs/supervisely.md).",
+        "How the files are compared is explained in [docs/supervisely.md](../../docs/supervisely.md).",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
-        f"* The SDK does on {len(right)}, and both write the same paths for these.",
+        f"* The SDK does so on {len(right)} files, and both write the same paths for these.",
         f"* Pixels of the drop-in differ from the plain decode's by at most {max(alike, default=0)} of 255 "
         f"levels, except where chroma is interpolated and values are rounded: {otherwise}.",
-        "* The SDK writes pictures as they are stored, the drop-in upright; compared after turning: "
-        f"{sideways}.",
+        "* The SDK writes pictures as they are stored, the drop-in upright. These were compared after "
+        f"rotating: {sideways}.",
         "",
-        "Where the SDK is wrong (`first-last` is the range asked for, frames count from 0):",
+        "Where the SDK is wrong (`first-last` is the requested range, 0-based):",
         "",
         "| file | frames | why | what came |",
         "|---|---|---|---|",
