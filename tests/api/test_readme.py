@@ -124,3 +124,12 @@ def test_the_distribution_is_named_rightly() -> None:
     """No text tells people to install the other project of that name."""
     texts = [path.read_text() for path in [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("asyncframes/**/*.py")]]
     assert not any(re.search(r"pip install ['\"]?asyncframes['\"]?(\[|\s|$)", text, re.M) for text in texts)
+
+
+def test_architecture_names_what_is_there() -> None:
+    """Each folder and file of the package that the page on architecture names exists."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"[`>\s](\w[\w/]*(?:\.py|/))[`\",]", page)
+    assert {"_media/codec/decoder.py", "sources/_http/source.py", "_cache/"} <= set(named)
+    package = ROOT / "asyncframes"
+    assert [name for name in named if not ((ROOT / name).exists() or [*package.rglob(name)])] == []
