@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 from asyncframes._media.table import build
@@ -45,6 +46,29 @@ def user_cache() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", folder)
         yield Path(folder)
+
+
+MAY_BLOCK = [
+    # `open_video` is no coroutine, and looks schemes up in entry points, which are read as modules are.
+    ("asyncframes/sources/_registry.py", "_factory"),
+    # The blocking API blocks, also where it is called inside a running loop.
+    *(("asyncframes/sync.py", name) for name in ("_call", "open_blocking", "close")),
+    # What measures coverage keeps its data behind a lock.
+    ("coverage/collector.py", "lock_data"),
+    # Callbacks of the tests themselves, which look at what is on disk when they are called.
+    ("tests/pipeline/test_to_dir.py", "progress"),
+]
+"""Functions, by file and name, under which a call on the event loop may block."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Fail what the package does on an event loop that may block: files, sleeps, sockets, locks."""
+    with blockbuster_ctx("asyncframes", excluded_modules=["asyncframes.testing"]) as watch:
+        for functions in watch.functions.values():
+            for file, name in MAY_BLOCK:
+                functions.can_block_in(file, name)
+        yield
 
 
 @pytest.fixture
