@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "tests-lowest"]
+nox.options.sessions = ["lint", "types", "typing", "tests", "tests-bare", "tests-lowest", "coverage"]
 nox.options.error_on_external_run = True
 # A Python that is not installed is skipped with a line that says so, and an error where CI is set.
 nox.options.download_python = "never"
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+# The newest is tested where it is installed, and its absence is no error.
+PYTHONS += ["3.14"] if shutil.which("python3.14") else []
 # The Python that all tests run under; the others get the fast half, unless arguments say otherwise.
 MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.version_info[1]}"
 FAST_HALF = ("-m", "not slow")
@@ -46,11 +49,29 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session(python=PYTHONS[0])
+def typing(session: nox.Session) -> None:
+    """Check that every public name has a type, and that mypy and pyright refuse what they should."""
+    session.install(".[dev]")
+    session.run("mypy", "tests/typing")
+    session.run("pyright")
+    session.run("pyright", "--ignoreexternal", "--verifytypes", "asyncframes")
+
+
 @nox.session(python=sorted({*PYTHONS, MAIN_PYTHON}))
 def tests(session: nox.Session) -> None:
     """Test the built wheel under each Python; arguments go to pytest, as in ``nox -s tests-3.12 -- -x``."""
     session.install(".[test]")
     _test(session, () if session.python == MAIN_PYTHON else FAST_HALF)
+
+
+@nox.session(name="tests-bare", python=PYTHONS[0])
+def tests_bare(session: nox.Session) -> None:
+    """Use the built wheel where no extra is installed."""
+    session.install(".", "pytest>=8.3,<10")
+    # The options of pyproject.toml and conftest.py are for plugins that are not there.
+    alone = ("--noconftest", "-c", os.devnull, "--rootdir", ".", "--import-mode", "importlib")
+    session.run("pytest", *alone, "-W", "error", "tests/api/test_without_extras.py", *session.posargs)
 
 
 @nox.session(name="tests-lowest", python=PYTHONS[0])
@@ -59,6 +80,13 @@ def tests_lowest(session: nox.Session) -> None:
     session.install("uv")
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]")
     _test(session, FAST_HALF)
+
+
+@nox.session(python=MAIN_PYTHON)
+def coverage(session: nox.Session) -> None:
+    """Test the fast half, and fail where it covers less of the package than pyproject.toml says."""
+    session.install(".[test]")
+    session.run("pytest", "--cov", "--cov-report=term:skip-covered", *FAST_HALF, *session.posargs)
 
 
 def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:
