@@ -20,7 +20,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal
 
@@ -211,14 +211,15 @@ class Video:
         """How many byte ranges were fetched so far."""
         return self._video.range_requests
 
-    count = _blocking_method(_video.Video.count)
-    frame_table = _blocking_method(_video.Video.frame_table)
-    indices = _blocking_method(_video.Video.indices)
-    frames = _iterating_method(_video.Video.frames)
-    frame = _blocking_method(_video.Video.frame)
-    frame_at = _blocking_method(_video.Video.frame_at)
-    save = _blocking_method(_video.Video.save)
-    write = _blocking_method(_video.Video.write)
+    # `Final`, so that checkers that go by annotations alone know the types of twins.
+    count: Final = _blocking_method(_video.Video.count)
+    frame_table: Final = _blocking_method(_video.Video.frame_table)
+    indices: Final = _blocking_method(_video.Video.indices)
+    frames: Final = _iterating_method(_video.Video.frames)
+    frame: Final = _blocking_method(_video.Video.frame)
+    frame_at: Final = _blocking_method(_video.Video.frame_at)
+    save: Final = _blocking_method(_video.Video.save)
+    write: Final = _blocking_method(_video.Video.write)
 
     def close(self) -> None:
         """End every request and release the source; calling it again does nothing.
@@ -261,8 +262,8 @@ def _opener(function: Callable[P, _opening.VideoOpener]) -> Callable[P, Video]:
     return open_blocking
 
 
-open_video = _opener(_opening.open_video)
-stream_frames = _iterating(_streaming.stream_frames)
-extract_many = _iterating(_many.extract_many)
-stream_frames_to_dir = _blocking(_streaming.stream_frames_to_dir)
-stream_frames_to_writer = _blocking(_streaming.stream_frames_to_writer)
+open_video: Final = _opener(_opening.open_video)
+stream_frames: Final = _iterating(_streaming.stream_frames)
+extract_many: Final = _iterating(_many.extract_many)
+stream_frames_to_dir: Final = _blocking(_streaming.stream_frames_to_dir)
+stream_frames_to_writer: Final = _blocking(_streaming.stream_frames_to_writer)

@@ -222,7 +222,7 @@ class FaultySource(StreamSource):
         self._stall_at = stall_at
         self._released = asyncio.Event()
         self.reads: list[tuple[int, int]] = []
-        self.stalled = asyncio.Event()
+        self.stalled: asyncio.Event = asyncio.Event()
 
     @property
     def name(self) -> str:

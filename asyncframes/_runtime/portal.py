@@ -42,7 +42,7 @@ class _Running:
 
 class _Holder:
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.running: _Running | None = None
 
 
@@ -99,7 +99,7 @@ class Lease:
     def __init__(self, holder: _Holder, running: _Running) -> None:
         self._holder = holder
         self._running = running
-        self.guard = ForkGuard("this part of asyncframes.sync")
+        self.guard: ForkGuard = ForkGuard("this part of asyncframes.sync")
 
     @property
     def portal(self) -> BlockingPortal:

@@ -49,8 +49,8 @@ class ClipServer:
 
     def __init__(self, clip: bytes) -> None:
         self.clip = clip
-        self.bytes_sent = 0
-        self.requests = 0
+        self.bytes_sent: int = 0
+        self.requests: int = 0
 
     async def send(self, request: web.Request) -> web.Response:
         """Answer a GET with the whole clip or the range asked for."""

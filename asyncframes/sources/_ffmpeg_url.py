@@ -81,13 +81,13 @@ class FFmpegUrlSource(PassingSource):
             what = shortened(scheme, longest=40) or "an address without a scheme"
             raise SourceAddressError(f"name the protocols that {what} needs", source=public_url(url))
         self.url = url
-        self.protocols = tuple(_PROTOCOLS[scheme] if protocols is None else protocols)
+        self.protocols: tuple[str, ...] = tuple(_PROTOCOLS[scheme] if protocols is None else protocols)
         self.format = format
-        self.options = dict(options or {})
+        self.options: dict[str, str] = dict(options or {})
         self.open_timeout_seconds = open_timeout_seconds
         self.read_timeout_seconds = read_timeout_seconds
         self.http = http
-        self.over_http = scheme in {"http", "https"}
+        self.over_http: bool = scheme in {"http", "https"}
         self._name = public_url(url)
 
     def __repr__(self) -> str:

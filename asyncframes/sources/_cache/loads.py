@@ -37,7 +37,7 @@ class Load:
     __slots__ = ("blocks", "owners", "task", "waiters")
 
     def __init__(self, block: int) -> None:
-        self.blocks = range(block, block + 1)
+        self.blocks: range = range(block, block + 1)
         self.owners: set[Owner] = set()
         self.waiters: dict[asyncio.Future[Blocks], int] = {}
         self.task: asyncio.Task[Blocks] | None = None
@@ -61,9 +61,9 @@ class BlockLoader:
     ) -> None:
         self.source = source
         self.cache = cache
-        self.bytes_read = 0
-        self.requests = 0
-        self.closed = False
+        self.bytes_read: int = 0
+        self.requests: int = 0
+        self.closed: bool = False
         self.cursors = 0
         self._max_in_flight = max_in_flight
         self._max_request_blocks = max_request_blocks

@@ -87,7 +87,7 @@ class CachedSource(OneProcess):
         self._max_request_bytes = max_request_bytes
         self._read_ahead_bytes = read_ahead_bytes
         self._close_source = close_source
-        self.kept = KeptRanges()
+        self.kept: KeptRanges = KeptRanges()
 
     def __repr__(self) -> str:
         return f"CachedSource({self._source!r})"

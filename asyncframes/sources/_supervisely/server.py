@@ -66,7 +66,7 @@ class SuperviselyServer:
         self, server_address: str, token: str | None, *, timeout_seconds: float = 30.0, attempts: int = 4
     ) -> None:
         address = server_address.strip().strip("/")
-        self.server_address = address if "://" in address else f"https://{address}"
+        self.server_address: str = address if "://" in address else f"https://{address}"
         parse_url(self.server_address)
         self.token = token
         self._headers = token_header(token)
