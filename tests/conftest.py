@@ -55,8 +55,9 @@ MAY_BLOCK = [
     *(("asyncframes/sync.py", name) for name in ("_call", "open_blocking", "close")),
     # What measures coverage keeps its data behind a lock.
     ("coverage/collector.py", "lock_data"),
-    # Callbacks of the tests themselves, which look at what is on disk when they are called.
+    # Callbacks of the tests themselves, which look at what is on disk, or hold up the loop on purpose.
     ("tests/pipeline/test_to_dir.py", "progress"),
+    ("tests/api/test_sync.py", "block_the_loop"),
 ]
 """Functions, by file and name, under which a call on the event loop may block."""
 
