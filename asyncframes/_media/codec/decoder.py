@@ -255,8 +255,7 @@ class Decoder:
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.reader.number <= last_packet):
-            if needed is not None:
-                self._skip_unreferenced(self.reader.number not in needed)
+            self._skip_unreferenced(needed is not None and self.reader.number not in needed)
             yield from self._decode_packet(table)
         self._skip_unreferenced(False)
         if not self._drained:
@@ -333,21 +332,26 @@ class Decoder:
         if self._held is not None:
             yield from self._held.finish()
 
-    def _await_marks(self) -> Iterator[Picture | Damage]:
+    def _await_marks(self) -> list[Picture | Damage]:
         """Wait for all frame threads: what is drained while one works may lack its mark of damage.
 
         Each takes a packet in turn. One without a picture is no error where pictures may be left out.
         """
         codec, units = self.stream.codec_context, self.reader.syntax.units
         if self._held is None or units is None or not marks_late(codec.name) or codec.thread_count < 2:
-            return
+            return []
+        outputs: list[Picture | Damage] = []
         delimiter, before = units.delimiter(), codec.skip_frame
+        # Undone before anything is yielded: a generator that is left there would have later pictures skipped.
         codec.skip_frame = "NONREF"
-        for _ in range(codec.thread_count):
-            packet = cast("Packet[VideoStream]", Packet(len(delimiter)))
-            packet.update(delimiter)
-            yield from self._sure(self._feed(packet, self.reader.number, None))
-        codec.skip_frame = before
+        try:
+            for _ in range(codec.thread_count):
+                packet = cast("Packet[VideoStream]", Packet(len(delimiter)))
+                packet.update(delimiter)
+                outputs += self._sure(self._feed(packet, self.reader.number, None))
+        finally:
+            codec.skip_frame = before
+        return outputs
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
         """Drain what comes before everything that was not read."""
