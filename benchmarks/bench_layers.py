@@ -33,7 +33,8 @@ from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.files.media_files import DirectFile
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import Rendering
-from asyncframes._requests.jobs.job import ForwardJob, JobOptions
+from asyncframes._requests.jobs.forward import ForwardJob
+from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._runtime.threads import threads_of_each
 from asyncframes.writers import encode_jpeg, encode_png
 

@@ -13,7 +13,8 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._model.selection import FEW, Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.approximate import ApproximateJob
-from asyncframes._requests.jobs.job import ForwardJob, FrameJob, JobOptions
+from asyncframes._requests.jobs.forward import ForwardJob
+from asyncframes._requests.jobs.job import FrameJob, JobOptions
 from asyncframes._requests.jobs.table_job import TableJob
 from asyncframes._requests.lanes import Deal, deal
 from asyncframes._requests.shared_table import SharedTable

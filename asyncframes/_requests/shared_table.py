@@ -23,6 +23,7 @@ class SharedTable:
         self._lock = Lock()
         self._table = table
         self._is_confirmed = False
+        self._reads_from_start = False
 
     @property
     def table(self) -> FrameTable:
@@ -37,6 +38,15 @@ class SharedTable:
     def confirm(self) -> None:
         """Note that decoding output several pictures in a row as the table lists them."""
         self._is_confirmed = True
+
+    @property
+    def reads_from_start(self) -> bool:
+        """Whether packets are to be reached by reading from the start, because seeks proved wrong."""
+        return self._reads_from_start
+
+    def distrust_seeks(self) -> None:
+        """Note that what a seek led to differed from a table that was verified."""
+        self._reads_from_start = True
 
     def is_of(self, table: FrameTable) -> bool:
         """Whether a table is this one, perhaps as it was before more was learnt."""

@@ -19,7 +19,7 @@ _BWDIF = ("bwdif", {"mode": "send_frame", "parity": "auto", "deint": "interlaced
 _LEAST_WIDTH, _LEAST_HEIGHT = 3, 4
 
 
-def deinterlaced(
+def deinterlace(
     rows: Iterable[tuple[int, Picture] | None], *, last_row: int | None, source: str
 ) -> Iterator[tuple[int, Picture] | None]:
     """Deinterlace numbered pictures.

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from asyncframes._media.codec.decoder import Decoder
-from asyncframes._media.codec.held import DoubtError
-from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
+from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.container.opening import time_base_of
 from asyncframes._media.image.convert import Converter
-from asyncframes._media.image.deinterlace import deinterlaced
+from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
 from asyncframes._types import Frame, OnCorrupt
-from asyncframes.errors import CorruptMediaError, FrameIndexError
+from asyncframes.errors import CorruptMediaError
 
 _log = logging.getLogger("asyncframes")
 
@@ -175,13 +174,13 @@ class FrameJob(ABC):
     def _prepare(self) -> None:
         self.decoder.want_alpha(self._rendering.image_format == "rgba")
 
-    def finished(
+    def deinterlaced(
         self, rows: Iterator[tuple[int, Picture] | None], last_row: int | None = None
     ) -> Iterator[tuple[int, Picture] | None]:
         """Pass numbered pictures through what needs their neighbours."""
         if not self._rendering.deinterlace:
             return rows
-        return deinterlaced(rows, last_row=last_row, source=self.decoder.file.source_name)
+        return deinterlace(rows, last_row=last_row, source=self.decoder.file.source_name)
 
     def close(self) -> None:
         """Drop the pictures that the job still refers to."""
@@ -215,103 +214,7 @@ class FrameJob(ABC):
         self._left_out.add(index, f"{message} [{source}]")
 
 
-def is_later(damage: Damage, picture: Picture) -> bool:
-    """Whether what a packet was to become is shown after a picture; not where times do not tell."""
-    return damage.pts is not None and picture.pts is not None and damage.pts > picture.pts
-
-
 def mark(picture: Picture) -> Damage:
     """Say what is wrong with a picture that came out damaged."""
     reason = picture.alpha_damage or "the decoder marked it as damaged"
     return Damage(picture.packet, picture.pts, reason, has_picture=True)
-
-
-class ForwardJob(FrameJob):
-    """Frames of a range, numbered by decoding from the first packet: no frame table is needed."""
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        converter: Converter,
-        options: JobOptions,
-        bounds: tuple[int, int | None, int],
-    ) -> None:
-        self._start, self._end, self._step = bounds
-        self._spoilt: tuple[Damage, int] | None = None
-        super().__init__(decoder, converter, options)
-
-    def _make(self) -> Iterator[Frame | None]:
-        self._prepare()
-        if not self.decoder.at_start:
-            self.decoder.reopen()
-        self.decoder.file.plan_forward()
-        index = -1
-        for item in self.finished(self._numbered()):
-            if item is None:
-                yield None
-                continue
-            index, picture = item
-            self._pass(index, picture)
-            wanted = index >= self._start and (index - self._start) % self._step == 0
-            yield self._frame(index, picture, picture.pts) if wanted else None
-            if index == self._end:
-                return
-        if index < self._start and self._start > 0:
-            length = index + 1
-            message = f"start={self._start} asked for; the video has {length} frames"
-            raise FrameIndexError(message, index=self._start, length=length)
-
-    def _pass(self, index: int, picture: Picture) -> None:
-        """Raise, if asked to, at damage in the range or damage before it that the range refers to."""
-        if self._on_corrupt != "raise":
-            return
-        if picture.is_damaged:
-            self._spoilt = mark(picture), index
-        elif picture.frame.key_frame:
-            self._spoilt = None
-        if index >= self._start and self._spoilt is not None:
-            self._report(*self._spoilt)
-
-    def _lose(self, damage: Damage, index: int) -> None:
-        """Report a packet that became no picture, unless it lies before the range."""
-        if self._on_corrupt == "raise" and index < self._start:
-            self._spoilt = damage, index
-        else:
-            self._report(damage, index)
-
-    def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
-        """Yield the pictures, numbered; at the first doubt, begin again with one thread and go on there."""
-        index = -1
-        while True:
-            try:
-                for place, picture in self._placed():
-                    if picture is None or place <= index:
-                        yield None
-                    else:
-                        index = place
-                        yield index, picture
-            except DoubtError as doubt:
-                self.decoder.fall_back_to_one_thread(doubt)
-                self.decoder.file.plan_forward()
-            else:
-                self.evidence.frames = index + 1
-                refuse_without_pictures(
-                    self.decoder.file.source_name, packets=self.decoder.reader.number, frames=index + 1
-                )
-                return
-
-    def _placed(self) -> Iterator[tuple[int, Picture | None]]:
-        """Yield each picture with its place, and report a lost one where it would have been."""
-        place, lost = -1, list[Damage]()
-        for output in self.decoder.decode():
-            if isinstance(output, Damage):
-                lost.append(output)
-                yield place, None
-                continue
-            for damage in [damage for damage in lost if not is_later(damage, output)]:
-                lost.remove(damage)
-                self._lose(damage, place + 1)
-            place += 1
-            yield place, output
-        for damage in lost:
-            self._lose(damage, place + 1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from asyncframes._media.codec.checksums import picture_checksum
 from asyncframes._media.codec.decoder import Decoder
@@ -16,39 +15,20 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._media.table.rebuild import table_by_decoding
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._requests.jobs.checked_run import (
+    FALSE_KEYFRAMES_BEFORE_REBUILDING,
+    CheckedRun,
+    SpoiltBySkippingError,
+    UnsafeStartError,
+)
 from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
 from asyncframes._requests.jobs.plan import Runs, Wanted, each
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
-# Starts that prove to be no keyframes before the whole stream is decoded to learn which are.
-_UNSAFE_BEFORE_REBUILDING = 2
-
 # Up to so many packets a stream is decoded from its beginning before damage in it is reported as an error.
 _SHORT_STREAM = 3000
-
-# Pictures in a row that have to come out as a table made from packets says, before any are left out.
-_CONFIRMING_PICTURES = 8
-
-
-@dataclass(slots=True)
-class _Decoded:
-    """Packets that are decoded: all before one of them, and from there on those whose pictures are needed."""
-
-    needed: Container[int]
-    since: float
-
-    def __contains__(self, packet: object) -> bool:
-        return (isinstance(packet, int) and packet < self.since) or packet in self.needed
-
-
-class _UnsafeStartError(Exception):
-    """What begins at the start chosen does not decode as the frame table says."""
-
-
-class _SpoiltBySkippingError(Exception):
-    """A picture differs from what it should be, and others were left undecoded on the way to it."""
 
 
 class TableJob(FrameJob):
@@ -89,9 +69,7 @@ class TableJob(FrameJob):
         self._may_rebuild = may_rebuild
         self._has_rebuilt = False
         self.may_skip = True
-        """Whether pictures that nobody refers to may be left undecoded."""
-        self.reads_from_start = False
-        """Whether packets are reached by reading from the start, because seeks proved wrong."""
+        self.reads_from_start = shared.reads_from_start
         super().__init__(decoder, converter, options)
 
     @property
@@ -108,17 +86,18 @@ class TableJob(FrameJob):
                 yield from self._deliver()
             except DoubtError as doubt:
                 self.decoder.fall_back_to_one_thread(doubt)
-            except _SpoiltBySkippingError:
+            except SpoiltBySkippingError:
                 self.may_skip = False
-            except _UnsafeStartError:
+            except UnsafeStartError:
                 if (
                     not self.table.is_verified
-                    and len(self.table.false_keyframes) >= _UNSAFE_BEFORE_REBUILDING
+                    and len(self.table.false_keyframes) >= FALSE_KEYFRAMES_BEFORE_REBUILDING
                 ):
                     yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
                 if self.table.is_verified and not self.reads_from_start:
                     self.reads_from_start = True
+                    self.shared.distrust_seeks()
                 else:
                     yield from self._rebuild(str(exc))
             else:
@@ -146,16 +125,16 @@ class TableJob(FrameJob):
         order = self._order(table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
         runs = Runs(table, order, reach=self._rendering.reach)
-        passage = _Passage(self, table, wanted, runs, order)
+        gops = _Gops(self, table, wanted, runs, order)
         try:
             for index in each(order):
-                yield from passage.fetch(index)
+                yield from gops.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
                     # A frame that is asked for again is a copy: each belongs to whoever gets it.
                     yield replace(frame, image=frame.image.copy()) if index in wanted else frame
         finally:
-            passage.close()
+            gops.close()
 
     def _order(self, table: FrameTable) -> Int64Array:
         """Resolve the selection, with a table that damage may have made shorter since it was asked for."""
@@ -212,21 +191,20 @@ class TableJob(FrameJob):
         )
 
 
-class _Passage:
-    """The decoder's way through the packets that a request needs."""
+class _Gops:
+    """Decodes the GOPs that a request needs, each once where that can be, and holds the frames of them."""
 
     def __init__(
         self, job: TableJob, table: FrameTable, wanted: Wanted, runs: Runs, order: Int64Array
     ) -> None:
         self._job = job
-        self._shared = job.shared
         self._decoder = job.decoder
         self._table = table
         self._wanted = wanted
         self._runs = runs
         self._needed = runs.packets_of(order)
         self._outputs: Iterator[tuple[int, Picture] | None] = iter(())
-        self._start = -1
+        self._run: CheckedRun | None = None
         self._last_packet = -1
         self._shown = -1
         self._image_bytes = 0
@@ -241,25 +219,26 @@ class _Passage:
             return
         if not self._leads_to(index):
             yield from self._finish_gop()
-            self._begin(self._runs.start_for(index))
+            self._run = self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
-            if not self._advance():
-                raise self._unsafe_start(f"frame {index} did not come out of it")
+            if not self._advance() and self._run is not None:
+                self._run.miss(index)
             yield
 
     def _leads_to(self, index: int) -> bool:
         """Whether decoding on is the way to a frame."""
         runs = self._runs
-        if self._start < 0 or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
+        if self._run is None or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
         return runs.is_near(self._decoder.reader.number, runs.start_for(index))
 
-    def _begin(self, start: int) -> None:
-        self._start = start
+    def _begin(self, start: int) -> CheckedRun:
         self._last_packet = self._runs.last_packet(start)
         self._shown = -1
         self._decoder.file.plan(self._runs.byte_ranges(start))
-        self._outputs = self._job.finished(self._verified(), len(self._table) - 1)
+        run = CheckedRun(self._job, self._table, start, self._last_packet, self._needed)
+        self._outputs = self._job.deinterlaced(run.pictures(), len(self._table) - 1)
+        return run
 
     def _finish_gop(self) -> Iterator[None]:
         """Decode what else is wanted of the GOP under way, while there is room to hold it."""
@@ -288,17 +267,6 @@ class _Passage:
                 self._keep(row, picture)
         return True
 
-    def _verify(self, row: int, picture: Picture) -> None:
-        if self._job.is_right(row, picture):
-            return
-        if self._decoder.may_doubt:
-            raise DoubtError(f"frame {row} differs from that of one thread")
-        if self._may_skip():
-            raise _SpoiltBySkippingError
-        if self._start > 0:
-            raise self._unsafe_start(f"frame {row} differs from that of a decode from the beginning")
-        raise TableMismatchError(f"frame {row} differs from the one that was seen before")
-
     def _keep(self, row: int, picture: Picture) -> None:
         frame = self._job.make_frame(row, picture)
         if frame is None:
@@ -306,72 +274,3 @@ class _Passage:
         else:
             self._image_bytes = frame.image.nbytes
             self._wanted.hold(frame)
-
-    def _verified(self) -> Iterator[tuple[int, Picture] | None]:
-        """Decode from the start on, yielding the pictures that are exact from there, by frame index."""
-        table, start = self._table, self._start
-        self._decoder.seek(start, table, by_reading=self._job.reads_from_start)
-        first = table.row_of(start)
-        expected = first if first >= 0 else None
-        decoded = _Decoded(self._needed, since=0 if self._may_skip() else math.inf)
-        seen = passed = 0
-        lost: list[Damage] = []
-        outputs = self._decoder.decode(table=table, last_packet=self._last_packet, needed=decoded)
-        for output in outputs:
-            if isinstance(output, Damage):
-                self._job.meet(output)
-                lost.append(output)
-                yield None
-                continue
-            if output.packet == start > 0 and not output.decodes_alone:
-                raise self._unsafe_start("its picture is no keyframe")
-            self._report_lost(lost, table.place_of(output.packet))
-            row = passed if table.has_repeats else table.row_of(output.packet)
-            passed += 1
-            self._job.pass_by(row, output)
-            if start > 0 and table.is_shown_before(output.packet, start):
-                yield None
-                continue
-            if not table.is_verified and expected is not None and self._is_unexpected(row, expected, decoded):
-                raise TableMismatchError(
-                    f"packet {output.packet} came out where frame {expected} was expected"
-                )
-            expected = row + 1
-            seen += 1
-            if seen == _CONFIRMING_PICTURES and math.isinf(decoded.since):
-                self._shared.confirm()
-                decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
-            if output.packet in self._needed and row >= 0:
-                self._verify(row, output)
-            yield (row, output) if row >= 0 else None
-        self._report_lost(lost, len(table))
-
-    def _report_lost(self, lost: list[Damage], place: int) -> None:
-        """Report the packets that became no picture and would be shown up to a place."""
-        for damage in [damage for damage in lost if self._table.place_of(damage.packet) <= place]:
-            lost.remove(damage)
-            self._job.report(damage)
-
-    def _may_skip(self) -> bool:
-        """Whether pictures that nobody wants or refers to may be left out.
-
-        A table made from packets is checked by what comes out, so some pictures in a row are first.
-        """
-        sure = self._job.may_skip and (self._table.is_verified or self._shared.is_confirmed)
-        return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
-
-    def _is_unexpected(self, row: int, expected: int, decoded: Container[int]) -> bool:
-        """Whether pictures that were decoded already are missing before this one."""
-        before = self._table.packet_of[expected:row].tolist()
-        missing = (packet for packet in before if packet < self._decoder.reader.number)
-        return row < expected or any(packet in decoded for packet in missing)
-
-    def _unsafe_start(self, why: str) -> Exception:
-        if self._start == 0:
-            return TableMismatchError(why)
-        table = self._shared.table
-        if table.checksums is not None and len(table.false_keyframes) >= _UNSAFE_BEFORE_REBUILDING:
-            self._shared.mark_unsafe_through(self._start)
-        else:
-            self._shared.mark_unsafe(self._start)
-        return _UnsafeStartError(why)

@@ -1,0 +1,216 @@
+"""Decoding from one start on, with each picture checked against the frame table before it is let go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.held import DoubtError
+from asyncframes._media.codec.pictures import Damage, Picture
+from asyncframes._media.container.packet_reader import TableMismatchError
+from asyncframes._model.table import FrameTable
+from asyncframes._requests.shared_table import SharedTable
+
+FALSE_KEYFRAMES_BEFORE_REBUILDING = 2
+"""Starts that prove to be no keyframes before the whole stream is decoded to learn which are."""
+
+# A table made from packets may be wrong, and skipping hides that: so many pictures in a row have to come out
+# as it says before any are left undecoded.
+_CONFIRMING_PICTURES = 8
+
+
+class UnsafeStartError(Exception):
+    """What begins at the start chosen does not decode as the frame table says."""
+
+
+class SpoiltBySkippingError(Exception):
+    """A picture differs from what it should be, and others were left undecoded on the way to it."""
+
+
+class TableChecks(Protocol):
+    """What a run asks of its job."""
+
+    may_skip: bool
+    """Whether pictures that nobody refers to may be left undecoded."""
+    reads_from_start: bool
+    """Whether packets are reached by reading from the start, because seeks proved wrong."""
+
+    @property
+    def shared(self) -> SharedTable:
+        """The table, and what requests learn of it."""
+        ...
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder, which nobody else uses meanwhile."""
+        ...
+
+    def meet(self, damage: Damage) -> None:
+        """Have the table rebuilt before damage is reported or skipped, where that is due."""
+        ...
+
+    def report(self, damage: Damage) -> None:
+        """Report a packet or a picture that is damaged."""
+        ...
+
+    def pass_by(self, row: int, picture: Picture) -> None:
+        """Refuse a damaged picture on the way to a frame."""
+        ...
+
+    def is_right(self, index: int, picture: Picture) -> bool:
+        """Whether a picture is the one that a decode of the whole stream output."""
+        ...
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """Packets that are decoded: all before one of them, and from there on those whose pictures are needed."""
+
+    needed: Container[int]
+    since: float
+
+    def __contains__(self, packet: object) -> bool:
+        return (isinstance(packet, int) and packet < self.since) or packet in self.needed
+
+
+class CheckedRun:
+    """Decodes from a start on, and yields the pictures that are exact from there.
+
+    Parameters
+    ----------
+    job
+        Says what becomes of damage.
+    table
+        What is expected.
+    start
+        Number of the packet to begin with.
+    last_packet
+        Number of the last packet to read.
+    needed
+        Numbers of the packets whose pictures are wanted.
+    """
+
+    def __init__(
+        self, job: TableChecks, table: FrameTable, start: int, last_packet: int, needed: Container[int]
+    ) -> None:
+        self._job = job
+        self._decoder = job.decoder
+        self._shared = job.shared
+        self._table = table
+        self._start = start
+        self._last_packet = last_packet
+        self._needed = needed
+        self._decoded = _Decoded(needed, since=0 if self._may_skip() else math.inf)
+        first = table.row_of(start)
+        self._expected = first if first >= 0 else None
+        self._shown = self._in_order = 0
+        self._lost: list[Damage] = []
+
+    def pictures(self) -> Iterator[tuple[int, Picture] | None]:
+        """Yield pictures by frame index; ``None`` wherever a step may end without one.
+
+        Raises
+        ------
+        UnsafeStartError
+            The start does not decode as the table says.
+        SpoiltBySkippingError, DoubtError
+            A picture differs, and skipping or threads may be why.
+        TableMismatchError
+            The table is wrong.
+        """
+        table = self._table
+        self._decoder.seek(self._start, table, by_reading=self._job.reads_from_start)
+        for output in self._decoder.decode(table=table, last_packet=self._last_packet, needed=self._decoded):
+            if isinstance(output, Damage):
+                self._job.meet(output)
+                self._lost.append(output)
+                yield None
+            else:
+                yield self._checked(output)
+        self._report_lost(len(table))
+
+    def _checked(self, picture: Picture) -> tuple[int, Picture] | None:
+        if picture.packet == self._start > 0 and not picture.decodes_alone:
+            self._give_up_start("its picture is no keyframe")
+        self._report_lost(self._table.place_of(picture.packet))
+        row = self._row_of(picture)
+        self._job.pass_by(row, picture)
+        # Leading pictures refer to the GOP before the start, which was not decoded.
+        if self._start > 0 and self._table.is_shown_before(picture.packet, self._start):
+            return None
+        self._check_order(row, picture)
+        if row < 0:
+            return None
+        if picture.packet in self._needed:
+            self._check_pixels(row, picture)
+        return row, picture
+
+    def _row_of(self, picture: Picture) -> int:
+        # Where several frames come from one packet, a decode from the start tells them apart by their order.
+        row = self._shown if self._table.has_repeats else self._table.row_of(picture.packet)
+        self._shown += 1
+        return row
+
+    def _check_order(self, row: int, picture: Picture) -> None:
+        """Refuse a picture that does not come out where a table made from packets expects it."""
+        expected = self._expected
+        if not self._table.is_verified and expected is not None and self._is_unexpected(row, expected):
+            raise TableMismatchError(f"packet {picture.packet} came out where frame {expected} was expected")
+        self._expected = row + 1
+        self._in_order += 1
+        if self._in_order == _CONFIRMING_PICTURES and math.isinf(self._decoded.since):
+            self._shared.confirm()
+            self._decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
+
+    def _is_unexpected(self, row: int, expected: int) -> bool:
+        """Whether pictures that were decoded already are missing before this one."""
+        before = self._table.packet_of[expected:row].tolist()
+        missing = (packet for packet in before if packet < self._decoder.reader.number)
+        return row < expected or any(packet in self._decoded for packet in missing)
+
+    def _check_pixels(self, row: int, picture: Picture) -> None:
+        """Refuse a picture that differs from the one seen before, and name the likeliest cause."""
+        if self._job.is_right(row, picture):
+            return
+        if self._decoder.may_doubt:
+            raise DoubtError(f"frame {row} differs from that of one thread")
+        if self._may_skip():
+            raise SpoiltBySkippingError
+        if self._start > 0:
+            self._give_up_start(f"frame {row} differs from that of a decode from the beginning")
+        raise TableMismatchError(f"frame {row} differs from the one that was seen before")
+
+    def _may_skip(self) -> bool:
+        """Whether pictures that nobody wants or refers to may be left out."""
+        sure = self._job.may_skip and (self._table.is_verified or self._shared.is_confirmed)
+        return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
+
+    def _report_lost(self, place: int) -> None:
+        """Report the packets that became no picture and would be shown up to a place."""
+        for damage in [damage for damage in self._lost if self._table.place_of(damage.packet) <= place]:
+            self._lost.remove(damage)
+            self._job.report(damage)
+
+    def miss(self, index: int) -> NoReturn:
+        """Give the start up, as a frame that it leads to did not come out.
+
+        Raises
+        ------
+        UnsafeStartError, TableMismatchError
+            As `pictures` does.
+        """
+        self._give_up_start(f"frame {index} did not come out of it")
+
+    def _give_up_start(self, why: str) -> NoReturn:
+        """Never start here again; at the first packet the table is wrong."""
+        if self._start == 0:
+            raise TableMismatchError(why)
+        table = self._shared.table
+        if table.checksums is not None and len(table.false_keyframes) >= FALSE_KEYFRAMES_BEFORE_REBUILDING:
+            self._shared.mark_unsafe_through(self._start)
+        else:
+            self._shared.mark_unsafe(self._start)
+        raise UnsafeStartError(why)
