@@ -114,8 +114,8 @@ class OneThread:
         What did not decode, in order.
     packets
         How many there are.
-    ends_short
-        Whether the container's index lists bytes beyond the end of the source.
+    missing_dts
+        The first dts whose packet lies beyond the end of the source, by the container's index.
     is_whole
         Whether PyAV read the container to its end, or to an error of FFmpeg.
     """
@@ -126,7 +126,7 @@ class OneThread:
     shown: list[Shown] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     packets: int = 0
-    ends_short: bool = False
+    missing_dts: int | None = None
     is_whole: bool = True
 
     def __len__(self) -> int:
@@ -135,6 +135,11 @@ class OneThread:
     @property
     def is_damaged(self) -> bool:
         return bool(self.refusals) or self.ends_short or any(one.is_corrupt for one in self.shown)
+
+    @property
+    def ends_short(self) -> bool:
+        """Whether the container's index lists bytes beyond the end of the source."""
+        return self.missing_dts is not None
 
     def places_of(self, refusal: Refusal) -> set[int]:
         """Indices that may name a refused packet: from what was due when it came, to its place by its pts."""
@@ -147,10 +152,18 @@ class OneThread:
         """Indices that an error may name."""
         places = {index for index, one in enumerate(self.shown) if _may_be_refused(one)}
         places.update(*(self.places_of(refusal) for refusal in self.refusals))
-        if self.ends_short:
-            # What was not read may be shown before the last pictures that came out.
-            places.update(range(max(0, len(self.shown) - _MOST_REORDERED), len(self.shown) + 1))
+        places.update(self.places_of_the_end())
         return places
+
+    def places_of_the_end(self) -> range:
+        """Indices that may name what lies beyond the end of the source.
+
+        It may be shown before the last pictures. No pts lies before its dts, and dts grow.
+        """
+        if self.missing_dts is None:
+            return range(0)
+        before = sum(one.pts is not None and one.pts < self.missing_dts for one in self.shown)
+        return range(before, len(self.shown) + 1)
 
 
 def decode_by_one_thread(
@@ -198,8 +211,8 @@ def decode_by_one_thread(
         codec.thread_type, codec.thread_count = "NONE", 1
         found = OneThread(container.format.name, codec.name, stream.index)
         _Pass(stream, found, with_native=with_native, held=held).run(container, most_packets)
-        ends = [entry.pos + entry.size for entry in stream.index_entries]
-        found.ends_short = max(ends, default=0) > size
+        beyond = (entry.timestamp for entry in stream.index_entries if entry.pos + entry.size > size)
+        found.missing_dts = min(beyond, default=None)
     return found
 
 

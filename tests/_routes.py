@@ -200,6 +200,8 @@ class Judge:
         flagged = next((index for index, one in enumerate(truth.shown) if one.is_corrupt), len(truth))
         if shown == error.index == flagged and not self._was_refused_before(flagged):
             return None
+        if error.index == shown and shown <= flagged and shown in truth.places_of_the_end():
+            return None
         refused = truth.refusals[0] if truth.refusals else None
         places = {flagged} if refused is None else truth.places_of(refused)
         if refused is not None and error.index in places and refused.shown_before <= shown <= max(places):

@@ -110,6 +110,7 @@ class Decoder:
         # depends on which pictures are alive: as with any plain loop, the newest one is, and no other.
         self._newest: VideoFrame | None = None
         self._last_dts: int | None = None
+        self._missing_dts: int | None = None
         self._fruitless = 0
         self._skips = False
         self._drained = False
@@ -360,6 +361,7 @@ class Decoder:
 
     def _drain_around(self, damage: Damage) -> Iterator[Picture | Damage]:
         """Drain, with damage in the place of what was not read."""
+        self._missing_dts = self.reader.first_missing_dts()
         outputs = list(self._drain())
         before = len(list(takewhile(self._is_before_the_rest, outputs)))
         yield from [*outputs[:before], damage, *outputs[before:]]
@@ -367,6 +369,8 @@ class Decoder:
     def _is_before_the_rest(self, output: Picture | Damage) -> bool:
         """Whether it is shown before what was not read: dts grow, and no pts lies before its dts."""
         pts = output.pts if isinstance(output, Picture) else None
+        if pts is not None and self._missing_dts is not None:
+            return pts < self._missing_dts
         return pts is not None and self._last_dts is not None and pts <= self._last_dts
 
     def _remember(self, number: int, pts: int | None) -> None:

@@ -256,6 +256,12 @@ def cut_short(stream: VideoStream, size: int | None) -> str | None:
     return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
 
 
+def first_missing_dts(stream: VideoStream, size: int | None) -> int | None:
+    """Return the first dts whose packet lies beyond the end of a source, as its header lists them."""
+    beyond = (entry.timestamp for entry in stream.index_entries if entry.pos + entry.size > (size or 0))
+    return None if size is None else min(beyond, default=None)
+
+
 def time_base_of(stream: VideoStream) -> Fraction:
     """Return the seconds per tick of a stream."""
     return fraction_of(stream.time_base) or Fraction(1)

@@ -14,7 +14,13 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.packet_syntax import packet_syntax
 from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
 from asyncframes._media.codec.teardown import release
-from asyncframes._media.container.opening import ContainerOptions, cut_short, open_container, select_stream
+from asyncframes._media.container.opening import (
+    ContainerOptions,
+    cut_short,
+    first_missing_dts,
+    open_container,
+    select_stream,
+)
 from asyncframes._media.container.seek_targets import seek_targets
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
@@ -144,6 +150,10 @@ class PacketReader:
     def why_incomplete(self) -> str | None:
         """Return why the packets ended early, ``None`` where they did not as far as can be told."""
         return self._failure or cut_short(self.stream, self.file.size)
+
+    def first_missing_dts(self) -> int | None:
+        """Return the dts from which on packets are missing, ``None`` where no header tells."""
+        return first_missing_dts(self.stream, self.file.size)
 
     def seek(self, packet: int, table: FrameTable) -> bool:
         """Seek to a packet or to one before it; `skip_to` goes on from there.
