@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import TypeAlias, cast
 
 import av
-import numpy as np
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 
+from asyncframes._media.image.conversion_plan import (
+    FAST,
+    ConversionPlan,
+    Step,
+    fill_range,
+    repeat_bytes,
+    scale_step,
+)
 from asyncframes._media.image.interlaced import WholePictures
 from asyncframes._media.image.layout import (
     depth_of,
@@ -34,20 +37,9 @@ from asyncframes._model.timing import Orientation
 from asyncframes._types import Image
 from asyncframes.errors import UnsupportedMediaError
 
-Step: TypeAlias = Callable[[VideoFrame], VideoFrame]
-
-_FAST = int(Interpolation.BICUBIC)
-_ACCURATE = int(
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.BITEXACT
-)
-
-# swscale has special converters from these to packed RGB, at their own size and with an even height: some
-# seven times as fast as its scaler, with the nearest chroma sample and up to three levels off. Their targets
-# follow, with the bytes of a pixel.
+# swscale has special converters from these to packed RGB, at their own size and with an even height. They are
+# some seven times as fast as its scaler, take the nearest chroma sample and are up to three levels off. Their
+# targets follow, with the bytes of a pixel.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
 _GRAYS = {"gray", "gray16"}
 _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
@@ -55,17 +47,15 @@ _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 _NATIVE = "le" if sys.byteorder == "little" else "be"
 _NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}", "i420": "yuvj420p"}
 
-# The scaler writes planes with SIMD and packed pixels without; by way of planes, bit for bit the same
-# comes out in half the time.
+# The scaler writes planes with SIMD and packed pixels without: through planes, the same bits take half as long.
 _PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{_NATIVE}"}
 
 
 class Converter:
     """Turns decoded pictures into upright arrays of one kind.
 
-    What to do is worked out anew only where a picture differs from the one
-    before in layout, size or tags. swscale runs in the thread that calls: its
-    own threads cost three times as much on small frames.
+    The plan is kept from picture to picture, and made again only where one differs
+    from the one before in layout, size or tags. swscale runs in the calling thread.
     """
 
     def __init__(self, rendering: Rendering, pixel_shape: Fraction, source: str) -> None:
@@ -82,8 +72,8 @@ class Converter:
     def rest(self) -> None:
         """Let go of memory between requests."""
         self._is_first = True
-        if self._facts and self._way.pooled is not None:
-            self._way.pooled.rest()
+        if self._facts and self._plan.pooled is not None:
+            self._plan.pooled.rest()
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None = None) -> Image:
         """Return the picture as a C-contiguous array that the caller owns.
@@ -91,14 +81,14 @@ class Converter:
         Parameters
         ----------
         picture
-            What the decoder put out.
+            What the decoder output.
         alpha
             A picture whose luma is the opacity, for codecs that keep it apart.
 
         Raises
         ------
         UnsupportedMediaError
-            FFmpeg has no way from this layout or these colours to what was asked.
+            FFmpeg cannot convert this layout or these colours to what was asked.
         """
         facts = (
             picture.format.name,
@@ -111,40 +101,45 @@ class Converter:
             picture.rotation,
         )
         if facts != self._facts:
-            self._way = self._find_way(picture)
+            self._plan = self._plan_for(picture)
             self._whole = WholePictures()
             self._facts = facts
-        # A filter does not pay for one image.
+        # Setting a filter up takes longer than one image, so the first goes through swscale alone.
         pooled, self._is_first = not self._is_first, False
         try:
-            return self._way(self._whole(picture), alpha, pooled=pooled)
+            return self._plan(self._whole(picture), alpha, pooled=pooled)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"no conversion of {what} to {self.rendering.image_format}: {exc.strerror}"
             raise UnsupportedMediaError(message, source=self._source) from exc
 
-    def _find_way(self, picture: VideoFrame) -> _Way:
+    def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)
         size = self._stored_size(picture, orientation)
-        to_alpha = _step(size, "gray", source_range=ColorRange.JPEG)
+        to_alpha = scale_step(size, "gray", source_range=ColorRange.JPEG)
         if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
-            return _Way((self._tone_mapping(picture, size),), to_alpha, orientation)
+            return ConversionPlan((self._tone_mapping(picture, size),), to_alpha, orientation)
         if self._is_fast(picture, size):
-            matrix = self._matrix_number(picture)
-            channels = _CHANNELS[self.rendering.image_format]
-            pooled = None
-            if is_worth_pooling(size[0] * channels, size[1]):
-                pooled = PooledScale(self._target, _FAST, matrix)
-            step = _step(size, self._target, _FAST, matrix=matrix)
-            shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
-            packed = shape if orientation == Orientation() else None
-            return _Way((step,), to_alpha, orientation, pooled=pooled, packed=packed)
+            return self._fast_plan(picture, size, to_alpha, orientation)
         if self.rendering.image_format == "i420":
             self._refuse_odd(size)
             steps = [] if self._is_i420(picture, size) else self._steps(picture, size)
-            return _Way(tuple(steps), to_alpha, orientation, planar=True)
+            return ConversionPlan(tuple(steps), to_alpha, orientation, planar=True)
         steps, stretch = self._steps(picture, size), self._stretch(picture)
-        return _Way(tuple(steps), to_alpha, orientation, stretch=stretch)
+        return ConversionPlan(tuple(steps), to_alpha, orientation, stretch=stretch)
+
+    def _fast_plan(
+        self, picture: VideoFrame, size: tuple[int, int], to_alpha: Step, orientation: Orientation
+    ) -> ConversionPlan:
+        matrix = self._matrix_number(picture)
+        channels = _CHANNELS[self.rendering.image_format]
+        pooled = None
+        if is_worth_pooling(size[0] * channels, size[1]):
+            pooled = PooledScale(self._target, FAST, matrix)
+        step = scale_step(size, self._target, FAST, matrix=matrix)
+        shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
+        packed = shape if orientation == Orientation() else None
+        return ConversionPlan((step,), to_alpha, orientation, pooled=pooled, packed=packed)
 
     def _refuse_odd(self, size: tuple[int, int]) -> None:
         if size[0] % 2 or size[1] % 2:
@@ -187,29 +182,29 @@ class Converter:
     def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
         layout = picture.format
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
-            # swscale would take the way by YUV of 8 bits.
-            return [_step(size, "rgb24")]
+            # swscale would go through YUV of 8 bits, and lose levels.
+            return [scale_step(size, "rgb24")]
         if is_rgb(layout) and size == (picture.width, picture.height):
-            return [_step(size, self._target)]
+            return [scale_step(size, self._target)]
         matrix = None if is_rgb(layout) else self._matrix_number(picture)
         steps: list[Step] = []
         source_range = None
         if is_gray(layout) and picture.color_range == ColorRange.MPEG:
-            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts. The
-            # matrix says nothing there, but one other than swscale's default would take the way by RGB.
+            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts. No
+            # matrix touches luma, but one other than swscale's default would make it go through RGB.
             luma = f"yuv444p{depth_of(layout)}{_NATIVE}" if depth_of(layout) > 8 else "yuv444p"
             stored = picture.width, picture.height
-            steps.append(_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
+            steps.append(scale_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
             source_range = ColorRange.MPEG
         planes = _PLANES.get(self.rendering.image_format)
         if planes == "gbrp" and self.rendering.image_format == "rgba" and has_alpha(layout):
             planes = "gbrap"
         to_matrix = MATRIX_NUMBERS["bt601"] if self.rendering.image_format == "i420" else matrix
-        step = _step(
+        step = scale_step(
             size, planes or self._target, matrix=matrix, source_range=source_range, to_matrix=to_matrix
         )
         steps.append(step)
-        return steps if planes is None else [*steps, _step(size, self._target)]
+        return steps if planes is None else [*steps, scale_step(size, self._target)]
 
     @property
     def _target(self) -> str:
@@ -238,122 +233,8 @@ class Converter:
             return None
         depth = depth_of(picture.format)
         if is_rgb(picture.format):
-            return _repeat_bytes if depth == 8 else None
-        return partial(_fill_range, shift=depth if is_full_range(picture) else 8)
+            return repeat_bytes if depth == 8 else None
+        return partial(fill_range, shift=depth if is_full_range(picture) else 8)
 
     def _tone_mapping(self, picture: VideoFrame, size: tuple[int, int]) -> Step:
         return partial(self._tone_mapper, size=size, target=self._target, matrix=self._matrix(picture))
-
-
-@dataclass(slots=True)
-class _Way:
-    """From pictures of one kind to arrays."""
-
-    steps: tuple[Step, ...]
-    to_alpha: Step
-    orientation: Orientation
-    stretch: Callable[[Image], Image] | None = None
-    pooled: PooledScale | None = None
-    """What does the same as the steps, for images in large numbers."""
-    planar: bool = False
-    """Whether the array is to hold the planes of the converted picture."""
-    packed: tuple[int, ...] | None = None
-    """Shape of the array, where it is what the converted picture holds, byte for byte."""
-
-    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
-        converted = self._by_filter(picture) if pooled else None
-        picture = converted or self._by_steps(picture)
-        if self.planar:
-            return i420_of(picture, partial(_upright, orientation=self.orientation))
-        if self.packed is not None and alpha is None:
-            data = memoryview(picture.planes[0])
-            if data.nbytes == math.prod(self.packed):
-                return np.ndarray(self.packed, np.uint8, data)
-        pixels = cast("Image", picture.to_ndarray())
-        if self.stretch is not None:
-            pixels = self.stretch(pixels)
-        if alpha is not None:
-            pixels[..., 3] = self.to_alpha(alpha).to_ndarray()
-        return np.ascontiguousarray(_upright(pixels, self.orientation))
-
-    def _by_steps(self, picture: VideoFrame) -> VideoFrame:
-        for step in self.steps:
-            picture = step(picture)
-        return picture
-
-    def _by_filter(self, picture: VideoFrame) -> VideoFrame | None:
-        """Convert by the filter, unless there is none or it refuses the colours."""
-        if self.pooled is None:
-            return None
-        try:
-            return self.pooled(picture)
-        except (av.FFmpegError, ValueError):
-            self.pooled = None
-            return None
-
-
-def _step(
-    size: tuple[int, int],
-    target: str,
-    flags: int = _ACCURATE,
-    *,
-    matrix: int | None = None,
-    source_range: int | None = None,
-    to_matrix: int | None = None,
-) -> Step:
-    return partial(
-        VideoReformatter().reformat,
-        width=size[0],
-        height=size[1],
-        format=target,
-        src_colorspace=matrix,
-        dst_colorspace=matrix if to_matrix is None else to_matrix,
-        interpolation=flags,
-        src_color_range=source_range,
-        dst_color_range=ColorRange.JPEG,
-        threads=1,
-    )
-
-
-def _fill_range(pixels: Image, *, shift: int) -> Image:
-    """Stretch 16-bit values in place from white at 65535 less its 2**-shift part."""
-    np.minimum(pixels, 65535 - (65535 >> shift), out=pixels)
-    pixels += pixels >> shift
-    return pixels
-
-
-def _repeat_bytes(pixels: Image) -> Image:
-    """Widen 8 bits to 16: 255 becomes 65535."""
-    return np.multiply(pixels, 257, dtype=np.uint16)
-
-
-def _upright(pixels: Image, orientation: Orientation) -> Image:
-    if orientation.transpose:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation.flip_x:
-        pixels = pixels[:, ::-1]
-    if orientation.flip_y:
-        pixels = pixels[::-1]
-    return pixels
-
-
-def i420_of(picture: VideoFrame, turned: Callable[[Image], Image]) -> Image:
-    """Put the planes of 8-bit 4:2:0 below each other; sides are even.
-
-    Parameters
-    ----------
-    turned
-        Turns a plane upright.
-    """
-    luma, *chroma = (turned(_pixels(plane)) for plane in picture.planes)
-    height, width = luma.shape
-    image = np.empty((height * 3 // 2, width), np.uint8)
-    image[:height] = luma
-    for place, plane in zip(image[height:].reshape(2, height // 2, width // 2), chroma, strict=True):
-        place[:] = plane
-    return image
-
-
-def _pixels(plane: VideoPlane) -> Image:
-    lines: Image = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return lines[:, : plane.width]
