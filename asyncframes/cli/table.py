@@ -69,7 +69,13 @@ def _writer(arguments: argparse.Namespace) -> Callable[[af.FrameTable, Path | No
 
 
 def csv_lines(table: af.FrameTable) -> Iterator[str]:
-    """Yield the lines of a CSV file; what is unknown is empty."""
+    """Write a table as CSV.
+
+    Yields
+    ------
+    str
+        A line; what is unknown is empty.
+    """
     yield ",".join(COLUMNS) + "\n"
     for *numbers, is_keyframe in _rows(table):
         texts = ["" if number is None else repr(number) for number in numbers]
@@ -77,7 +83,13 @@ def csv_lines(table: af.FrameTable) -> Iterator[str]:
 
 
 def json_lines(table: af.FrameTable) -> Iterator[str]:
-    """Yield the lines of a JSON array, an object per frame; what is unknown is null."""
+    """Write a table as a JSON array with an object per frame.
+
+    Yields
+    ------
+    str
+        Some text; what is unknown is null.
+    """
     before = "[\n"
     for row in _rows(table):
         yield f"{before}{json.dumps(dict(zip(COLUMNS, row, strict=True)))}"

@@ -217,6 +217,28 @@ async def test_what_requests_learn_is_remembered(folder: Path, tmp_path: Path, l
         assert [index for index in (await video.indices(keyframes=True)).tolist() if index in lies] == []
 
 
+@pytest.mark.anyio
+async def test_what_requests_learn_changes_no_table_that_is_held(tmp_path: Path) -> None:
+    """A false keyframe that a request finds is in the next table of the video, and in none from before."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(repeated(clip_bytes(frames=FRAMES, gop=GOP, b_frames=0), 1, also_keyframes={18}))
+    async with af.open_video(path) as video:
+        before = await video.frame_table()
+    saved = before.to_bytes()
+    async with af.open_video(path, frame_table=before) as video:
+        assert await video.frame_table() is before
+        assert [painted_index((await video.frame(index)).image) for index in (22, 18, 23)] == [22, 18, 23]
+        after = await video.frame_table()
+    assert (before.false_keyframes, before.is_keyframe.nonzero()[0].tolist()) == (
+        frozenset(),
+        [0, 12, 18, 24, 36],
+    )
+    assert before.to_bytes() == saved
+    assert after.false_keyframes == {18}
+    assert after.is_keyframe.nonzero()[0].tolist() == [0, 12, 24, 36]
+    assert af.FrameTable.from_bytes(after.to_bytes()).false_keyframes == {18}
+
+
 def test_the_least_recently_used_make_room(folder: Path, tmp_path: Path) -> None:
     """The bound holds after each save, what was loaded last stays, and so does the newest."""
     path = tmp_path / "clip.mp4"
