@@ -269,6 +269,9 @@ class FrameTable:
             return len(self)
         if (row := self.row_of(packet)) >= 0:
             return row
+        pts = int(self.packets.pts[packet])
+        if pts != NO_TIMESTAMP:
+            return int(np.count_nonzero(self.pts < pts))
         rank = self._rank[packet]
         return len(self) if rank < 0 else int(np.count_nonzero(self._rank[self.packet_of] < rank))
 

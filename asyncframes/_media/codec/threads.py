@@ -6,14 +6,15 @@ files, four threads against one:
 - Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output other pictures, or lose some, without a sign.
 - Frame threads of H.264 show damage too, but late: on a picture that is decoded earlier and shown later.
 - Slice threads of HEVC, VP9, H.264 and MPEG-2 lose pictures or damage too.
-- dav1d, which has threads of its own, never differed but for an error that was lost at the end.
+- dav1d, which has threads of its own, outputs damaged pictures without a sign when it decodes several at
+  once. With one picture at a time (``max_frame_delay=1``) its threads share the work inside each.
 
-So H.264 and AV1 have threads, watched for a sign of damage, and codecs whose pictures all stand alone.
+So H.264 has threads, watched for a sign of damage, AV1, and codecs whose pictures all stand alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 _FRAME_THREADS = {"h264"}
@@ -36,11 +37,14 @@ class CodecThreads:
         What FFmpeg calls the way they share the work.
     run_ahead
         Whether packets are decoded side by side, so that damage shows later than what it spoils.
+    options
+        What the codec is told besides.
     """
 
     count: int
     kind: Literal["AUTO", "SLICE"]
     run_ahead: bool = False
+    options: dict[str, str] = field(default_factory=dict)
 
 
 def threads_for(codec: str, wanted: int) -> CodecThreads:
@@ -48,7 +52,7 @@ def threads_for(codec: str, wanted: int) -> CodecThreads:
     if codec in _FRAME_THREADS:
         return CodecThreads(wanted, "AUTO", run_ahead=wanted > 1)
     if codec in _OWN_THREADS:
-        return CodecThreads(wanted, "SLICE", run_ahead=wanted > 1)
+        return CodecThreads(wanted, "SLICE", options={"max_frame_delay": "1"})
     return CodecThreads(wanted if codec in _SLICE_THREADS else 1, "SLICE")
 
 

@@ -237,7 +237,7 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
     threads = threads_for(codec.name, options.threads)
     codec.thread_count = threads.count
     codec.thread_type = threads.kind
-    codec.options = {"max_pixels": str(options.max_pixels)}
+    codec.options = {"max_pixels": str(options.max_pixels), **threads.options}
     if options.strict and is_strict(codec.name):
         codec.options |= {"err_detect": "explode"}
     for other in stream.container.streams:

@@ -52,8 +52,8 @@ class TableChecks(Protocol):
         """Have the table rebuilt before damage is reported or skipped, where that is due."""
         ...
 
-    def report(self, damage: Damage) -> None:
-        """Report a packet or a picture that is damaged."""
+    def report(self, damage: Damage, place: int) -> None:
+        """Report a packet or a picture that is damaged, and where it would be shown."""
         ...
 
     def pass_by(self, row: int, picture: Picture) -> None:
@@ -107,7 +107,7 @@ class CheckedRun:
         first = table.row_of(start)
         self._expected = first if first >= 0 else None
         self._shown = self._in_order = 0
-        self._lost: list[Damage] = []
+        self._lost: list[tuple[int, Damage]] = []
 
     def pictures(self) -> Iterator[tuple[int, Picture] | None]:
         """Yield pictures by frame index; ``None`` wherever a step may end without one.
@@ -126,7 +126,9 @@ class CheckedRun:
         for output in self._decoder.decode(table=table, last_packet=self._last_packet, needed=self._decoded):
             if isinstance(output, Damage):
                 self._job.meet(output)
-                self._lost.append(output)
+                # Times may be wrong near damage: what came out before is shown before.
+                place = max(self._table.place_of(output.packet), self._expected or 0)
+                self._lost.append((place, output))
                 yield None
             else:
                 yield self._checked(output)
@@ -190,9 +192,9 @@ class CheckedRun:
 
     def _report_lost(self, place: int) -> None:
         """Report the packets that became no picture and would be shown up to a place."""
-        for damage in [damage for damage in self._lost if self._table.place_of(damage.packet) <= place]:
-            self._lost.remove(damage)
-            self._job.report(damage)
+        for lost in [lost for lost in self._lost if lost[0] <= place]:
+            self._lost.remove(lost)
+            self._job.report(lost[1], lost[0])
 
     def miss(self, index: int) -> NoReturn:
         """Give the start up, as a frame that it leads to did not come out.

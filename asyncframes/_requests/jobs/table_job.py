@@ -159,9 +159,9 @@ class TableJob(FrameJob):
         """Whether a damaged stream is to be decoded from its beginning before frames of it are given."""
         return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
 
-    def report(self, damage: Damage) -> None:
-        """Report a packet or a picture that is damaged."""
-        self._report(damage, self.table.place_of(damage.packet))
+    def report(self, damage: Damage, place: int) -> None:
+        """Report a packet or a picture that is damaged, and where it would be shown."""
+        self._report(damage, place)
 
     def pass_by(self, row: int, picture: Picture) -> None:
         """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
@@ -171,7 +171,7 @@ class TableJob(FrameJob):
         if picture.frame.is_corrupt:
             self.meet(damage)
         if self._on_corrupt == "raise":
-            self.report(damage)
+            self.report(damage, self.table.place_of(damage.packet))
 
     def _is_damaged(self, row: int, picture: Picture) -> bool:
         is_damaged = self.table.is_damaged
