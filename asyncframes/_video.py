@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator
 from fractions import Fraction
 from typing import Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asyncframes._model.options import (
     FrameOptions,
     SaveOptions,
@@ -16,7 +19,7 @@ from asyncframes._model.options import (
     with_options,
 )
 from asyncframes._model.selection import make_selection
-from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
 from asyncframes._requests.pump import only_frame
 from asyncframes._requests.request import make_request
@@ -90,7 +93,7 @@ class Video(Opened):
         end: int | None = None,
         step: int = 1,
         **selection: Unpack[SelectionOptions],
-    ) -> Int64Array:
+    ) -> NDArray[np.int64]:
         """Return the indices of the frames that `frames` would yield, without decoding them.
 
         Takes the arguments of `frames` that select, and raises the same errors.

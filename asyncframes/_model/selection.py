@@ -1,4 +1,4 @@
-"""What was asked for, checked, and turned into frame indices."""
+"""Which frames a request selects: checked, and resolved to frame indices."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Selection:
     tolerance_seconds: Fraction = Fraction(0)
 
     async def read(self) -> Selection:
-        """Return it with its iterables read, which may take long; the event loop goes on meanwhile.
+        """Return the selection with its iterables read, which may take long; the event loop keeps running.
 
         Raises
         ------
@@ -74,17 +74,17 @@ class Selection:
 
     @property
     def is_quick(self) -> bool:
-        """Whether it is resolved at once, however long the video is."""
+        """Whether it resolves at once, however long the video is."""
         return self.indices is not None and not isinstance(self.indices, Unread) and len(self.indices) <= FEW
 
     @property
     def is_by_time(self) -> bool:
-        """Whether it is named by times."""
+        """Whether it names frames by time."""
         return not (self.times is None and self.time_range is None and self.fps is None)
 
     @property
     def is_range(self) -> bool:
-        """Whether it is named by bounds and step alone."""
+        """Whether it names frames by bounds and step alone."""
         by_name = (self.indices, self.times, self.time_range, self.fps)
         return all(way is None for way in by_name) and not self.keyframes
 
@@ -102,12 +102,12 @@ class Selection:
 def make_selection(
     start: int | None, end: int | None, step: int, **options: Unpack[SelectionOptions]
 ) -> Selection:
-    """Check what can be checked before anything is read; of a long iterable that is its type.
+    """Check what can be checked before anything is read; for a long iterable that is its type.
 
     Raises
     ------
     TypeError
-        An index is no integer.
+        An index is not an integer.
     ValueError
         The bounds are empty, `step` or `fps` is not positive, or two ways of
         naming frames are mixed.
@@ -183,7 +183,8 @@ def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
     begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in bounds)
     if begin is not None and stop is not None and stop <= begin:
         raise ValueError(
-            f"time_range ends at {as_float(stop):g} s, not after its beginning at {as_float(begin):g} s"
+            f"time_range ends at {as_float(stop):g} s and begins at {as_float(begin):g} s: "
+            "expected a later end"
         )
     return begin, stop
 
@@ -203,7 +204,7 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
         names too many frames, or the video has no times.
     """
     if isinstance(selection.indices, Unread) or isinstance(selection.times, Unread):
-        raise RuntimeError("the iterables of a selection are read before it is resolved")
+        raise RuntimeError("the selection is unread: read its iterables before resolving it")
     if selection.indices is not None:
         return checked_indices(selection.indices, len(table))
     if selection.times is not None:
@@ -234,7 +235,7 @@ def checked_index(index: int, length: int) -> int:
     """Count a negative index from the end and refuse one outside ``0 <= index < length``."""
     place = index + length if index < 0 else index
     if not 0 <= place < length:
-        message = f"frame {quoted(index, longest=60)} asked for; the video has {length} frames"
+        message = f"frame {quoted(index, longest=60)} is out of range: the video has {length} frames"
         raise FrameIndexError(message, index=index, length=length)
     return place
 

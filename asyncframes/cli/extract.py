@@ -16,9 +16,9 @@ EXAMPLES = """\
   asyncframes extract film.mp4 frames --keyframes --resize 320x --ext webp
   asyncframes extract film.mp4 frames --indices 0,250,-1 --template '{index}.{ext}'
   asyncframes extract supervisely://12345 frames --end 9
-  asyncframes extract film.mp4 frames --overwrite skip    (go on where a run was cut short)"""
+  asyncframes extract film.mp4 frames --overwrite skip    (resume an interrupted run)"""
 
-INTERRUPTED = "interrupted; the files written are whole, and --overwrite skip goes on from them"
+INTERRUPTED = "interrupted; the files written so far are complete, and --overwrite skip resumes from them"
 
 
 def add_parser(commands: _options.Commands) -> None:
@@ -27,7 +27,7 @@ def add_parser(commands: _options.Commands) -> None:
         commands, "extract", help_text="write frames to image files", examples=EXAMPLES
     )
     _options.add_source_options(parser)
-    parser.add_argument("directory", metavar="DIR", help="where the files go; made if missing")
+    parser.add_argument("directory", metavar="DIR", help="directory for the files; created if missing")
     add_selection_options(parser)
     _pictures.add_picture_options(parser)
     add_file_options(parser)
@@ -38,14 +38,12 @@ def add_parser(commands: _options.Commands) -> None:
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name frames."""
     group = _options.add_range_options(parser)
-    group.add_argument("--step", type=int, default=1, metavar="N", help="each N-th frame of the range")
+    group.add_argument("--step", type=int, default=1, metavar="N", help="every N-th frame of the range")
     group.add_argument(
-        "--time-range", type=_options.time_range, metavar="S-S", help="what is shown between: 2-5.5, 2-, -5.5"
+        "--time-range", type=_options.time_range, metavar="S-S", help="frames shown between: 2-5.5, 2-, -5.5"
     )
     ways = group.add_mutually_exclusive_group()
-    ways.add_argument(
-        "--fps", type=_options.rate, metavar="RATE", help="so many frames for each second shown"
-    )
+    ways.add_argument("--fps", type=_options.rate, metavar="RATE", help="this many frames per second")
     ways.add_argument("--indices", type=_options.integers, metavar="I,...", help="these frames: 0,25,-1")
     ways.add_argument("--times", type=_options.seconds, metavar="S,...", help="frames shown at these seconds")
     ways.add_argument("--keyframes", action="store_true", help="only keyframes")
@@ -60,7 +58,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         "--on-corrupt",
         choices=["raise", "skip", "keep"],
         default="raise",
-        help="at damage: stop, leave the frame out, or keep what was decoded (default: raise)",
+        help="at a damaged frame: stop, leave it out, or keep what was decoded (default: raise)",
     )
 
 
@@ -68,8 +66,8 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the files."""
     group = parser.add_argument_group("files")
     group.add_argument("--ext", default="png", help="png, jpg, webp, ... (default: png)")
-    group.add_argument("--quality", type=int, metavar="1-100", help="of JPEG and the like")
-    group.add_argument("--compression-level", type=int, metavar="0-9", help="of PNG")
+    group.add_argument("--quality", type=int, metavar="1-100", help="for JPEG and similar formats")
+    group.add_argument("--compression-level", type=int, metavar="0-9", help="for PNG")
     group.add_argument(
         "--template",
         default="frame_{index:06d}.{ext}",
@@ -79,7 +77,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "--overwrite",
         choices=["error", "skip", "replace"],
         default="error",
-        help="where a file is there: stop, keep it undecoded, or replace it (default: error)",
+        help="if a file exists: stop, keep it without decoding, or replace it (default: error)",
     )
     group.add_argument(
         "--workers",
@@ -103,7 +101,7 @@ def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Write the frames asked for and say where they are."""
+    """Write the selected frames and print where they are."""
     options: dict[str, Any] = {
         **selection_of(arguments),
         **file_options_of(arguments),

@@ -269,8 +269,8 @@ async def test_a_table_of_the_callers_spares_the_scan(
     """A table that was saved and loaded serves for the same bytes."""
     server.serve("/long.mkv", long_mkv)
     async with af.open_video(server.url("/long.mkv")) as video:
-        (await video.frame_table()).save(tmp_path / "long.table")
-    table = af.FrameTable.load(tmp_path / "long.table")
+        await asyncio.to_thread((await video.frame_table()).save, tmp_path / "long.table")
+    table = await asyncio.to_thread(af.FrameTable.load, tmp_path / "long.table")
     assert len(table) == 8 * BUNNY_FRAMES
     async with af.open_video(server.url("/long.mkv"), frame_table=table) as video:
         assert (await video.frame(-1)).index == len(table) - 1

@@ -196,7 +196,7 @@ class ApproximateJob(FrameJob):
         tick, last = self._ticks[index], self._last
         if last is None or tick > _pts(last) + max(self._period, last.frame.duration or 0) + self._half:
             seconds = float(tick * self._nominal.time_base)
-            message = f"frame {index} asked for, at {seconds:.6g} s; the video ends before"
+            message = f"frame {index} (at {seconds:.6g} s) is out of range: the video ends before it"
             raise FrameIndexError(message, index=index)
         return last
 

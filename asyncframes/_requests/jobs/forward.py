@@ -45,7 +45,7 @@ class ForwardJob(FrameJob):
                 return
         if index < self._start and self._start > 0:
             length = index + 1
-            message = f"start={self._start} asked for; the video has {length} frames"
+            message = f"start={self._start} is out of range: the video has {length} frames"
             raise FrameIndexError(message, index=self._start, length=length)
 
     def _pass(self, index: int, picture: Picture) -> None:
