@@ -14,7 +14,7 @@ from asyncframes._model.options import OpenOptions, SaveOptions, StreamToDirOpti
 from asyncframes._model.quoting import quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.life import GuardedFrames
-from asyncframes._runtime.threads import finished, threads_of_each
+from asyncframes._runtime.threads import threads_per_decoder, wait_until_done
 from asyncframes._saving.progress import Bar, ManyBars
 from asyncframes._saving.save import Saving
 from asyncframes._streaming import stream_frames_to_dir
@@ -145,7 +145,7 @@ class _Run:
         total = len(videos) if isinstance(videos, Sized) else None
         self._options = options
         if self._options.get("threads") is None:
-            self._options["threads"] = threads_of_each(min(concurrency, total or concurrency))
+            self._options["threads"] = threads_per_decoder(min(concurrency, total or concurrency))
         self._waiting = iter(videos)
         self._concurrency = concurrency
         self._running: set[asyncio.Task[Extraction]] = set()
@@ -191,7 +191,7 @@ class _Run:
         for task in self._running:
             task.cancel()
         for task in self._running:
-            await finished(task)
+            await wait_until_done(task)
         if self._bars is not None:
             self._bars.close()
 

@@ -16,7 +16,7 @@ from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.requests import Requests, VideoOptions
 from asyncframes._requests.session import ReadOptions
-from asyncframes._runtime.threads import shared_executor, threads_of_each
+from asyncframes._runtime.threads import shared_executor, threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
 from asyncframes.sources import CachedSource, SourceLike, resolve_source
@@ -169,7 +169,7 @@ def open_video(
         read_timeout_seconds=read_timeout_seconds,
         container=ContainerOptions(
             stream_index=stream_index,
-            threads=threads or threads_of_each(1),
+            threads=threads or threads_per_decoder(1),
             max_pixels=max_pixels,
             idle_priority=idle_priority,
             limits=ContainerLimits(

@@ -19,7 +19,7 @@ from asyncframes._model.options import (
 )
 from asyncframes._opening import open_video
 from asyncframes._requests.request import Request, make_request
-from asyncframes._runtime.generators import Kept
+from asyncframes._runtime.generators import Pinned
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving.progress import packet_bars
 from asyncframes._saving.save import Saving, write
@@ -68,7 +68,7 @@ def stream_frames(
 async def _images(
     opened: AbstractAsyncContextManager[Video], request: Request
 ) -> AsyncGenerator[tuple[int, Image], None]:
-    async with Kept(opened) as video, Kept(aclosing(video._requests.frames(request))) as frames:
+    async with Pinned(opened) as video, Pinned(aclosing(video._requests.frames(request))) as frames:
         async for frame in frames:
             yield frame.index, frame.image
             del frame

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from asyncframes._model.color import UNTOLD_SPACES
 from asyncframes._opening import open_video
-from asyncframes._runtime.threads import in_thread, settled
+from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._saving.progress import packet_bars
 from asyncframes._types import Frame, Image, PacketProgress
 from asyncframes._video import Video
@@ -272,4 +272,4 @@ async def _workers(number: int) -> AsyncIterator[Executor]:
     try:
         yield executor
     finally:
-        await settled(in_thread(None, executor.shutdown))
+        await run_to_completion(in_thread(None, executor.shutdown))

@@ -35,10 +35,10 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import Rendering
 from asyncframes._requests.jobs.forward import ForwardJob
 from asyncframes._requests.jobs.job import JobOptions
-from asyncframes._runtime.threads import threads_of_each
+from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes.writers import encode_jpeg, encode_png
 
-THREADS = threads_of_each(1)
+THREADS = threads_per_decoder(1)
 
 
 def pictures(path: Path) -> Iterator[VideoFrame]:

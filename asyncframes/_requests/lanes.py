@@ -17,7 +17,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.plan import each
 from asyncframes._requests.pump import Pump
-from asyncframes._runtime.generators import Kept
+from asyncframes._runtime.generators import Pinned
 from asyncframes._types import Frame
 
 # Below this many stretches opening another decoder does not pay.
@@ -93,8 +93,8 @@ async def side_by_side(
     """
     async with AsyncExitStack() as stack:
         lanes = range(dealt.lanes)
-        pumps = [await stack.enter_async_context(Kept(pumped(dealt.selection(lane)))) for lane in lanes]
-        async with Kept(aclosing(_merged(pumps, dealt))) as frames:
+        pumps = [await stack.enter_async_context(Pinned(pumped(dealt.selection(lane)))) for lane in lanes]
+        async with Pinned(aclosing(_merged(pumps, dealt))) as frames:
             async for place, frame in frames:
                 yield place, frame
                 del frame

@@ -12,7 +12,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.jobs.job import JobOptions
-from asyncframes._runtime.threads import finished
+from asyncframes._runtime.threads import wait_until_done
 from asyncframes._types import Frame
 
 _QUEUE_MAXSIZE = 8
@@ -88,7 +88,7 @@ class NearFrames:
         """Stop decoding; whoever still waits gets ``None``."""
         for party in list(self._parties):
             party.task.cancel()
-            await finished(party.task)
+            await wait_until_done(party.task)
 
 
 class _Party:
@@ -111,7 +111,7 @@ class _Party:
             if not self._members:
                 if any(self._awaited.values()):
                     self.task.cancel()
-                await finished(self.task)
+                await wait_until_done(self.task)
 
     def selection(self) -> Selection:
         """Name the frames that are awaited now, in presentation order, each as often as it is."""

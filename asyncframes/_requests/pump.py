@@ -15,7 +15,7 @@ from functools import partial
 from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
-from asyncframes._runtime.threads import finished, in_thread
+from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes._types import Frame
 from asyncframes.errors import ClosedError, CorruptMediaError
 
@@ -125,7 +125,7 @@ class Worker:
             if not future.done():
                 self.aborted = True
                 self._abort()
-            await finished(future)
+            await wait_until_done(future)
             raise
 
 
@@ -310,7 +310,7 @@ class Pump:
         self._stopped = True
         if (task := self._task) is not None:
             task.cancel()
-            await finished(task)
+            await wait_until_done(task)
             # A cancelled task holds a traceback that leads back here: decoders would wait for the collector.
             self._task = None
         self._first.clear()

@@ -24,7 +24,7 @@ from asyncframes._requests.route import Chooser, Route, goes_forward
 from asyncframes._requests.session import ReadOptions
 from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
-from asyncframes._runtime.generators import Departures, Kept
+from asyncframes._runtime.generators import Departures, Pinned
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import lanes_for
 from asyncframes._types import Frame, OnCorrupt, SeekMode, VideoInfo
@@ -170,7 +170,7 @@ class Requests:
                 lane = partial(self._lane, route.table, request, options, route.dealt.lanes)
                 lanes = side_by_side(lane, route.dealt)
                 try:
-                    async with Kept(aclosing(lanes), self._departures) as frames:
+                    async with Pinned(aclosing(lanes), self._departures) as frames:
                         async for place, frame in frames:
                             delivered = place + 1
                             yield frame
@@ -188,7 +188,7 @@ class Requests:
                 delivered=delivered,
                 may_rebuild=True,
             )
-            async with Kept(decoding, self._departures) as pump:
+            async with Pinned(decoding, self._departures) as pump:
                 while (got := await pump.get()) is not None:
                     yield got
                     del got
@@ -251,5 +251,5 @@ class Requests:
         await self._near.aclose()
         await self._decodings.aclose()
         await self._sessions.aclose()
-        await self._departures.all_gone()
+        await self._departures.wait_for_all()
         await self.cached.aclose()

@@ -14,7 +14,7 @@ from asyncframes._requests.jobs.job import Evidence
 from asyncframes._requests.pool import SessionPool
 from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._runtime.threads import finished, in_thread
+from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import CachedSource
 
@@ -146,7 +146,7 @@ class VideoTable:
             self._shared = SharedTable(table)
         if self._cache is not None and self._key is not None and _learnt(table) != self._saved:
             self._saved = _learnt(table)
-            await finished(in_thread(self._executor, self._cache.save, self._key, table))
+            await wait_until_done(in_thread(self._executor, self._cache.save, self._key, table))
 
     async def _find(self, session: Session, look: FirstLook) -> FrameTable:
         if self._cache is not None:

@@ -1,1 +1,1 @@
-"""Threads, event loops and temporary files: what outlives a call, and how it ends."""
+"""Threads, event loops and temporary files: everything that outlives a call."""

@@ -1,4 +1,4 @@
-"""Requests that end in time, whatever a decoder or a source is busy with."""
+"""Deadlines for requests, even while a decoder or a source is busy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from asyncframes._runtime.generators import Departures
-from asyncframes._runtime.threads import finished
+from asyncframes._runtime.threads import wait_until_done
 from asyncframes.errors import DeadlineError
 
 T = TypeVar("T")
@@ -18,15 +18,15 @@ _leaving: set[asyncio.Task[None]] = set()
 async def within_deadline(
     frames: AsyncGenerator[T, None], seconds: float, what: str, departures: Departures
 ) -> AsyncGenerator[T, None]:
-    """Yield what a generator yields, for so long, counted from the first item asked for.
+    """Yield a generator's items until a deadline, counted from the request for the first one.
 
-    A thread that is inside FFmpeg cannot be stopped. It is not waited for here: it
-    finishes its call, and its decoder is closed then; closing the video waits for that.
+    A thread inside FFmpeg cannot be stopped, and this generator does not wait for it. The
+    thread finishes its call and closes its decoder; closing the video waits for that.
 
     Raises
     ------
     DeadlineError
-        The time is over and the generator is not.
+        The deadline passed before the generator ended.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
@@ -39,7 +39,7 @@ async def within_deadline(
                     await asyncio.wait({step}, timeout=left)
             except asyncio.CancelledError:
                 step.cancel()
-                await finished(step)
+                await wait_until_done(step)
                 raise
             if not step.done():
                 is_late = True
@@ -48,7 +48,7 @@ async def within_deadline(
                 _leaving.add(leaving)
                 leaving.add_done_callback(_leaving.discard)
                 raise DeadlineError(
-                    f"{what} was not done within deadline_seconds={seconds:g}; ask for less, or allow more",
+                    f"{what} did not finish within deadline_seconds={seconds:g}: ask for less, or allow more",
                     seconds=seconds,
                 )
             item = step.result()
@@ -67,7 +67,7 @@ async def _leave(
 ) -> None:
     try:
         step.cancel()
-        await finished(step)
+        await wait_until_done(step)
         await frames.aclose()
     finally:
         departures.end()

@@ -1,4 +1,4 @@
-"""A bounded pool of threads that nobody has to wait for."""
+"""A bounded pool of daemon threads."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ T = TypeVar("T")
 class DaemonExecutor(Executor):
     """Runs calls in threads that do not keep the interpreter alive.
 
-    The threads of a `concurrent.futures.ThreadPoolExecutor` are joined when the
-    interpreter exits. One that waits for bytes, or hangs in a foreign call, would
-    hold up the exit as long as it does.
+    The interpreter joins the threads of a `concurrent.futures.ThreadPoolExecutor` when
+    it exits. A thread that waits for bytes or hangs in a foreign call would delay the
+    exit for as long.
 
     Parameters
     ----------
     max_threads
-        At most so many calls run at once; threads are started as they are needed.
+        The most calls that run at once. Threads start on demand.
     name
-        What the names of the threads begin with.
+        Prefix of the threads' names.
     """
 
     def __init__(self, max_threads: int, *, name: str) -> None:
@@ -46,7 +46,7 @@ class DaemonExecutor(Executor):
         Raises
         ------
         RuntimeError
-            There is no thread, and the system starts none.
+            There is no thread, and the system refuses to start one.
         """
         future: Future[T] = Future()
         if self._claims_new_thread():
@@ -92,7 +92,7 @@ def _run(future: Future[T], call: Callable[[], T]) -> None:
         result = call()
     except BaseException as exc:  # noqa: BLE001 - the waiter raises it
         future.set_exception(exc)
-        # The error holds this frame. What leads back to the error would wait for the collector.
+        # The error's traceback holds this frame: a reference back to it would make a cycle for the collector.
         del future, call
     else:
         future.set_result(result)

@@ -1,4 +1,4 @@
-"""Asynchronous generators inside others: kept from the collector, and waited for when a video closes."""
+"""Nested asynchronous generators: protected from the collector, and awaited when a video closes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-_open: set[Kept[Any]] = set()
+_pinned: set[Pinned[Any]] = set()
 
 
 class Departures:
-    """Counts the requests that are being closed."""
+    """Counts the requests that are closing."""
 
     def __init__(self) -> None:
         self._leaving = 0
         self._changed = asyncio.Event()
 
     def begin(self) -> None:
-        """Count a request whose closing begins."""
+        """Count a request that starts to close."""
         self._leaving += 1
 
     def end(self) -> None:
-        """Count a request as closed."""
+        """Count a request that has closed."""
         self._leaving -= 1
         self._changed.set()
 
-    async def all_gone(self) -> None:
-        """Wait for what is being closed, by tasks that the event loop is about to start included."""
-        # The loop closes a generator that was left early in a task, which takes two rounds to begin.
+    async def wait_for_all(self) -> None:
+        """Wait until every closing request is closed, including those whose closing task has yet to start."""
+        # The loop closes an abandoned generator in a task of its own, which starts two iterations later.
         await _rounds()
         while self._leaving:
             self._changed.clear()
@@ -43,13 +43,13 @@ async def _rounds() -> None:
         await asyncio.sleep(0)
 
 
-class Kept(Generic[T]):
-    """A context that a generator entered; nothing but the generator closes it.
+class Pinned(Generic[T]):
+    """A context that a generator entered, and that only this generator closes.
 
-    Where an abandoned generator is collected in a reference cycle together with those
-    inside it, the event loop closes each of them in a task of its own, and they meet in
-    the inner one ("asynchronous generator is already running"). What is kept here
-    outlives the outer generator, whose closing closes it.
+    When the collector frees an abandoned generator together with the generators inside it,
+    the event loop closes each in a task of its own, and two tasks may step the inner one
+    at once ("asynchronous generator is already running"). A pinned context outlives the
+    outer generator, and closing the outer generator closes it.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T], departures: Departures | None = None) -> None:
@@ -57,11 +57,11 @@ class Kept(Generic[T]):
         self._departures = departures
 
     async def __aenter__(self) -> T:
-        _open.add(self)
+        _pinned.add(self)
         try:
             return await self._context.__aenter__()
         except BaseException:
-            _open.discard(self)
+            _pinned.discard(self)
             raise
 
     async def __aexit__(
@@ -75,6 +75,6 @@ class Kept(Generic[T]):
         try:
             return await self._context.__aexit__(exc_type, exc, traceback)
         finally:
-            _open.discard(self)
+            _pinned.discard(self)
             if self._departures is not None:
                 self._departures.end()

@@ -1,8 +1,8 @@
-"""What outlives a call, at the interpreter's exit and in forked children.
+"""Open objects at the interpreter's exit and in forked children.
 
-Whatever is watched here is never freed by a process that ends or was forked: to
-free a decoder is to wait for its threads, which a child does not have, and to free
-an open generator is to wake a loop that is the parent's.
+A process that exits, and a forked child, never frees a watched object. Freeing a decoder
+waits for its threads, which a child does not have; freeing an open generator wakes an
+event loop, which is the parent's.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _exiting = False
 
 
 def watch(thing: object) -> None:
-    """Never free this in a forked child or once the interpreter exits; warn then if it is still open."""
+    """Never free `thing` in a forked child or at exit; warn at exit if it is still open."""
     _watched.add(thing)
 
 
 def on_fork(reset: Callable[[], None]) -> None:
-    """Call this in each forked child; it may neither wait, nor lock, nor start anything."""
+    """Call `reset` in each forked child. It must not wait, take a lock or start a thread."""
     _resets.append(reset)
 
 
 def is_exiting() -> bool:
-    """Tell whether the interpreter is on its way out."""
+    """Tell whether the interpreter is exiting."""
     return _exiting
 
 
-def _keep_for_good() -> None:
+def _never_free() -> None:
     for thing in list(_watched):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _in_child() -> None:
-    _keep_for_good()
+    _never_free()
     _watched.clear()
     for reset in _resets:
         reset()
@@ -60,7 +60,7 @@ def _at_exit() -> None:
     for thing in list(_watched):
         if isinstance(thing, Opened) and (name := thing._unclosed()) is not None:
             warnings.warn(f"unclosed {name}", ResourceWarning, source=thing, stacklevel=1)
-    _keep_for_good()
+    _never_free()
 
 
 atexit.register(_at_exit)
@@ -69,14 +69,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class ForkGuard:
-    """Knows the process that opened something.
+    """Remembers which process opened an object.
 
     Parameters
     ----------
     what
-        What was opened, for the error.
+        Description of the object, for the error.
     remedy
-        What to do in the child.
+        What the error advises the child to do.
     """
 
     __slots__ = ("_process", "_remedy", "_what")
@@ -88,16 +88,16 @@ class ForkGuard:
 
     @property
     def is_forked(self) -> bool:
-        """Whether this process is a child of the one that opened it."""
+        """Whether this process is a child of the one that opened the object."""
         return os.getpid() != self._process
 
     def check(self) -> None:
-        """Refuse to go on in a forked child.
+        """Raise in a forked child.
 
         Raises
         ------
         ForkedError
-            It was opened in another process.
+            Another process opened the object.
         """
         if self.is_forked:
             raise ForkedError(
@@ -107,12 +107,12 @@ class ForkGuard:
 
 
 class Opened:
-    """What is opened once, for one process, and has to be closed.
+    """Base of objects that one process opens and must close.
 
     Parameters
     ----------
     kind, name
-        What it is, and which.
+        How warnings and errors call the object: ``"video"`` and the video's name, for example.
     """
 
     def __init__(self, kind: str, name: str) -> None:
@@ -128,13 +128,13 @@ class Opened:
             warnings.warn(f"unclosed {name}", ResourceWarning, source=self, stacklevel=1)
 
     def _unclosed(self) -> str | None:
-        """Name it if it is open in this process."""
+        """Return how to call the object if this process has it open, else ``None``."""
         is_open = self._opened and not self._closed and not self._guard.is_forked
         return f"{self._kind} {self._name}" if is_open else None
 
 
 class GuardedFrames(AsyncGenerator[T, None], Generic[T]):
-    """An async generator that refuses to go on in a forked child."""
+    """An async generator that raises `ForkedError` in a forked child."""
 
     def __init__(self, frames: AsyncGenerator[T, None], what: str) -> None:
         self._frames = frames
@@ -143,7 +143,7 @@ class GuardedFrames(AsyncGenerator[T, None], Generic[T]):
 
     @property
     def ag_running(self) -> bool:
-        """Whether a step of the generator is on its way."""
+        """Whether a step of the generator is running."""
         return bool(getattr(self._frames, "ag_running", False))
 
     def __anext__(self) -> Coroutine[Any, Any, T]:
@@ -151,16 +151,16 @@ class GuardedFrames(AsyncGenerator[T, None], Generic[T]):
         return self._frames.__anext__()
 
     def asend(self, value: None, /) -> Coroutine[Any, Any, T]:
-        """Go on, as an async generator does."""
+        """Resume the generator; see `agen.asend`."""
         self._guard.check()
         return self._frames.asend(value)
 
     def athrow(self, *error: Any) -> Coroutine[Any, Any, T]:
-        """Raise inside, as an async generator does."""
+        """Raise inside the generator; see `agen.athrow`."""
         self._guard.check()
         return self._frames.athrow(*error)
 
     async def aclose(self) -> None:
-        """End the request; in a forked child it is the parent's, and stays as it is."""
+        """End the request. In a forked child do nothing: the request is the parent's."""
         if not self._guard.is_forked:
             await self._frames.aclose()

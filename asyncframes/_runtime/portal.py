@@ -1,4 +1,4 @@
-"""The event loop that serves the blocking API, in a thread of its own."""
+"""The event loop behind the blocking API, in its own thread."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from asyncframes._runtime.life import ForkGuard, on_fork, watch
 
 __all__ = ["Lease", "lease"]
 
-# AnyIO imports it when a loop starts. A process forked meanwhile would find half a module.
+# AnyIO imports its backend when a loop starts. A fork during that import would see a half-initialised module.
 import_module("anyio._backends._asyncio")
 
 
 @dataclass(eq=False)
 class _Running:
-    """A loop that serves.
+    """A running loop.
 
     Attributes
     ----------
     held
-        What is closed on the loop. Were it collected together with whatever drops it,
-        the collector would finalise it too.
+        Objects that must be closed on the loop. Without this reference the collector could
+        finalise them together with the objects that use them.
     """
 
     portal: BlockingPortal
@@ -49,17 +49,17 @@ class _Holder:
 _holder = _Holder()
 
 
-def _start_afresh() -> None:
-    """Forget the parent's loop: its thread does not run here, and its lock may be held for good."""
+def _forget_parent() -> None:
+    """Forget the parent's loop: its thread does not run here, and its lock may never be released."""
     global _holder
     _holder = _Holder()
 
 
-on_fork(_start_afresh)
+on_fork(_forget_parent)
 
 
 def lease() -> Lease:
-    """Keep the loop of this process running, and start it if it does not run."""
+    """Start this process's loop if necessary, and keep it running until the lease is released."""
     holder = _holder
     with holder.lock:
         if holder.running is None:
@@ -92,7 +92,7 @@ def _serve(ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> N
 
 
 class Lease:
-    """Keeps the loop running; the last one to be released ends it."""
+    """Keeps the loop running. Releasing the last lease stops it."""
 
     _held: object = None
 
@@ -103,29 +103,29 @@ class Lease:
 
     @property
     def portal(self) -> BlockingPortal:
-        """What calls coroutines on the loop.
+        """The portal that runs coroutines on the loop.
 
         Raises
         ------
         ForkedError
-            The loop is the parent's.
+            This is a forked child, and the loop is the parent's.
         """
         self.guard.check()
         return self._running.portal
 
     def hold(self, thing: object) -> None:
-        """Keep something from the garbage collector until the lease is released."""
+        """Hold a reference to `thing` until the lease is released."""
         self._held = thing
         self._running.held.add(thing)
 
     def release(self) -> None:
-        """End the loop, if nobody else needs it, and wait for its thread; not on the loop."""
+        """Release the lease. The last one stops the loop and joins its thread; not for calls on the loop."""
         if (ended := self._give_up()) is not None:
             ended.portal.call(ended.portal.stop)
             ended.thread.join()
 
     def leave_to_loop(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Have the loop call `close` and release the lease; neither waits nor locks, so finalisers may."""
+        """Have the loop call `close` and release the lease. Safe in finalisers: never waits, never locks."""
         if not self.guard.is_forked:
             self._running.loop.call_soon_threadsafe(partial(self._begin, close))
 

@@ -1,4 +1,4 @@
-"""Temporary files beside those that they become, named after the process that writes them."""
+"""Temporary files, each beside its final path and named after the process that writes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 STALE_SECONDS = 3600.0
 
-# An earlier release named no process.
+# The process is optional: names from earlier releases lack it.
 _NAME = re.compile(
     r"\.asyncframes-(?:(?P<host>[0-9a-f]{16})-(?P<pid>\d{1,10})-(?P<start>\d{1,20})-)?[0-9a-f]{32}(?:\..*)?",
     re.S,
@@ -22,7 +22,7 @@ _NAME = re.compile(
 
 
 def temporary_beside(path: Path) -> Path:
-    """Choose a hidden name that nobody else has, in the same directory and with the same suffix."""
+    """Choose a unique hidden path in the same directory, with the same suffix."""
     pid = os.getpid()
     return path.with_name(f".asyncframes-{_host()}-{pid}-{_start_of_own(pid)}-{uuid4().hex}{path.suffix}")
 
@@ -30,9 +30,8 @@ def temporary_beside(path: Path) -> Path:
 def sweep(directory: Path) -> None:
     """Remove the temporary files of processes that have ended.
 
-    Of a process of another machine, or of this one before it was started again,
-    it cannot be told whether it has ended: its files go once nobody has written
-    to them for an hour.
+    For a process on another machine, or from before this machine's last boot, there is no
+    way to tell. Its files are removed once they have not been written to for an hour.
 
     Raises
     ------
@@ -49,7 +48,7 @@ def sweep(directory: Path) -> None:
 
 
 def _has_ended(match: re.Match[str]) -> bool | None:
-    """Whether the process that a name tells of has ended, ``None`` where that is not known."""
+    """Whether the process in a file name has ended, ``None`` if that is unknown."""
     if match["host"] != _host() or os.name != "posix":
         return None
     pid = int(match["pid"])
@@ -58,7 +57,7 @@ def _has_ended(match: re.Match[str]) -> bool | None:
     except (ProcessLookupError, OverflowError):
         return True
     except OSError:
-        pass  # it is another user's
+        pass  # it runs as another user
     start = _start_of(pid)
     return start != int(match["start"]) if start else None
 
@@ -69,7 +68,7 @@ def _is_stale(entry: os.DirEntry[str]) -> bool:
 
 @cache
 def _host() -> str:
-    """Name this machine since it was started, and the namespace in which its process numbers count."""
+    """Identify this boot of this machine, and the namespace of its process ids."""
     facts = [socket.gethostname()]
     for name in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with suppress(OSError):
@@ -85,12 +84,12 @@ def _start_of_own(pid: int) -> int:
 
 
 def _start_of(pid: int) -> int:
-    """Tell when a process was started, in clock ticks since the machine was.
+    """Return when a process started, in clock ticks since boot.
 
-    0 where the system does not say; -1 where only its exit status is left of it.
+    0 if the system does not say; -1 if the process is a zombie.
     """
     try:
-        # The program's name comes second, in brackets, and may hold anything.
+        # The second field is the program's name in brackets. It may contain spaces and brackets.
         facts = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return -1 if facts[0] in {b"Z", b"X"} else int(facts[19])
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""Blocking calls from coroutines, and waiting for those that cannot be stopped."""
+"""Blocking calls from coroutines, and how to wait for calls that cannot be stopped."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
 
 __all__ = [
-    "finished",
     "in_own_thread",
     "in_thread",
     "lanes_for",
     "reading_executor",
-    "settled",
+    "run_to_completion",
     "shared_executor",
-    "threads_of_each",
+    "threads_per_decoder",
+    "wait_until_done",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Further threads of one decoder cost memory and bring little.
+# More threads for one decoder cost memory and gain little.
 _MOST_THREADS = 4
 
 _MOST_READS = 32
@@ -37,19 +37,20 @@ _MOST_READS = 32
 
 @cache
 def shared_executor() -> DaemonExecutor:
-    """Return the process-wide executor, made on first use; a forked child makes its own.
+    """Return the process-wide executor, created on first use. A forked child creates its own.
 
-    Decoders wait in it for bytes, so nothing that bringing bytes depends on may run there.
+    Decoders wait for bytes in it. A call that delivers bytes must run elsewhere, or a full
+    pool would deadlock.
     """
     return DaemonExecutor(min(32, (os.cpu_count() or 1) + 4), name="asyncframes")
 
 
 @cache
 def reading_executor() -> DaemonExecutor:
-    """Return the process-wide executor for blocking reads, made on first use; a forked child makes its own.
+    """Return the process-wide executor for blocking reads, created on first use.
 
-    The loop's own would be waited for when the loop ends, and again when the
-    interpreter exits, however long a pipe or a server is silent.
+    A forked child creates its own. The event loop's default executor is joined when the loop
+    closes and when the interpreter exits: a silent pipe or server would delay both.
     """
     return DaemonExecutor(_MOST_READS, name="asyncframes read")
 
@@ -58,61 +59,59 @@ on_fork(shared_executor.cache_clear)
 on_fork(reading_executor.cache_clear)
 
 
-def threads_of_each(at_once: int) -> int:
-    """Choose the threads of each decoder where so many decode at once.
+def threads_per_decoder(at_once: int) -> int:
+    """Choose the number of threads for each of `at_once` decoders.
 
-    A decoder that is alone has two more than there are CPUs: some of its threads
-    wait while a picture is converted.
+    A single decoder gets two more threads than there are CPUs, because some wait while
+    a picture is converted.
     """
     cpus = os.cpu_count() or 1
     return min(_MOST_THREADS, cpus + 2) if at_once == 1 else max(1, min(_MOST_THREADS, cpus // at_once))
 
 
 def lanes_for(threads: int) -> int:
-    """Choose how many decoders work side by side for one request that may use so many threads."""
+    """Choose how many decoders serve one request that may use `threads` threads."""
     return min(threads, os.cpu_count() or 1)
 
 
 def in_thread(
     executor: Executor | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> asyncio.Future[T]:
-    """Call a blocking function in the executor, the event loop's own if ``None``."""
+    """Call a blocking function in an executor, by default the event loop's own."""
     return asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))
 
 
 def in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Call a blocking function that may hang, in a thread that nothing waits for.
+    """Call a blocking function that may hang, in a daemon thread of its own.
 
-    Threads of an executor are joined on the loop's and the interpreter's way
-    out. Where a foreign call has no timeout, that would never end; this thread
-    is left to itself when its result is no longer awaited.
+    The loop and the interpreter join an executor's threads when they end. A foreign call
+    without a timeout would block them forever; nothing ever joins this thread.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     call = partial(copy_context().run, function, *args, **kwargs)
 
-    def tell(settle: Callable[[], None]) -> None:
+    def report(resolve: Callable[[], None]) -> None:
         if not future.done():
-            settle()
+            resolve()
 
     def run() -> None:
         try:
             outcome = partial(future.set_result, call())
         except BaseException as exc:  # noqa: BLE001 - the waiter raises it
             outcome = partial(future.set_exception, exc)
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits
-            loop.call_soon_threadsafe(tell, outcome)
+        with suppress(RuntimeError):  # the loop is closed: no caller is left
+            loop.call_soon_threadsafe(report, outcome)
 
     threading.Thread(target=run, name="asyncframes call", daemon=True).start()
     return future
 
 
-async def settled(job: asyncio.Future[T]) -> T:
-    """Wait for a job to its end, whoever cancels.
+async def run_to_completion(job: asyncio.Future[T]) -> T:
+    """Wait until a job is done, then return its result or raise a cancellation that came meanwhile.
 
-    A thread cannot be stopped, and what it does to files after its waiter has
-    gone nobody would clean up. So a cancellation is kept until the job is
-    done, and raised then in place of its result.
+    A thread cannot be stopped. If its caller left early, nothing would clean up the files
+    that the thread still writes.
     """
     cancellation: asyncio.CancelledError | None = None
     process = os.getpid()
@@ -121,23 +120,23 @@ async def settled(job: asyncio.Future[T]) -> T:
             await asyncio.wait([job])
         except asyncio.CancelledError as exc:
             if os.getpid() != process:
-                raise  # the thread is the parent's
+                raise  # in a forked child: the thread is the parent's
             cancellation = exc
     if cancellation is None:
         return job.result()
     if not job.cancelled():
-        job.exception()  # looked at, or asyncio would log it as never retrieved
+        job.exception()  # mark as retrieved, or asyncio logs it
     raise cancellation
 
 
-async def finished(job: asyncio.Future[T]) -> None:
-    """Wait for a job to its end, whoever cancels and whatever comes of it."""
+async def wait_until_done(job: asyncio.Future[T]) -> None:
+    """Wait until a job is done. Ignore its outcome, and cancellations meanwhile."""
     process = os.getpid()
     while not job.done():
         try:
             await asyncio.wait([job])
         except asyncio.CancelledError:
             if os.getpid() != process:
-                raise  # the thread is the parent's
+                raise  # in a forked child: the thread is the parent's
     if not job.cancelled():
-        job.exception()  # looked at, or asyncio would log it as never retrieved
+        job.exception()  # mark as retrieved, or asyncio logs it

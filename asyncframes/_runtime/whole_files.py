@@ -1,4 +1,4 @@
-"""Files that appear under their names only once complete: written beside, then renamed. All calls block."""
+"""Files that appear only once complete: written under a temporary name, then renamed. All calls block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asyncframes._runtime.temporaries import temporary_beside
 
 try:
     import fcntl
-except ImportError:  # Windows, where a rename refuses a name that is taken
+except ImportError:  # Windows, where renaming onto an existing file fails
     fcntl = None  # type: ignore[assignment]
 
 _NO_HARD_LINKS = frozenset(
@@ -23,38 +23,38 @@ _NO_HARD_LINKS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeFile:
-    """A file on its way to its name.
+    """A file that gets its final path once it is complete.
 
     Attributes
     ----------
     path
-        Where it will be.
+        The final path.
     temporary
-        Where it is until it is complete: same directory, same suffix.
+        The path until then, in the same directory and with the same suffix.
     """
 
     path: Path
     temporary: Path
 
     def put(self) -> None:
-        """Give the temporary file its name in one step; a file that has the name gives way.
+        """Rename the temporary file to `path` atomically, replacing any file there.
 
         Raises
         ------
         OSError
-            The file system refused.
+            The file system refuses.
         """
         self.temporary.replace(self.path)
 
     def put_if_free(self) -> None:
-        """Give the temporary file its name in one step, unless the name is taken.
+        """Rename the temporary file to `path` atomically, unless a file is there.
 
         Raises
         ------
         FileExistsError
-            The name is taken.
+            A file is there.
         OSError
-            The file system refused.
+            The file system refuses.
         """
         try:
             os.link(self.temporary, self.path)
@@ -64,7 +64,7 @@ class WholeFile:
             self._rename_if_free()
 
     def _rename_if_free(self) -> None:
-        """Look and rename while other writers are locked out: FAT and some network mounts need it."""
+        """Check and rename under a lock, for file systems without hard links: FAT and some network mounts."""
         with alone_in(self.path.parent):
             if os.path.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
@@ -78,12 +78,12 @@ class WholeFile:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; on leaving without an error, what was written there replaces `path`.
+    """Yield a temporary path. Unless the block raises, the file written there then replaces `path`.
 
     Raises
     ------
     OSError
-        The file system refused; it names `path`, not the temporary file.
+        The file system refuses. The error names `path`, not the temporary file.
     """
     file = WholeFile(path=path, temporary=temporary_beside(path))
     try:
@@ -96,12 +96,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file by one with these bytes.
+    """Replace the file at `path` with one that contains `data`.
 
     Raises
     ------
     OSError
-        The file system refused.
+        The file system refuses.
     """
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
@@ -109,7 +109,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Lock other writers out of a directory; a lock goes with its process, where there are locks."""
+    """Lock other writers out of a directory, if the system has file locks. A lock ends with its process."""
     if fcntl is None:
         yield
         return

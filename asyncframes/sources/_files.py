@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from asyncframes._model.quoting import shortened
-from asyncframes._runtime.threads import finished, in_thread
+from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -217,7 +217,7 @@ async def open_in_thread(open_file: Callable[[], C], executor: Executor | None =
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        await finished(opening)
+        await wait_until_done(opening)
         if opening.exception() is None:
             opening.result().close()
         raise

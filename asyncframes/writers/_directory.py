@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from asyncframes._model.quoting import quoted
-from asyncframes._runtime.threads import in_thread, settled
+from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError
@@ -150,7 +150,7 @@ class DirectoryWriter(FrameWriter):
         if self._run is not None:
             try:
                 claim = in_thread(self._executor, Manifest.claim, self._directory, self._run)
-                self._manifest = await settled(claim)
+                self._manifest = await run_to_completion(claim)
             except OSError as exc:
                 raise self._directory_error("not usable", exc) from exc
 
@@ -187,9 +187,9 @@ class DirectoryWriter(FrameWriter):
     async def _store(self, file: FrameFile, image: Image) -> None:
         try:
             if await self._fill(file, image):
-                await settled(in_thread(self._executor, file.publish))
+                await run_to_completion(in_thread(self._executor, file.publish))
         except BaseException:
-            await settled(in_thread(self._executor, file.discard))
+            await run_to_completion(in_thread(self._executor, file.discard))
             raise
 
     def _existing(self, indices: Iterable[int]) -> set[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiofiles
 
-from asyncframes._runtime.threads import in_thread, settled
+from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Image, ImageWriter
 from asyncframes.writers._encoders import Encoder
 from asyncframes.writers._files import FrameFile
@@ -30,7 +30,7 @@ async def fill_by_encoder(
     data = await in_thread(executor, _encode, file, image, encoder)
     if data is None:
         return False
-    await settled(asyncio.ensure_future(_save(file.temporary, data, executor)))
+    await run_to_completion(asyncio.ensure_future(_save(file.temporary, data, executor)))
     return True
 
 
@@ -62,7 +62,7 @@ async def call_writer(image_writer: ImageWriter, path: str, image: Image, execut
         await image_writer(path, image)
         return
     # A plain callable may still hand out an awaitable: a lambda, an object with an async __call__.
-    outcome = await settled(in_thread(executor, image_writer, path, image))
+    outcome = await run_to_completion(in_thread(executor, image_writer, path, image))
     if inspect.isawaitable(outcome):
         await outcome
 

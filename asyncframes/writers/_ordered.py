@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from asyncframes._model.quoting import quoted
-from asyncframes._runtime.threads import in_thread, settled
+from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Frame
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
@@ -85,7 +85,7 @@ class OrderedWriter(FrameWriter, Generic[T]):
         async with self._storing:
             self._refuse_if_ended(frame)
             try:
-                return await settled(in_thread(self._executor, self._store, frame, prepared))
+                return await run_to_completion(in_thread(self._executor, self._store, frame, prepared))
             except OSError as exc:
                 if isinstance(exc, FrameWriteError):
                     raise
@@ -128,9 +128,11 @@ class OrderedWriter(FrameWriter, Generic[T]):
             self._closed = True
             path = self._path_of()
             try:
-                await settled(in_thread(self._executor, self._drop if self._failed else self._finish))
+                await run_to_completion(
+                    in_thread(self._executor, self._drop if self._failed else self._finish)
+                )
             except BaseException as exc:
-                await settled(in_thread(self._executor, self._drop))
+                await run_to_completion(in_thread(self._executor, self._drop))
                 if isinstance(exc, OSError) and not isinstance(exc, FrameWriteError):
                     message = f"{path} not finished: {reason_of(exc)}"
                     raise FrameWriteError(message, path=str(path)) from exc

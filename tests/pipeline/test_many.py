@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import pytest
 
 import asyncframes as af
-from asyncframes._runtime.threads import threads_of_each
+from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import MemorySource
 from tests._clips import clip_bytes, painted_index
@@ -156,4 +156,4 @@ def test_decoders_share_the_cpus_out(
 ) -> None:
     """Many decoders at once have as many threads as there are CPUs, each at least one; one alone has more."""
     monkeypatch.setattr("os.cpu_count", lambda: cpus)
-    assert threads_of_each(at_once) == threads
+    assert threads_per_decoder(at_once) == threads
