@@ -311,7 +311,7 @@ async def test_palettes_become_their_colours(image_format: Any) -> None:
     ],
 )
 def test_nonsense_is_refused(options: dict[str, Any], told: str) -> None:
-    """An option that makes no sense is a ValueError that names it, before anything is opened."""
+    """An invalid option is a ValueError that names it, before anything is opened."""
     with pytest.raises(ValueError, match=told):
         af.stream_frames("nowhere.mp4", **options)
 

@@ -117,7 +117,7 @@ async def test_a_selection_goes_on_where_another_ended(clip: Path, tmp_path: Pat
     assert len(said["runs"]) == 1
 
 
-async def test_a_file_that_is_just_written_is_older_than_the_run(tmp_path: Path) -> None:
+def test_a_file_that_is_just_written_is_older_than_the_run(tmp_path: Path) -> None:
     """The clock of a file system stands still for some milliseconds; a run begins with its next tick."""
     for number in range(50):
         (tmp_path / f"{number}").mkdir()

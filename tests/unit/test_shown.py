@@ -184,7 +184,7 @@ def test_a_rate_names_the_frame_at_each_of_its_ticks(
 def test_a_constant_rate_is_left_as_it_is(
     rate: Fraction, ticks_a_second: int, first: int, rounding: str
 ) -> None:
-    """However a container rounds, and wherever the video begins: 300 frames, each once."""
+    """However a container rounds, and wherever it begins: 300 frames, each once."""
     extra = {"nearest": HALF, "down": Fraction(0), "up": Fraction(999_999, 1_000_000)}[rounding]
     pts = [int(index / rate * ticks_a_second + extra) for index in range(first, first + 300)]
     lasts = int(ticks_a_second / rate + HALF)
