@@ -54,8 +54,7 @@ def add_parser(commands: _options.Commands) -> None:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Work through the list; one line for each video that fails, and an error at the end if any did."""
-    sources = await asyncio.to_thread(read_list, arguments.list, is_null_separated=arguments.null)
-    videos = [(source, Path(arguments.directory) / directory_name(source)) for source in sources]
+    videos = await asyncio.to_thread(_listed, arguments)
     files = failed = 0
     with Progress(arguments) as progress:
         results = af.extract_many(
@@ -80,3 +79,9 @@ async def run(arguments: argparse.Namespace) -> None:
     )
     if failed:
         raise AsyncFramesError(f"{_common.counted(failed, 'video')} of {len(videos)} failed")
+
+
+def _listed(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+    """Read the list, and name a directory for each video on it."""
+    sources = read_list(arguments.list, is_null_separated=arguments.null)
+    return [(source, Path(arguments.directory) / directory_name(source)) for source in sources]

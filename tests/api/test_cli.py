@@ -400,7 +400,7 @@ def test_a_process_prints_one_line_too() -> None:
     assert "secret" not in result.stderr
 
 
-def test_the_index_is_remembered_unless_told_not_to(
+def test_tables_are_stored_unless_told_not_to(
     clip: str, tmp_path: Path, user_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By default in the user's cache directory, else where --table-cache says, or not at all."""
@@ -501,7 +501,7 @@ def test_output_that_nobody_reads_ends_without_a_traceback(clip: str) -> None:
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-def test_an_index_cache_that_cannot_be_used_is_said(clip: str) -> None:
+def test_a_table_cache_that_cannot_be_used_is_said(clip: str) -> None:
     """A file in the folder's place costs a line on stderr, and nothing else."""
     result = run_module("info", clip, "--count", "--table-cache", clip)
     assert result.returncode == 0
