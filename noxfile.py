@@ -1,4 +1,4 @@
-"""What is checked: ``nox`` runs lint, types and tests; ``nox -s bench``, ``exactness``, ``fuzz`` measure."""
+"""``nox`` runs lint, types, tests and coverage; ``nox -s bench``, ``exactness`` and ``fuzz`` measure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure frames by every common way, as far as it can be installed; arguments go to the script."""
+    """Measure every common way to get frames, as far as it can be installed; arguments go to the script."""
     session.install(".[bench]")
     for peer in PEERS:
         session.install(*peer, success_codes=[0, 1])
@@ -119,21 +119,21 @@ def bench_more(session: nox.Session) -> None:
 
 @nox.session(python=[PYTHONS[0], PYTHONS[-1]])
 def exactness(session: nox.Session) -> None:
-    """Print how every file beside the checkout comes out by every route; arguments go to the script."""
+    """Compare every file beside the checkout by every route; arguments go to the script."""
     session.install(".[test]")
     session.run("python", "benchmarks/exactness.py", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Damage files in random ways, and hold every route against one thread; arguments go to the script."""
+    """Damage files in random ways, and compare every route with one thread; arguments go to the script."""
     session.install(".[test]")
     session.run("python", "benchmarks/fuzz.py", *session.posargs)
 
 
 @nox.session(name="fuzz-parsers", python=PYTHONS[0])
 def fuzz_parsers(session: nox.Session) -> None:
-    """Feed parsers with what reaches new code in them, a minute by default; arguments go to libFuzzer."""
+    """Feed parsers what reaches new code in them, a minute by default; arguments go to libFuzzer."""
     session.install(".[test]", "atheris>=3.0,<4")
     session.run("python", "benchmarks/fuzz_parsers.py", *(session.posargs or ("-max_total_time=60",)))
 
@@ -169,13 +169,13 @@ def _install_sdk_alone(session: nox.Session, *, success_codes: list[int]) -> str
 
 @nox.session
 def supervisely(session: nox.Session) -> None:
-    """Hold the drop-in against the real SDK; downloads some hundred megabytes."""
+    """Compare the drop-in with the real SDK; downloads a few hundred megabytes."""
     environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session)}
     session.run("pytest", "tests/proof", *session.posargs, env=environment)
 
 
 @nox.session(name="supervisely-bench")
 def supervisely_bench(session: nox.Session) -> None:
-    """Measure the drop-in against the real SDK; arguments go to the script."""
+    """Time the drop-in and the real SDK; arguments go to the script."""
     environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session), "PYTHONPATH": "."}
     session.run("python", "benchmarks/supervisely_sdk.py", *session.posargs, env=environment)

@@ -1,8 +1,8 @@
 """Save the first ten frames of a Supervisely video as PNG.
 
 Needs SERVER_ADDRESS, API_TOKEN and VIDEO_ID in the environment; an optional
-argument names the directory. Whoever has the SDK writes ``sly.Api.from_env()``
-in place of `SuperviselyServer`, and need change no more than the import.
+argument names the directory. If you have the SDK, use ``sly.Api.from_env()``
+in place of `SuperviselyServer`, and change nothing but the import.
 """
 
 import os

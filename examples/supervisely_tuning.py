@@ -1,7 +1,7 @@
 """Write with more threads and decode further ahead.
 
 Peak memory is about (queue_maxsize + max_write_workers + 1) * frame_bytes,
-besides the cache and the codec's own pictures.
+plus the cache and the codec's own pictures.
 """
 
 import os

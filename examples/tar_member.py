@@ -1,4 +1,4 @@
-"""Write the first frames of a video that lies in a tar file, without unpacking it.
+"""Write the first frames of a video in a tar file, without unpacking it.
 
 python tar_member.py videos.tar clip.mp4 OUT
 """
@@ -14,7 +14,7 @@ from asyncframes.sources import LocalSource
 
 
 class TarMember(StreamSource):
-    """A member of a tar file that is not compressed: its bytes lie there in one piece.
+    """A member of an uncompressed tar file, whose bytes are there in one piece.
 
     Closing it closes the tar file too.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -94,6 +95,26 @@ def test_ci_runs_the_test_command() -> None:
     commands = [block.strip() for block in blocks(README, "sh") if "nox" in block]
     assert len(commands) == 1
     assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_sessions_are_those_of_nox() -> None:
+    """CONTRIBUTING and CI name sessions that nox has, and CI runs all that nox runs by itself."""
+    noxfile = ast.parse((ROOT / "noxfile.py").read_text())
+    sessions = set()
+    for function in (node for node in noxfile.body if isinstance(node, ast.FunctionDef)):
+        text = " ".join(ast.unparse(decorator) for decorator in function.decorator_list)
+        if "nox.session" in text:
+            named = re.search(r"name='([^']+)'", text)
+            sessions.add(named[1] if named else function.name)
+    shown = set(re.findall(r"^\| `([\w-]+)` ", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    matrix = re.search(r"session: \[([^]]+)\]", workflow)
+    assert matrix is not None
+    run = {re.sub(r"-3\.\d+$", "", name) for name in matrix[1].replace(" ", "").split(",")}
+    default = re.search(r"nox\.options\.sessions = \[([^]]+)\]", (ROOT / "noxfile.py").read_text())
+    assert default is not None
+    assert shown == run == set(re.findall(r'"([^"]+)"', default[1]))
+    assert run <= sessions
 
 
 def anchors(page: Path) -> set[str]:
