@@ -21,8 +21,8 @@ from pathlib import Path
 # Behind the installed package, which is what is measured.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from tests._corpus import CorpusFile, corpus_files
-from tests._exactness import (
+from tests.support.exact.corpus import CorpusFile, corpus_files
+from tests.support.exact.exactness import (
     MODES,
     THREADS,
     Exactness,

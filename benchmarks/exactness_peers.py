@@ -27,9 +27,9 @@ from peers import PEERS
 sys.path.append(str(Path(__file__).parents[1]))
 
 import asyncframes as af
-from tests._corpus import CorpusFile, corpus_files
-from tests._exactness import CONCEALED, shuffled_sample
-from tests._same_frame import FOREIGN, NEIGHBOURS, Grid, judge, reduced
+from tests.support.exact.corpus import CorpusFile, corpus_files
+from tests.support.exact.exactness import CONCEALED, shuffled_sample
+from tests.support.exact.same_frame import FOREIGN, NEIGHBOURS, Grid, judge, reduced
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "exactness.md"

@@ -42,7 +42,7 @@ def contest(name: str, method: str, job: Job, kept: str | None) -> dict[str, flo
     def keep(image: Any) -> None:
         nonlocal taken
         if taken in wanted:
-            from tests._same_frame import reduced
+            from tests.support.exact.same_frame import reduced
 
             images[str(taken)] = reduced(image)
         taken += 1

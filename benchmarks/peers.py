@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 # Behind the installed packages, which are what is measured.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from tests._same_frame import reduced
+from tests.support.exact.same_frame import reduced
 
 RgbImage = NDArray[np.uint8]
 

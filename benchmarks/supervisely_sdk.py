@@ -28,8 +28,8 @@ from typing import Any
 from shaped_link import ShapedLink
 
 import asyncframes as af
-from tests._platform import Platform
 from tests.proof._compare import DROP_IN, SDK, Worker
+from tests.support.servers.supervisely_platform import Platform
 
 VIDEO = 1
 LINKS: dict[str, dict[str, float]] = {

@@ -19,6 +19,7 @@ from hypothesis import settings
 
 import asyncframes
 from asyncframes._media.table import build
+from tests.support.servers.web import RunningServer
 
 # Deadlines measure the machine, and this suite runs on busy ones.
 settings.register_profile("asyncframes", deadline=None)
@@ -112,6 +113,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     """Run coroutine tests on asyncio in debug mode."""
     backend: tuple[str, dict[str, bool]] = request.param
     return backend
+
+
+@pytest.fixture
+def server() -> Iterator[RunningServer]:
+    """Run an HTTP server that serves nothing yet. A module that overrides it adds the files."""
+    with RunningServer() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from contest.job import Clip, Job
 from contest.running import contest
 from contest.workloads import Workload
-from tests._same_frame import NEIGHBOURS, Grid, judge, reduced
+from tests.support.exact.same_frame import NEIGHBOURS, Grid, judge, reduced
 
 COMPARED = 24
 COMPARED_FILES = 8

@@ -26,7 +26,7 @@ from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part, spread
 from asyncframes.writers._manifest import MANIFEST_NAME
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES, GOP = 48, 12
 # a job in the background starts with SIGINT ignored, and so would its children

@@ -14,8 +14,8 @@ from asyncframes.cli import main
 from asyncframes.cli._supervisely import source_from_settings
 from asyncframes.errors import MissingExtraError
 from asyncframes.sources import resolve_source
-from tests._clips import clip_bytes, painted_index
-from tests._platform import TOKEN, Platform
+from tests.support.servers.supervisely_platform import TOKEN, Platform
+from tests.support.streams.clips import clip_bytes, painted_index
 
 VIDEO = 12
 

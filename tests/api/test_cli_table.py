@@ -15,7 +15,7 @@ import pytest
 import asyncframes as af
 from asyncframes.cli import main
 from asyncframes.cli.table import COLUMNS
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 FRAMES, GOP = 48, 12
 

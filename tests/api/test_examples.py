@@ -11,8 +11,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 
-from tests._clips import clip_bytes, painted_index
-from tests._platform import TOKEN, Platform
+from tests.support.servers.supervisely_platform import TOKEN, Platform
+from tests.support.streams.clips import clip_bytes, painted_index
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

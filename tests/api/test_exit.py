@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests._clips import repeated
+from tests.support.streams.clips import repeated
 
 # A hang lasts a minute or for ever; a start on a busy machine takes some seconds.
 EXITS_WITHIN_SECONDS = 30

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests._clips import repeated
+from tests.support.streams.clips import repeated
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,7 +13,7 @@ from IPython.core.completer import IPCompleter, provisionalcompleter
 import asyncframes as af
 from asyncframes._model.options import DEFAULTS, OpenOptions, SaveOptions
 from asyncframes.writers import NpyWriter
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 FRAMES = 6
 CLIP = clip_bytes(frames=FRAMES)

@@ -16,7 +16,7 @@ import pytest
 
 from asyncframes.cli import _parser
 from asyncframes.cli._options import join_negatives
-from tests._platform import TOKEN, Platform
+from tests.support.servers.supervisely_platform import TOKEN, Platform
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -30,8 +30,8 @@ from asyncframes.sources import (
     ObjectStoreSource,
 )
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
-from tests._clips import clip_bytes
-from tests._servers import Reply, RunningServer
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes
 
 SECRET = "hush-hush"  # noqa: S105 - of nobody
 # Nobody listens there.

@@ -15,7 +15,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes.errors import ClosedError, FrameIndexError
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES = 48
 

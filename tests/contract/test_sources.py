@@ -24,9 +24,9 @@ from asyncframes.sources import (
 )
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
 from asyncframes.testing import FaultySource, SourceContract
-from tests._platform import TOKEN, Platform
-from tests._s3 import ACCESS
-from tests._servers import Reply, RunningServer
+from tests.support.servers.s3 import ACCESS
+from tests.support.servers.supervisely_platform import TOKEN, Platform
+from tests.support.servers.web import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
 

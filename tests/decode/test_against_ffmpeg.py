@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 # Versions of swscale round differently, and ffmpeg's default flags are not accurate ones.
 LEVELS = 2

@@ -16,7 +16,7 @@ from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
-from tests._clips import clip_bytes, painted_index, repeated
+from tests.support.streams.clips import clip_bytes, painted_index, repeated
 
 FRAMES = 48
 CONSTANT: dict[str, dict[str, Any]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes.errors import FrameIndexError
-from tests._clips import clip_bytes, paint, painted_index
-from tests._servers import RunningServer
+from tests.support.servers.web import RunningServer
+from tests.support.streams.clips import clip_bytes, paint, painted_index
 
 pytestmark = pytest.mark.usefixtures("long_streams")
 
@@ -57,11 +57,10 @@ async def indices_of(frames: AsyncIterator[af.Frame]) -> list[int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as running:
-        running.serve("/clip.mp4", clip())
-        yield running
+@pytest.fixture
+def server(server: RunningServer) -> RunningServer:
+    server.serve("/clip.mp4", clip())
+    return server
 
 
 @asynccontextmanager

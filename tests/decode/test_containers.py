@@ -8,9 +8,9 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
-from tests._clips import clip_bytes
-from tests._corpus import SHARED
-from tests._hostile import box, endless_moov
+from tests.support.exact.corpus import SHARED
+from tests.support.streams.clips import clip_bytes
+from tests.support.streams.hostile import box, endless_moov
 
 pytestmark = pytest.mark.anyio
 FOUND = SHARED / "found"

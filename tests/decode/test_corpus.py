@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from tests._corpus import CorpusFile, parameters
-from tests._exactness import fingerprint, same_pictures
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.exact.exactness import fingerprint, same_pictures
 
 EVERY_FRAME_UP_TO = 60
 SAMPLES = 24

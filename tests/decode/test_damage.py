@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.usefixtures("long_streams")
 

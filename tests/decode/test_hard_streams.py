@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import asyncframes as af
-from tests._exactness import fingerprint
-from tests._hard_streams import STREAMS
-from tests._marks import grid
-from tests._pictures import picture_md5, sequential_pictures
+from tests.support.exact.exactness import fingerprint
+from tests.support.exact.pictures import picture_md5, sequential_pictures
+from tests.support.marks import grid
+from tests.support.streams.hard import STREAMS
 
 # One of each kind; for the others, opening anew for each index is a repetition.
 REPRESENTATIVES = {

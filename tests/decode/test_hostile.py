@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests._corpus import SHARED
-from tests._hostile import MADE
+from tests.support.exact.corpus import SHARED
+from tests.support.streams.hostile import MADE
 
 HOSTILE = SHARED / "hostile"
 KEPT = sorted(path for path in HOSTILE.glob("*") if path.suffix != ".md")

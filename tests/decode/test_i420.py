@@ -16,8 +16,8 @@ from PIL import Image as PillowImage
 import asyncframes as af
 from asyncframes.errors import UnsupportedMediaError
 from asyncframes.writers import encode_i420, encode_jpeg, encoder_for
-from tests._clips import clip_bytes, painted_index
-from tests._patches import GRID, RANGES, RED_AND_BLUE, SPACES, Patches, lossless, middles
+from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.patches import GRID, RANGES, RED_AND_BLUE, SPACES, Patches, lossless, middles
 
 # swscale's conversions of other ranges and matrices, and the steps of 8 bits.
 CONVERTED = 3.0

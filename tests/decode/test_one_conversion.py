@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 import asyncframes as af
 from asyncframes._media.image import interlaced as _interlaced
 from asyncframes.errors import UnsupportedMediaError
-from tests._clips import clip_bytes
-from tests._corpus import CORPUS
-from tests._marks import grid
-from tests._patches import lossless
+from tests.support.exact.corpus import CORPUS
+from tests.support.marks import grid
+from tests.support.streams.clips import clip_bytes
+from tests.support.streams.patches import lossless
 
 FRAMES = 5
 

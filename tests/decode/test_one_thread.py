@@ -11,9 +11,9 @@ import av
 import pytest
 
 import asyncframes as af
-from tests._clips import clip_bytes
-from tests._corpus import CorpusFile, parameters
-from tests._marks import grid
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.marks import grid
+from tests.support.streams.clips import clip_bytes
 
 CODECS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264": ("libx264", "mp4", {}),

@@ -24,9 +24,9 @@ from asyncframes import ImageFormat
 from asyncframes._media.image import tone as _tone
 from asyncframes._model.rendering import Rendering
 from asyncframes.errors import CorruptMediaError, UnsupportedMediaError
-from tests._clips import clip_bytes, paint, painted_index
-from tests._corpus import CORPUS
-from tests._patches import Patches, lossless, middles
+from tests.support.exact.corpus import CORPUS
+from tests.support.streams.clips import clip_bytes, paint, painted_index
+from tests.support.streams.patches import Patches, lossless, middles
 
 INTERLACED: dict[str, Any] = {
     "frames": 40,

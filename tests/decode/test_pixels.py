@@ -16,9 +16,9 @@ import asyncframes as af
 from asyncframes import PictureOptions
 from asyncframes._model.color import matrix_of
 from asyncframes.errors import UnsupportedMediaError
-from tests._corpus import CORPUS
-from tests._marks import grid
-from tests._patches import RED_AND_BLUE, Patches, lossless, middles
+from tests.support.exact.corpus import CORPUS
+from tests.support.marks import grid
+from tests.support.streams.patches import RED_AND_BLUE, Patches, lossless, middles
 
 LAYOUTS = [
     "yuv420p", "yuv422p", "yuv444p", "yuv410p", "yuv411p", "yuv440p", "yuva420p",

@@ -14,7 +14,7 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.pooled import is_worth_pooling
 from asyncframes._model.rendering import Rendering
 from asyncframes._types import ImageFormat
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 WIDTH, HEIGHT = 320, 180
 RESERVED = 3

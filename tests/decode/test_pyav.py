@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 import asyncframes as af
 from asyncframes._media.pyav import fraction_of
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 
 def test_the_installed_version_is_supported_and_opens_a_clip() -> None:

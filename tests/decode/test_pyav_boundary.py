@@ -13,8 +13,8 @@ import pytest
 import asyncframes as af
 from asyncframes import errors
 from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
-from tests._clips import clip_bytes
-from tests._corpus import SHARED
+from tests.support.exact.corpus import SHARED
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests._corpus import corpus_files
-from tests._exactness import compare_routes, files_beside
+from tests.support.exact.corpus import corpus_files
+from tests.support.exact.exactness import compare_routes, files_beside
 
 MOST = 12
 """Frames of a file that are asked for by index."""

@@ -23,9 +23,9 @@ from asyncframes._media.mp4.samples import packets_by_index
 from asyncframes._media.table.scan import PacketList, scan_header
 from asyncframes._model.table import Packets
 from asyncframes.errors import MediaError
-from tests._clips import clip_bytes
-from tests._corpus import CorpusFile, parameters
-from tests._remux import copied
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.streams.clips import clip_bytes
+from tests.support.streams.remux import copied
 
 T = TypeVar("T")
 

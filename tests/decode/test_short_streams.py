@@ -9,8 +9,8 @@ import pytest
 import asyncframes as af
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
-from tests._clips import clip_bytes
-from tests._one_thread import decode_by_one_thread, digest
+from tests.support.exact.one_thread import decode_by_one_thread, digest
+from tests.support.streams.clips import clip_bytes
 
 FRAMES = 12
 

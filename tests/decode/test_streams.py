@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 import asyncframes as af
 from asyncframes.errors import NoVideoStreamError
-from tests._clips import audio_bytes, paint, painted_index
-from tests._corpus import CORPUS
+from tests.support.exact.corpus import CORPUS
+from tests.support.streams.clips import audio_bytes, paint, painted_index
 
 COVER = Disposition.attached_pic
 DEFAULT = Disposition.default

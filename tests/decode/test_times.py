@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from tests._clips import clip_bytes
-from tests._marks import grid
+from tests.support.marks import grid
+from tests.support.streams.clips import clip_bytes
 
 FRAMES = 43
 

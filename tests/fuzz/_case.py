@@ -19,10 +19,10 @@ from typing import Any
 import av
 
 from asyncframes.errors import AsyncFramesError
-from tests._one_thread import OneThread, decode_by_one_thread, determined
-from tests._routes import Effort, Routes
-from tests._servers import RunningServer
 from tests.fuzz._ways import WAYS, Opener, opener
+from tests.support.exact.one_thread import OneThread, decode_by_one_thread, determined
+from tests.support.exact.routes import Effort, Routes
+from tests.support.servers.web import RunningServer
 
 EFFORT = Effort(by_index=8, ranges=1, backward=2, alone=1)
 

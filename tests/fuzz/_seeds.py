@@ -9,8 +9,8 @@ from typing import Any
 
 import av
 
-from tests._clips import clip_bytes
-from tests._exactness import files_beside
+from tests.support.exact.exactness import files_beside
+from tests.support.streams.clips import clip_bytes
 
 LARGE = 500_000
 """Bytes up to which a file is a seed."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncframes as af
 from asyncframes.abc import StreamSource
-from tests._servers import RunningServer
+from tests.support.servers.web import RunningServer
 
 Opener = Callable[..., Any]
 """Opens the video anew, with options of `asyncframes.open_video`."""

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests._servers import RunningServer
 from tests.fuzz._case import Case
 from tests.fuzz._edits import Edit, apply, as_json, from_json
 from tests.fuzz._mutations import mutate
 from tests.fuzz._seeds import Seed, seeds_of
+from tests.support.servers.web import RunningServer
 
 _MEMORY = 6 * 1024**3
 _CPU_SECONDS = 120

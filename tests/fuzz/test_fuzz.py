@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests._corpus import SHARED
 from tests.fuzz._report import FAULTS, signature
 from tests.fuzz._run import Fuzzer, Result
 from tests.fuzz._seeds import MADE
+from tests.support.exact.corpus import SHARED
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,9 +1,9 @@
 """Google Cloud Storage and Azure Blob Storage, as far as their emulators go.
 
-gcp-storage-emulator asks for no credentials, so no token of Google's is tried, and `tests._gcs_server`
-completes its XML API. Azurite knows no versions of blobs, no Entra ID over plain HTTP and no managed
-identity. Neither of the two ever throttles: what a store answers then, `test_object_store` tries by a server
-with a script.
+gcp-storage-emulator asks for no credentials, so no token of Google's is tried, and
+`tests.support.servers.gcs` completes its XML API. Azurite knows no versions of blobs, no Entra ID over plain
+HTTP and no managed identity. Neither of the two ever throttles: what a store answers then,
+`test_object_store` tries by a server with a script.
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ from asyncframes.errors import (
 )
 from asyncframes.sources import CachedSource, ObjectStoreSource
 from asyncframes.testing import SourceContract
-from tests._clips import clip_bytes, painted_index
-from tests._emulators import BUCKET, KEY, AzureServer, GoogleServer, azure_server, google_server
+from tests.support.servers.emulators import (
+    BUCKET,
+    KEY,
+    AzureServer,
+    GoogleServer,
+    azure_server,
+    google_server,
+)
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ import pytest
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._requests import pump as _pump
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
 

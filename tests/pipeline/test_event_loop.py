@@ -18,9 +18,9 @@ import pytest
 import asyncframes as af
 from asyncframes.cli import sheet
 from asyncframes.errors import AsyncFramesError
-from tests._clips import clip_bytes, repeated
-from tests._loop import measured_callbacks
-from tests._marks import grid
+from tests.support.loop import measured_callbacks
+from tests.support.marks import grid
+from tests.support.streams.clips import clip_bytes, repeated
 
 # A 5 ms ticker is to be late by no more than this.
 MOST_SECONDS = 0.02

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from asyncframes.errors import AsyncFramesError
-from tests._faults import DEADLINE_SECONDS, FAULTS, PLACES, meet
-from tests._marks import grid
+from tests.support.marks import grid
+from tests.support.servers.faults import DEADLINE_SECONDS, FAULTS, PLACES, meet
 
 
 @pytest.mark.anyio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -25,8 +24,8 @@ from asyncframes.errors import (
     UnsupportedMediaError,
 )
 from asyncframes.sources import FFmpegUrlSource, HttpSource, resolve_source
-from tests._clips import clip_bytes, painted_index
-from tests._servers import Reply, RunningServer
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 
@@ -49,12 +48,11 @@ def playlist(*entries: str, live: bool = False) -> bytes:
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as server:
-        for number in range(SEGMENTS):
-            server.serve(f"/{number}.ts", segment(number))
-        server.serve("/list.m3u8", playlist("0.ts", "1.ts?sig=hush", "2.ts"))
-        yield server
+def server(server: RunningServer) -> RunningServer:
+    for number in range(SEGMENTS):
+        server.serve(f"/{number}.ts", segment(number))
+    server.serve("/list.m3u8", playlist("0.ts", "1.ts?sig=hush", "2.ts"))
+    return server
 
 
 async def painted(source: FFmpegUrlSource, *bounds: int) -> list[int]:

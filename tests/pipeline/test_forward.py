@@ -30,8 +30,8 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import ForwardSource, resolve_source
-from tests._clips import clip_bytes, painted_index
-from tests._one_thread import digest
+from tests.support.exact.one_thread import digest
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES = 48
 ALL = list(range(FRAMES))

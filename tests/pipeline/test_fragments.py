@@ -20,8 +20,8 @@ from asyncframes._model.table import FrameTable
 from asyncframes.errors import SourceUnavailableError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
-from tests._clips import clip_bytes, repeated
-from tests._corpus import CorpusFile, parameters
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.streams.clips import clip_bytes, repeated
 
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
 FLAGS = "frag_keyframe+empty_moov+default_base_moof"

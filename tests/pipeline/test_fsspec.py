@@ -25,8 +25,8 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import FsspecSource, _registry, resolve_source
-from tests._clips import clip_bytes, painted_index
-from tests._servers import Reply, RunningServer
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 
@@ -53,10 +53,9 @@ def archive(clip: bytes, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(clip: bytes) -> Iterator[RunningServer]:
-    with RunningServer() as server:
-        server.serve("/a.mp4", clip)
-        yield server
+def server(server: RunningServer, clip: bytes) -> RunningServer:
+    server.serve("/a.mp4", clip)
+    return server
 
 
 async def found_in(source: Any) -> list[int]:

@@ -26,7 +26,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import CachedSource, HttpSource
-from tests._servers import Reply, RunningServer, Served, retries_at_once
+from tests.support.servers.web import Reply, RunningServer, Served, retries_at_once
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +37,9 @@ SECRETS = ("hush", "mystery", "open-sesame")
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as server:
-        server.serve(CLIP, DATA)
-        yield server
+def server(server: RunningServer) -> RunningServer:
+    server.serve(CLIP, DATA)
+    return server
 
 
 @pytest.fixture

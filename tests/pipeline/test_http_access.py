@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -19,9 +18,9 @@ from asyncframes.errors import (
 from asyncframes.sources import HttpSource
 from asyncframes.sources._http import guard as _http_guard
 from asyncframes.sources._http.public_addresses import is_public
-from tests._clips import clip_bytes, painted_index
-from tests._s3 import BUCKET, rclone_server
-from tests._servers import Reply, RunningServer, retries_at_once
+from tests.support.servers.s3 import BUCKET, rclone_server
+from tests.support.servers.web import Reply, RunningServer, retries_at_once
+from tests.support.streams.clips import clip_bytes, painted_index
 
 HEAD = 64 * 1024
 DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
@@ -29,10 +28,9 @@ CLIP = "/clip.mp4"
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as server:
-        server.serve(CLIP, DATA)
-        yield server
+def server(server: RunningServer) -> RunningServer:
+    server.serve(CLIP, DATA)
+    return server
 
 
 class Tokens:

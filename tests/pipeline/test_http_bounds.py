@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -21,7 +21,7 @@ from asyncframes.sources import HttpSource
 from asyncframes.sources._http.pace import Pace
 from asyncframes.sources._retries import Retries, may_pass
 from asyncframes.supervisely import SuperviselyServer
-from tests._servers import Reply, RunningServer, retries_at_once
+from tests.support.servers.web import Reply, RunningServer, retries_at_once
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +31,9 @@ CLIP = "/clip.mp4"
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as server:
-        server.serve(CLIP, DATA)
-        yield server
+def server(server: RunningServer) -> RunningServer:
+    server.serve(CLIP, DATA)
+    return server
 
 
 @asynccontextmanager

@@ -26,8 +26,8 @@ from asyncframes.sources import HttpSource
 from asyncframes.sources._http.address import parse_url, redirected
 from asyncframes.sources._http.reply import Version, content_length, content_range, parse_retry_after
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
-from tests._marks import grid
-from tests._servers import Reply, RunningServer, retries_at_once
+from tests.support.marks import grid
+from tests.support.servers.web import Reply, RunningServer, retries_at_once
 
 CLIP = "/clip.mp4"
 DATA = bytes(200_000)

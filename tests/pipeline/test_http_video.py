@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,11 @@ import asyncframes as af
 from asyncframes import errors
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes.sources import HttpSource
-from tests._clips import audio_bytes, clip_bytes, painted_index, repeated
-from tests._servers import Reply, RunningServer
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import audio_bytes, clip_bytes, painted_index, repeated
 
 SLACK = 512 * 1024
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
-
-
-@pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as running:
-        yield running
 
 
 async def first_frame(source: Any, **options: Any) -> None:

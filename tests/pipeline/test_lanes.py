@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import asyncframes as af
 from asyncframes._model.selection import resolve
 from asyncframes._requests.lanes import Deal, deal
-from tests._clips import clip_bytes, painted_index
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.streams.clips import clip_bytes, painted_index
 from tests.unit.test_table import table
 
 pytestmark = pytest.mark.usefixtures("long_streams")

@@ -20,8 +20,8 @@ import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._requests.pump import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
-from tests._clips import clip_bytes
-from tests._loop import settled_heap
+from tests.support.loop import settled_heap
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = [
     pytest.mark.anyio,

@@ -12,7 +12,7 @@ import pytest
 import asyncframes as af
 from asyncframes.errors import FrameMismatchError
 from asyncframes.writers._manifest import MANIFEST_NAME, Manifest, Run
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ import asyncframes as af
 from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import MemorySource
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 
 @pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 VIDEOS, READ = 1000, 10
 QUEUE_MAXSIZE = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 WIDTH, HEIGHT = 1280, 720
 FRAME_BYTES = WIDTH * HEIGHT * 3

@@ -24,9 +24,9 @@ from asyncframes.errors import (
     DeadlineError,
     FrameIndexError,
 )
-from tests._clips import clip_bytes, painted_index
-from tests._corpus import CorpusFile, parameters
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("long_streams")]
 

@@ -25,9 +25,9 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource, ObjectStoreSource, resolve_source
-from tests._clips import clip_bytes, painted_index
-from tests._s3 import ACCESS, BUCKET, S3Server, moto_server, rclone_server
-from tests._servers import Reply, RunningServer
+from tests.support.servers.s3 import ACCESS, BUCKET, S3Server, moto_server, rclone_server
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import asyncframes as af
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a policy")
 

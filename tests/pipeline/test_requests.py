@@ -29,9 +29,9 @@ from asyncframes._requests.session import Session
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
-from tests._clips import clip_bytes, painted_index
-from tests._loop import settled_heap
-from tests._servers import Reply, RunningServer
+from tests.support.loop import settled_heap
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.usefixtures("long_streams")
 
@@ -39,10 +39,9 @@ FRAMES = 48
 
 
 @pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as running:
-        running.serve("/clip.mp4", clip_bytes(frames=FRAMES))
-        yield running
+def server(server: RunningServer) -> RunningServer:
+    server.serve("/clip.mp4", clip_bytes(frames=FRAMES))
+    return server
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
 from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, encode_i420, encoder_for
 from asyncframes.writers._ordered import OrderedWriter
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
 

@@ -24,9 +24,9 @@ from asyncframes.supervisely import (
     async_stream_video_frames_to_dir,
     stream_video_frames_to_dir,
 )
-from tests._clips import clip_bytes, painted_index
-from tests._platform import INFO_PATH, TOKEN, Platform
-from tests._servers import Reply, RunningServer
+from tests.support.servers.supervisely_platform import INFO_PATH, TOKEN, Platform
+from tests.support.servers.web import Reply, RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES = 48
 VIDEO = 17

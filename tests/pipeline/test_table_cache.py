@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -20,20 +19,14 @@ from asyncframes._media.table.cache import TableCache
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
-from tests._clips import clip_bytes, painted_index, repeated
-from tests._servers import RunningServer
+from tests.support.servers.web import RunningServer
+from tests.support.streams.clips import clip_bytes, painted_index, repeated
 
 pytestmark = pytest.mark.usefixtures("long_streams")
 
 FRAMES, GOP = 48, 12
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
 BUNNY_FRAMES, BUNNY_GOP_BYTES = 132, len(BUNNY) * 25 // 132
-
-
-@pytest.fixture
-def server() -> Iterator[RunningServer]:
-    with RunningServer() as running:
-        yield running
 
 
 @pytest.fixture

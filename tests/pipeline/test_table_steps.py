@@ -10,7 +10,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._requests import steps
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 FRAMES = 60
 # Each with the packets told of before: a short one is decoded as a whole, once its header has listed its

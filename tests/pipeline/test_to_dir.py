@@ -13,7 +13,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes.errors import CorruptMediaError, FrameExistsError, FrameWriteError
-from tests._clips import clip_bytes, painted_index
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES = 48
 

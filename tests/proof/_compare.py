@@ -19,8 +19,8 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from tests._corpus import CorpusFile
-from tests._platform import TOKEN, Platform
+from tests.support.exact.corpus import CorpusFile
+from tests.support.servers.supervisely_platform import TOKEN, Platform
 
 SDK, DROP_IN = "supervisely.video.sampling", "asyncframes.supervisely"
 SDK_PYTHON = os.environ.get("SUPERVISELY_SDK_PYTHON", "")

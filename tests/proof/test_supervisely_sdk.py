@@ -15,11 +15,11 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from tests._clips import clip_bytes
-from tests._corpus import CorpusFile, parameters
-from tests._platform import TOKEN, Platform
-from tests._servers import RunningServer
 from tests.proof._compare import DROP_IN, ROUNDING, Bench, Verdict, Worker, is_prepared
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.servers.supervisely_platform import TOKEN, Platform
+from tests.support.servers.web import RunningServer
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests._clips import audio_bytes, clip_bytes, make_clip, paint, painted_index
+from tests.support.streams.clips import audio_bytes, clip_bytes, make_clip, paint, painted_index
 
 
 @given(index=st.integers(0, 2**16 - 1), width=st.integers(16, 200), height=st.integers(8, 200))

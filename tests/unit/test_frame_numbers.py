@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from asyncframes._media.bitstream.frame_numbers import FrameNumbers, frame_numbers
 from asyncframes._media.bitstream.nal import UnitFormat, unit_format
-from tests._clips import clip_bytes
-from tests._corpus import CorpusFile, parameters
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.streams.clips import clip_bytes
 
 
 def numbers_and_packets(

@@ -8,8 +8,8 @@ import av
 import pytest
 
 from asyncframes._media.bitstream.packet_syntax import packet_syntax
-from tests._clips import clip_bytes
-from tests._corpus import CorpusFile, parameters
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.streams.clips import clip_bytes
 
 LAGGED = {"deadline": "good", "cpu-used": "4", "auto-alt-ref": "1", "lag-in-frames": "16", "b": "200k"}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat, unit_format
 from asyncframes._media.table.look import _walk_units
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 BY_LENGTH = UnitFormat(is_hevc=False, length_bytes=4)
 BY_START_CODE = UnitFormat(is_hevc=False, length_bytes=0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncframes._media.bitstream.packet_headers import header_check
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 CLIPS = {
     "libdav1d": ("libsvtav1", "mp4", "yuv420p"),

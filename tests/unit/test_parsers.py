@@ -21,8 +21,8 @@ from asyncframes._media.mp4.fragments import beginning_of, media_ranges
 from asyncframes._media.mp4.samples import _positions, _tracks
 from asyncframes._media.mp4.segments import claimed_seconds, places_in_mfra, read_sidx
 from asyncframes.errors import UnsupportedMediaError
-from tests._clips import clip_bytes
-from tests._hostile import box
+from tests.support.streams.clips import clip_bytes
+from tests.support.streams.hostile import box
 
 SIDX = box(b"sidx", bytes(4) + (b"\0\0\0\1" * 4) + b"\0\0\0\3" + b"\0\0\1\0\0\0\4\0\0\0\0\0" * 3)
 TFRA = box(b"mfra", box(b"tfra", b"\1" + bytes(11) + b"\0\0\0\2" + bytes(40)))

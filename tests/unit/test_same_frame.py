@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests._clips import paint
-from tests._marks import grid
-from tests._same_frame import FOREIGN, Grid, judge, reduced
+from tests.support.exact.same_frame import FOREIGN, Grid, judge, reduced
+from tests.support.marks import grid
+from tests.support.streams.clips import paint
 
 FRAMES = 12
 

@@ -34,8 +34,8 @@ from asyncframes.sources import (
     ObjectStoreSource,
     resolve_source,
 )
-from tests._s3 import ACCESS
-from tests._servers import Reply, RunningServer
+from tests.support.servers.s3 import ACCESS
+from tests.support.servers.web import Reply, RunningServer
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,7 @@ from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import make_rendering
 from asyncframes.errors import UnsupportedMediaError
-from tests._pictures import picture_md5
+from tests.support.exact.pictures import picture_md5
 
 Digest: TypeAlias = tuple[tuple[int, ...], int]
 """Shape and checksum of an image."""

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from tests._clips import paint
+from tests.support.streams.clips import paint
 
 WIDTH, HEIGHT = 96, 64
 GOP = 12

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from asyncframes import Frame, FrameTable, Video
 from asyncframes.errors import AsyncFramesError, CorruptMediaError, MediaError, SourceError
-from tests._one_thread import Digest, OneThread, digest
+from tests.support.exact.one_thread import Digest, OneThread, digest
 
 OpenVideo: TypeAlias = Callable[[], Any]
 """Opens the video anew, as `asyncframes.open_video` does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests._clips import clip_bytes
+from tests.support.streams.clips import clip_bytes
 
 
 def box(kind: bytes, data: bytes = b"") -> bytes:

@@ -16,7 +16,7 @@ LONG = 2000
 LARGE = 80_000_000
 """Pixels in all frames together beyond which they are, too."""
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[4] / "shared"
 CORPUS = SHARED / "corpus"
 
 

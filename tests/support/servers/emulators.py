@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests._s3 import running_process
+from tests.support.servers.s3 import running_process
 
 BUCKET = "clips-of-mine"
 
@@ -30,7 +30,7 @@ BUCKET = "clips-of-mine"
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _AZURE_VERSION = "2021-12-02"
-_NODE_PACKAGES = Path(__file__).parents[1] / ".ci" / "npm" / "node_modules" / ".bin"
+_NODE_PACKAGES = Path(__file__).parents[3] / ".ci" / "npm" / "node_modules" / ".bin"
 
 
 def absent(reason: str) -> NoReturn:
@@ -75,7 +75,7 @@ def google_server() -> Iterator[GoogleServer]:
     """Run gcp-storage-emulator, with one bucket."""
     if importlib.util.find_spec("gcp_storage_emulator") is None:
         absent("gcp-storage-emulator is not installed; the extra test brings it")
-    script = Path(__file__).with_name("_gcs_server.py")
+    script = Path(__file__).with_name("gcs.py")
     with running_process([sys.executable, str(script), BUCKET], r"emulator on (http://[\d.:]+)") as endpoint:
         yield GoogleServer(endpoint)
 

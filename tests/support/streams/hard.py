@@ -14,9 +14,9 @@ from pathlib import Path
 import av
 from av.packet import Packet
 
-from tests._clips import clip_bytes
-from tests._fields import field_pairs
-from tests._remux import VideoPacket, copied, encoded, from_second_keyframe, moved, remux
+from tests.support.streams.clips import clip_bytes
+from tests.support.streams.fields import field_pairs
+from tests.support.streams.remux import VideoPacket, copied, encoded, from_second_keyframe, moved, remux
 
 Maker = Callable[[str, Path], bytes]
 

@@ -1,7 +1,7 @@
 """What a server or a network can do wrong, each with what has to become of it.
 
-``python -m tests._faults`` tries every fault at the first frame, in the middle and at the last frame, and
-prints a table.
+``python -m tests.support.servers.faults`` tries every fault at the first frame, in the middle and at the
+last frame, and prints a table.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource
-from tests._clips import repeated
-from tests._servers import Reply, RunningServer, Served, retries_at_once
+from tests.support.servers.web import Reply, RunningServer, Served, retries_at_once
+from tests.support.streams.clips import repeated
 
 PATH = "/clip.mp4"
 TIMES, CLIP_FRAMES = 8, 132

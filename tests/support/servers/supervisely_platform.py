@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from tests._servers import Reply, Request, RunningServer, Served
+from tests.support.servers.web import Reply, Request, RunningServer, Served
 
 TOKEN = "tok3n" * 8
 INFO_PATH = "/public/api/v3/videos.info"

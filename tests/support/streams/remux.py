@@ -12,7 +12,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from tests._clips import paint
+from tests.support.streams.clips import paint
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 Edit: TypeAlias = "Callable[[list[VideoPacket]], Iterable[VideoPacket]]"

@@ -16,10 +16,10 @@ import asyncframes as af
 from asyncframes import Frame
 from asyncframes._types import OnCorrupt
 from asyncframes.errors import AsyncFramesError
-from tests._corpus import SHARED, CorpusFile
-from tests._one_thread import OneThread, decode_by_one_thread, determined
-from tests._pictures import picture_md5, sequential_pictures
-from tests._routes import SAMPLE, Effort, Routes
+from tests.support.exact.corpus import SHARED, CorpusFile
+from tests.support.exact.one_thread import OneThread, decode_by_one_thread, determined
+from tests.support.exact.pictures import picture_md5, sequential_pictures
+from tests.support.exact.routes import SAMPLE, Effort, Routes
 
 EVERY_FRAME_UP_TO = 64
 """Frames of a file up to which each is asked for; of longer files, as many as this."""

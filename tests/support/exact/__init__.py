@@ -1,0 +1,1 @@
+"""Expected pictures, and how routes are held against them."""

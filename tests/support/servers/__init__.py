@@ -1,0 +1,1 @@
+"""Servers that tests run, well behaved or not."""
