@@ -1,4 +1,4 @@
-"""Reading hostile bytes: every parser of ours takes its fields from here, and fails in one way only."""
+"""Reading hostile bytes: every parser takes its fields from here, and fails with one error only."""
 
 from __future__ import annotations
 

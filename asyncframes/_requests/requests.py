@@ -31,7 +31,7 @@ from asyncframes._types import Frame, OnCorrupt, SeekMode, VideoInfo
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, MediaError
 from asyncframes.sources import CachedSource
-from asyncframes.sources._forward.sequential import passing
+from asyncframes.sources._forward.sequential import sequential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Requests:
         try:
             look = await self._first_look_at()
         except MediaError:
-            if not ((source := passing(self.source)) and source.can_keep):
+            if not ((source := sequential(self.source)) and source.can_keep):
                 raise
             await self._keep_all("it cannot be decoded without seeking (an MP4 whose header comes last?)")
             look = await self._first_look_at()
@@ -230,14 +230,14 @@ class Requests:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to serve a selection by decoding from the start."""
-        if selection.is_forward and passing(self.source):
+        if selection.is_forward and sequential(self.source):
             return True
         header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
         return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
 
     async def _keep_all(self, why: str) -> None:
         """Keep the bytes of a sequential source, and read them as those of any other."""
-        if source := passing(self.source):
+        if source := sequential(self.source):
             source.keep(why)
             await self._sessions.close_idle()
 

@@ -25,7 +25,7 @@ from asyncframes._runtime.life import ForkGuard, watch
 from asyncframes._types import PacketProgress
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
-from asyncframes.sources._forward.sequential import passing
+from asyncframes.sources._forward.sequential import sequential
 from asyncframes.sources._forward.source import ForwardReader
 
 
@@ -78,7 +78,7 @@ class Session:
         timeout = self._options.read_timeout_seconds
         if isinstance(self._source, FFmpegUrlSource):
             return UrlFile(self._source, loop)
-        if isinstance(self._source, ForwardSource) and passing(self._source):
+        if isinstance(self._source, ForwardSource) and sequential(self._source):
             return ForwardFile(ForwardReader(self._source), loop, timeout)
         return CachedFile(self._cached, loop, timeout)
 
@@ -148,7 +148,7 @@ class Session:
 
     async def use_up(self) -> None:
         """Let go of the bytes that the next request is about to use, where they come once."""
-        source = passing(self._source)
+        source = sequential(self._source)
         if source is None:
             return
         if not self.decoder.at_start:
@@ -160,7 +160,7 @@ class Session:
         return await self.worker.run(scan_index, self.file, self.decoder.stream, first)
 
     async def scan(self, look: FirstLook, listed: Scanned | None) -> FrameTable:
-        """Build the frame table in the cheapest way that is exact for this file; see `build_table`.
+        """Build the frame table with as little reading and decoding as is exact; see `build_table`.
 
         Parameters
         ----------

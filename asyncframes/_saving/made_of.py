@@ -13,7 +13,7 @@ from asyncframes._model.rendering import Rendering
 from asyncframes._requests.requests import Requests
 from asyncframes._types import ImageWriter
 from asyncframes.sources import LocalSource
-from asyncframes.sources._forward.sequential import passing
+from asyncframes.sources._forward.sequential import sequential
 from asyncframes.sources._names import public_name
 
 _PROBE_BYTES = 1 << 16
@@ -51,7 +51,7 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
 async def _checksum_of_ends(requests: Requests) -> str | None:
     """Hash the first and last bytes of a source without a validator, ``None`` where they come once."""
     source = requests.cached
-    if source.size is None or passing(requests.source) is not None:
+    if source.size is None or sequential(requests.source) is not None:
         return None
     head = 0, min(_PROBE_BYTES, source.size)
     tail = max(head[1], source.size - _PROBE_BYTES), source.size

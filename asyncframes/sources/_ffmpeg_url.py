@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import RangeNotSupportedError, SourceAddressError, SourceError
-from asyncframes.sources._forward.sequential import PassingSource
+from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
 
@@ -26,7 +26,7 @@ _PROTOCOLS = {
 }
 
 
-class FFmpegUrlSource(PassingSource):
+class FFmpegUrlSource(SequentialSource):
     """A stream that is no file: HLS over HTTP, RTSP, RTMP, SRT.
 
     Such an address makes FFmpeg open further ones, so it is opened by this

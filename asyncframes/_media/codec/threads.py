@@ -34,7 +34,7 @@ class CodecThreads:
     count
         How many.
     kind
-        What FFmpeg calls the way they share the work.
+        FFmpeg's name for how they share the work.
     run_ahead
         Whether packets are decoded side by side, so that damage shows later than what it spoils.
     options

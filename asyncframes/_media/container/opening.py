@@ -125,7 +125,7 @@ def open_container(
 
 def _refuse_animation(file: MediaFile) -> None:
     if file.seekable() and is_animated_webp(file.read_at(0, 32)):
-        message = "an animated WebP is not decoded here: FFmpeg's reader of WebP takes still pictures"
+        message = "an animated WebP cannot be decoded: FFmpeg reads still WebP pictures only"
         raise UnsupportedMediaError(message, source=file.source_name)
 
 
@@ -146,7 +146,7 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if file.target()[0] is not file:
         if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
             return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
-        return f"FFmpeg cannot make anything of it: {reason_of(exc)}"
+        return f"FFmpeg cannot open this address: {reason_of(exc)}"
     start = file.read_at(0, 512) if file.seekable() else b""
     if (other := refused_kind(start)) is not None:
         demuxer, name = other
@@ -200,7 +200,7 @@ def select_stream(container: InputContainer, stream_index: int | None, source: s
         raise NoVideoStreamError(message, source=source)
     stream = chosen[0]
     if stream.codec_context is None:
-        message = f"no decoder for stream {stream.index} of this {container.format.name} container"
+        message = f"FFmpeg has no decoder for stream {stream.index} of this {container.format.name} container"
         raise UnsupportedMediaError(message, source=source)
     return stream
 

@@ -164,7 +164,7 @@ class PacketReader:
         Returns
         -------
         bool
-            Whether a seek landed there. Otherwise the reader stands anywhere, and `open` is the way on.
+            Whether a seek landed there. Otherwise the reader stands anywhere, and the caller calls `open`.
         """
         for target in seek_targets(self.container, self.stream, packet, table):
             if not self._seek_container(target):

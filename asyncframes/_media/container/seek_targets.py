@@ -1,4 +1,4 @@
-"""Ways to ask a demuxer for a packet."""
+"""What to ask a demuxer for, so that it lands at or before a packet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 def seek_targets(
     container: InputContainer, stream: VideoStream, packet: int, table: FrameTable
 ) -> Iterator[dict[str, int | bool]]:
-    """Yield ways to ask the demuxer for a packet, the likeliest first, as arguments of `seek`."""
+    """Yield arguments of `seek` that may lead to a packet, the likeliest first."""
     position = int(table.packets.position[packet])
     by_position = {"offset": position, "unsupported_byte_offset": True}
     timed = _is_indexed(container, stream, int(table.packets.dts[packet]))

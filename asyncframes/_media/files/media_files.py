@@ -98,7 +98,7 @@ class MediaFile(ABC):
         return self, {}
 
     def translated(self, exc: Exception) -> AsyncFramesError | None:
-        """Return our error for one of FFmpeg's that is about the way to the bytes."""
+        """Return our error for one of FFmpeg's about reaching the bytes, ``None`` for others."""
         return None
 
     def may_wait(self) -> bool:
@@ -264,7 +264,7 @@ class BridgeFile(MediaFile):
         return data
 
     def _cut(self, start: int, stop: int) -> int:
-        """Leave what FFmpeg fills its buffer with beyond what was planned, or beyond the first bytes."""
+        """Cut a read to what was planned: FFmpeg fills its buffer beyond that."""
         if self._is_looking:
             return stop
         planned = next((end for begin, end in self._planned if begin <= start < end), None)

@@ -1,4 +1,4 @@
-"""Addresses that FFmpeg opens itself, each further one by our leave."""
+"""Addresses that FFmpeg opens itself; each further one is checked first."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class UrlFile(MediaFile):
                 return SourceTimeoutError("nothing came within the time allowed", source=self.source_name)
             case av.ProtocolNotFoundError() | av.ArgumentError():
                 return SourceAccessError(
-                    "a protocol is not allowed, or this FFmpeg lacks it, or an option makes no sense",
+                    "FFmpeg refuses the address or an option: expected a protocol that protocols= allows",
                     source=self.source_name,
                 )
             case av.HTTPNotFoundError() | FileNotFoundError():

@@ -47,7 +47,7 @@ _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 _NATIVE = "le" if sys.byteorder == "little" else "be"
 _NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}", "i420": "yuvj420p"}
 
-# The scaler writes planes with SIMD and packed pixels without: through planes, the same bits take half as long.
+# The scaler has SIMD for planes and none for packed pixels: through planes the same bits take half as long.
 _PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{_NATIVE}"}
 
 
@@ -110,7 +110,7 @@ class Converter:
             return self._plan(self._whole(picture), alpha, pooled=pooled)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
-            message = f"no conversion of {what} to {self.rendering.image_format}: {exc.strerror}"
+            message = f"FFmpeg cannot convert {what} to {self.rendering.image_format}: {exc.strerror}"
             raise UnsupportedMediaError(message, source=self._source) from exc
 
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
@@ -144,7 +144,7 @@ class Converter:
     def _refuse_odd(self, size: tuple[int, int]) -> None:
         if size[0] % 2 or size[1] % 2:
             raise UnsupportedMediaError(
-                f"i420 holds even widths and heights, not {size[0]}x{size[1]}; resize= makes them so",
+                f"i420 needs an even width and height, not {size[0]}x{size[1]}: resize= gives them",
                 source=self._source,
             )
 
@@ -215,8 +215,8 @@ class Converter:
         matrix = matrix_used(picture) if wanted == "auto" else wanted
         if matrix not in MATRIX_NUMBERS:
             raise UnsupportedMediaError(
-                f"no conversion from colour matrix {picture.colorspace} of ITU-T H.273; "
-                "color_matrix= names another to use in its place",
+                f"colour matrix {picture.colorspace} of ITU-T H.273 is not supported: "
+                "pass color_matrix= to use another in its place",
                 source=self._source,
             )
         return matrix

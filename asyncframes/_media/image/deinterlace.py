@@ -50,7 +50,7 @@ def deinterlace(
 
 
 class _Chain:
-    """A run of pictures on their way through the filter, the last of which is still inside."""
+    """A run of pictures that go through the filter; the last one is still inside."""
 
     def __init__(self, source: str) -> None:
         self.row = -1
@@ -60,7 +60,7 @@ class _Chain:
         self._has_predecessor = False
 
     def add(self, row: int, picture: Picture) -> list[tuple[int, Picture]]:
-        """Take the next picture in; give out the one before it, if that has both neighbours."""
+        """Take in the next picture; return the one before it, if that has both neighbours."""
         follows = self._picture is not None and row == self.row + 1
         if follows and _kind(picture) == _kind(self._picture):
             done = self._give(self._push(picture.frame))
@@ -74,7 +74,7 @@ class _Chain:
         return done
 
     def finish(self) -> list[tuple[int, Picture]]:
-        """Give out the last picture, which nothing follows."""
+        """Return the last picture, which nothing follows."""
         return self._give(self._push(None))
 
     def _push(self, frame: VideoFrame | None) -> VideoFrame | None:
@@ -102,13 +102,15 @@ def _graph_for(frame: VideoFrame, source: str) -> Graph | None:
     if _is_taken(frame.format.name):
         return make_chain(frame, _BWDIF)
     if frame.interlaced_frame:
-        raise UnsupportedMediaError(f"no deinterlacing of {frame.format.name} pictures", source=source)
+        raise UnsupportedMediaError(
+            f"{frame.format.name} pictures cannot be deinterlaced: pass deinterlace=False", source=source
+        )
     return None
 
 
 @cache
 def _is_taken(layout: str) -> bool:
-    """Whether the filter takes a pixel format as it is; libavfilter would convert others on the way in."""
+    """Whether the filter takes a pixel format as it is; libavfilter would convert others first."""
     picture = VideoFrame(16, 16, layout)
     try:
         graph = make_chain(picture, _BWDIF)

@@ -54,5 +54,5 @@ def filtered(graph: Graph, picture: VideoFrame) -> VideoFrame:
     graph.vpush(picture)
     result = pull(graph)
     if result is None:
-        raise UnsupportedMediaError("a filter of this FFmpeg gave no picture for one")
+        raise UnsupportedMediaError("a filter of this FFmpeg returned no picture: expected one for each")
     return result

@@ -1,6 +1,6 @@
-"""swscale by way of libavfilter, which takes the memory of images that are gone for those to come.
+"""swscale through libavfilter, which reuses the memory of images that are gone.
 
-Memory that an allocator gave back to the system is zeroed page by page when it is taken anew: for a large
+Memory that an allocator gave back to the system is zeroed page by page when it is taken again: for a large
 image that costs as much as the conversion.
 """
 

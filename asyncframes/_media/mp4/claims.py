@@ -65,7 +65,7 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
         if top and top[-1].kind == b"meta":
             _check_item(file, top[-1])
     except TooManyBoxesError as exc:
-        raise UnsupportedMediaError(f"{exc}: that is no video", source=file.source_name) from exc
+        raise UnsupportedMediaError(f"{exc}: expected fewer in a video", source=file.source_name) from exc
     except MalformedError:
         # FFmpeg finds the rest, without what makes it costly.
         return

@@ -123,7 +123,7 @@ def _media_ranges(file: MediaFile) -> list[ByteRange] | None:
 
 
 class _Walk:
-    """The way over all fragments of a file, from the first one on."""
+    """Goes over all fragments of a file, from the first one on."""
 
     def __init__(self, file: CachedFile, begin: int, places: Iterable[int]) -> None:
         self._file = file

@@ -73,7 +73,7 @@ def _packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> P
 
 
 def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) -> Packets | None:
-    """Make packets of the tables, the first one at these times; ``None`` where they make no sense."""
+    """Make packets of the tables, the first one at these times; ``None`` where they are invalid."""
     durations = _runs(tables.get(b"stts"), count, _LONGEST_DURATION)
     offsets: Int64Array | None = np.zeros(count, np.int64)
     if b"ctts" in tables:
@@ -175,7 +175,7 @@ def _columns(table: bytes | None, *kinds: str) -> list[Int64Array] | None:
 
 
 def _runs(table: bytes | None, samples: int, bound: int) -> Int64Array | None:
-    """Expand a table of (how many samples, value); ``None`` where it makes no sense."""
+    """Expand a table of (how many samples, value); ``None`` where it is invalid."""
     runs = _columns(table, ">i4", ">i4")
     if runs is None:
         return None

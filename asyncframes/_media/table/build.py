@@ -38,7 +38,7 @@ def build_table(
     limits: ContainerLimits,
     progress: PacketProgress | None,
 ) -> Generator[None, None, FrameTable]:
-    """Build the frame table of a stream in the cheapest way that is exact for it.
+    """Build the frame table of a stream with the least reading and decoding that is exact for it.
 
     A generator, so that it can be taken in bounded steps and left between them; it returns the table.
 

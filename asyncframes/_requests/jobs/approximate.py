@@ -134,7 +134,7 @@ class ApproximateJob(FrameJob):
             if not self._advance(index):
                 picture = self._last_one(index)
                 break
-            self._keep_passing(wanted, index)
+            self._hold_for_another(wanted, index)
             yield
         self._keep(wanted, index, picture)
 
@@ -148,7 +148,7 @@ class ApproximateJob(FrameJob):
         return self._last if tick <= _pts(self._last) + self._half else None
 
     def _leads_to(self, tick: int) -> bool:
-        """Whether decoding on is a way to a tick, and no longer than from the keyframe before it."""
+        """Whether decoding on leads to a tick, and takes no longer than from the keyframe before it."""
         if self._last is None or tick < _pts(self._last):
             return False
         entries = self.decoder.stream.index_entries
@@ -200,7 +200,7 @@ class ApproximateJob(FrameJob):
             raise FrameIndexError(message, index=index)
         return last
 
-    def _keep_passing(self, wanted: Wanted, fetched: int) -> None:
+    def _hold_for_another(self, wanted: Wanted, fetched: int) -> None:
         """Keep the newest picture where it is the one for another frame asked for."""
         if self._last is None:
             return

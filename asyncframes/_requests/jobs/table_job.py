@@ -185,7 +185,7 @@ class TableJob(FrameJob):
         return checksums is None or picture_checksum(picture.frame) == int(checksums[index])
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
-        """Make a frame with the pts of the table: some demuxers count anew after a seek."""
+        """Make a frame with the pts of the table: some demuxers count from 0 after a seek."""
         return self._frame(
             index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
         )
@@ -226,7 +226,7 @@ class _Gops:
             yield
 
     def _leads_to(self, index: int) -> bool:
-        """Whether decoding on is the way to a frame."""
+        """Whether decoding on leads to a frame."""
         runs = self._runs
         if self._run is None or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
@@ -241,7 +241,7 @@ class _Gops:
         return run
 
     def _finish_gop(self) -> Iterator[None]:
-        """Decode what else is wanted of the GOP under way, while there is room to hold it."""
+        """Decode what else is wanted of the current GOP, while there is room to hold it."""
         if self._shown < 0:
             return
         for row in self._runs.rows_from(self._runs.start_for(self._shown)):

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from asyncframes.abc import StreamSource
 
 
-class PassingSource(StreamSource):
-    """Bytes that pass: what was read is gone, unless the source is told to keep it first."""
+class SequentialSource(StreamSource):
+    """A source whose bytes come once: what was read is gone, unless it is told to keep them first."""
 
     @property
     @abstractmethod
@@ -34,6 +34,6 @@ class PassingSource(StreamSource):
         """Forget the bytes before a position, unless they are kept."""
 
 
-def passing(source: StreamSource) -> PassingSource | None:
+def sequential(source: StreamSource) -> SequentialSource | None:
     """Return a source whose bytes come once and are not kept."""
-    return source if isinstance(source, PassingSource) and not source.keeps else None
+    return source if isinstance(source, SequentialSource) and not source.keeps else None

@@ -11,7 +11,7 @@ from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.ranges import ByteRange, check_end, check_range
 from asyncframes.errors import ClosedError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
-from asyncframes.sources._forward.sequential import PassingSource
+from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._names import harmless_cause, public_name
 from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._spool import Spool
@@ -19,7 +19,7 @@ from asyncframes.sources._spool import Spool
 _log = logging.getLogger("asyncframes")
 
 
-class ForwardSource(OneProcess, PassingSource):
+class ForwardSource(OneProcess, SequentialSource):
     """An upload, a pipe, the body of a response: bytes that come once.
 
     Frames come out while bytes come in: a range of them (`start`, `end` and
