@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from traceback import clear_frames
-from typing import cast
 
 import av
 from av.packet import Packet
@@ -24,12 +23,11 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
 from asyncframes._media.boundary import PyAVError, pyav_calls
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
-from asyncframes._media.codec.held import DoubtError, HeldPictures
+from asyncframes._media.codec.held import DoubtError, HeldPictures, packet_of
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict, marks_late, threads_for
 from asyncframes._media.container.opening import ContainerOptions, prepare_decoder
 from asyncframes._media.container.packet_reader import PacketReader
-from asyncframes._media.container.seek_targets import INDEXED_AS_READ
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.table import FrameTable
 from asyncframes.errors import CorruptMediaError, SourceError
@@ -272,17 +270,10 @@ class Decoder:
         DoubtError
             As `decode` does.
         """
-        self._plan_first_packets()
+        self.reader.plan_first(self._options.threads + _PEEKED_PACKETS)
         while not (self._drained or self.reader.number > _MOST_PEEKED or self._first_ahead()):
             self._ahead.extend(self._decode_packet(None))
         return self._first_ahead()
-
-    def _plan_first_packets(self) -> None:
-        if self.reader.container.format.name in INDEXED_AS_READ:
-            return
-        first = self.stream.index_entries[: self._options.threads + _PEEKED_PACKETS]
-        if first:
-            self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
 
     def _first_ahead(self) -> Picture | None:
         return next((output for output in self._ahead if isinstance(output, Picture)), None)
@@ -347,9 +338,7 @@ class Decoder:
         codec.skip_frame = "NONREF"
         try:
             for _ in range(codec.thread_count):
-                packet = cast("Packet[VideoStream]", Packet(len(delimiter)))
-                packet.update(delimiter)
-                outputs += self._sure(self._feed(packet, self.reader.number, None))
+                outputs += self._sure(self._feed(packet_of(delimiter), self.reader.number, None))
         finally:
             codec.skip_frame = before
         return outputs

@@ -173,8 +173,16 @@ class HeldPictures:
 
 def _without_flags(packet: Packet[VideoStream], data: bytes) -> Packet[VideoStream]:
     """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
-    # The bytes are FFmpeg's own: a codec thread that freed Python's would wait for the GIL, maybe for ever.
-    copy = cast("Packet[VideoStream]", Packet(packet.size))
-    copy.update(data)
+    copy = packet_of(data)
     copy.dts = packet.dts
     return copy
+
+
+def packet_of(data: bytes) -> Packet[VideoStream]:
+    """Make a packet of some bytes, which become FFmpeg's own.
+
+    A codec thread that freed Python's bytes would wait for the GIL, maybe for ever.
+    """
+    packet = cast("Packet[VideoStream]", Packet(len(data)))
+    packet.update(data)
+    return packet

@@ -21,7 +21,7 @@ from asyncframes._media.container.opening import (
     open_container,
     select_stream,
 )
-from asyncframes._media.container.seek_targets import seek_targets
+from asyncframes._media.container.seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 
@@ -146,6 +146,14 @@ class PacketReader:
         # Sizes differ from packet to packet, and some demuxers give other times after a seek.
         if self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size:
             raise TableMismatchError(f"packet {self.number} differs from the frame table")
+
+    def plan_first(self, count: int) -> None:
+        """Announce that so many packets are read next and nothing beyond, where an index lists them."""
+        if self.container.format.name in INDEXED_AS_READ:
+            return
+        first = self.stream.index_entries[:count]
+        if first:
+            self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
 
     def why_incomplete(self) -> str | None:
         """Return why the packets ended early, ``None`` where they did not as far as can be told."""

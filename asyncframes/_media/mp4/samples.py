@@ -64,6 +64,7 @@ def _packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> P
     tables = _tables_of(file, stream.id)
     if tables is None or not len(first) or not len(entries):
         return None
+    # Sums of larger times would wrap around, and the packets come out at others.
     if max(abs(entries[0].timestamp), abs(int(first.pts[0]))) > _LATEST_BEGINNING:
         return None
     listed = _listed(tables, len(entries), dts=entries[0].timestamp, pts=int(first.pts[0]))
@@ -85,6 +86,7 @@ def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) ->
     keyframes = _keyframes(tables, count)
     if positions is None or keyframes is None:
         return None
+    # FFmpeg shifts all times by what an edit list says; its first packet tells by how much.
     ticks = np.cumsum(durations) - durations + dts
     return Packets(
         pts=ticks + offsets + (pts - dts - int(offsets[0])),
@@ -99,6 +101,7 @@ def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) ->
 
 def _agree(packets: Packets, entries: IndexEntries) -> bool:
     """Whether FFmpeg's index says the same of the packets at both ends, and of some in between."""
+    # Each entry that is read costs a call into PyAV; all of a long film's would take seconds.
     count = len(packets)
     between = range(_COMPARED, count - _COMPARED, max(1, count // _COMPARED))
     keyframes = np.flatnonzero(packets.is_keyframe)[:: max(1, count // _COMPARED)].tolist()

@@ -166,6 +166,7 @@ class ApproximateJob(FrameJob):
                     yield from self._find_keyframe()
                 if self._last is not None and _pts(self._last) <= tick + self._half:
                     return
+            # No seek landed before the time, so all from the beginning is decoded.
             self.decoder.reopen()
         self._last = None
         self.decoder.file.plan_forward()

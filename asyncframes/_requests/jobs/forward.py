@@ -72,6 +72,7 @@ class ForwardJob(FrameJob):
         while True:
             try:
                 for place, picture in self._placed():
+                    # After a doubt decoding begins at 0 again, and what was given is not given twice.
                     if picture is None or place <= index:
                         yield None
                     else:

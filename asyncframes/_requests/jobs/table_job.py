@@ -84,6 +84,7 @@ class TableJob(FrameJob):
                 yield from self._rebuild("the decoder hides damage")
             try:
                 yield from self._deliver()
+            # What was delivered stays: `_deliver` goes on behind it, each time with one shortcut less.
             except DoubtError as doubt:
                 self.decoder.fall_back_to_one_thread(doubt)
             except SpoiltBySkippingError:
@@ -95,6 +96,7 @@ class TableJob(FrameJob):
                 ):
                     yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
+                # A verified table came from this stream, so a seek that landed elsewhere is likelier.
                 if self.table.is_verified and not self.reads_from_start:
                     self.reads_from_start = True
                     self.shared.distrust_seeks()
@@ -117,6 +119,7 @@ class TableJob(FrameJob):
                 f"two passes over this stream differ: {why}", source=self.decoder.file.source_name
             )
         self._has_rebuilt = True
+        # The plan of the run that failed covers its own packets alone, and the rebuild reads them all.
         self.decoder.file.plan_forward()
         self.shared = SharedTable((yield from table_by_decoding(self.decoder)))
 
@@ -218,9 +221,11 @@ class _Gops:
         if not self._wanted.is_missing(index):
             return
         if not self._leads_to(index):
+            # Frames asked for later would have this GOP decoded a second time.
             yield from self._finish_gop()
             self._run = self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
+            # A run reads up to the last packet that the frame needs, so its end without the frame is a fault.
             if not self._advance() and self._run is not None:
                 self._run.miss(index)
             yield
