@@ -1,9 +1,8 @@
 """For tests of your own sources: the contract they keep, and a source that misbehaves on demand.
 
-Needs no test framework by itself. `SourceContract` is written for pytest
-with anyio's or pytest-asyncio's marks::
+Needs no plugin: each test is a plain method that runs its own event loop, so
+pytest collects and runs it as it is::
 
-    @pytest.mark.anyio
     class TestMySource(SourceContract):
         @asynccontextmanager
         async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
@@ -16,59 +15,85 @@ with anyio's or pytest-asyncio's marks::
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import BinaryIO, ClassVar, TypeVar
+from functools import wraps
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, ShortReadError, SourceUnavailableError
 
 E = TypeVar("E", bound=Exception)
+C = TypeVar("C", bound="SourceContract")
 
 __all__ = ["FaultySource", "SourceContract"]
 
 _DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
 
 
-class SourceContract(ABC):
+def _on_own_loop(test: Callable[[C], Coroutine[Any, Any, None]]) -> Callable[[C], None]:
+    @wraps(test)
+    def run(self: C) -> None:
+        asyncio.run(test(self))
+
+    return run
+
+
+class SourceContract:
     """What every `StreamSource` promises, as tests to inherit.
 
-    Implement `serving`; name in `secrets` whatever may never be shown.
+    Implement `serving`, without which every test fails. List in `secrets`
+    whatever the name and the representation must not show.
     """
 
     secrets: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def serving(self, data: bytes) -> AbstractAsyncContextManager[StreamSource]:
-        """Give a source over `data` that is not open yet; afterwards clean up what it stood on.
+        """Provide an unopened source over `data`, and clean up afterwards.
 
         The test closes the source.
         """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no serving(): implement it as an asynchronous context manager that "
+            "yields an unopened source over the bytes it is given"
+        )
 
+    @_on_own_loop
     async def test_reads_are_exact(self) -> None:
         """Every range gives its bytes and nothing else, whatever was read before."""
         ranges = [(0, 1), (5, 5), (0, 70_000), (65_535, 65_537), (131_072, 300_000), (299_999, 300_000)]
         async with self.serving(_DATA) as source, source:
             for start, stop in ranges:
                 data = await source.read_range(start, stop)
-                assert type(data) is bytes, f"bytes expected, not {type(data).__name__}"
-                assert data == _DATA[start:stop], f"other bytes than {start}-{stop}"
+                assert type(data) is bytes, (
+                    f"read_range({start}, {stop}) returned a {type(data).__name__}: return bytes"
+                )
+                assert data == _DATA[start:stop], (
+                    f"read_range({start}, {stop}) returned {len(data)} other bytes than the source's: "
+                    f"return exactly the {stop - start} bytes from {start} up to, not including, {stop}"
+                )
 
+    @_on_own_loop
     async def test_concurrent_reads(self) -> None:
         """Reads at the same time do not disturb each other."""
         ranges = [(start, start + 10_007) for start in range(0, 280_000, 9_001)]
         async with self.serving(_DATA) as source, source:
             results = await asyncio.gather(*(source.read_range(start, stop) for start, stop in ranges))
-        assert results == [_DATA[start:stop] for start, stop in ranges]
+        for (start, stop), data in zip(ranges, results, strict=True):
+            assert data == _DATA[start:stop], (
+                f"read_range({start}, {stop}) returned wrong bytes while other reads were under way: "
+                "share no position between reads, or hold a lock from seek to read"
+            )
 
+    @_on_own_loop
     async def test_size(self) -> None:
         """Once open, the size is the length, or unknown until the end was read."""
         async with self.serving(_DATA) as source, source:
-            assert source.size in {None, len(_DATA)}
+            _check_size(source, len(_DATA), "once open")
             await source.read_range(len(_DATA) - 1, len(_DATA))
-            assert source.size in {None, len(_DATA)}
+            _check_size(source, len(_DATA), "after the last byte was read")
 
+    @_on_own_loop
     async def test_past_the_end(self) -> None:
         """A range past the end is an error where the size is known and comes short where it is not."""
         end = len(_DATA)
@@ -76,36 +101,57 @@ class SourceContract(ABC):
             beyond = [(end, end + 1), (end + 100, end + 200), (2**40, 2**40 + 1), (2**62, 2**62 + 1)]
             for start, stop in [(end - 5, end + 5), *beyond, (2**64, 2**65), (end - 1, 2**64)]:
                 if source.size is None:
-                    assert await source.read_range(start, stop) == _DATA[start:stop]
+                    assert await source.read_range(start, stop) == _DATA[start:stop], (
+                        f"read_range({start}, {stop}) of a source of unknown size did not return the bytes "
+                        f"up to the end at {end}: return what there is, b'' past the end"
+                    )
                     continue
-                with _raises(ShortReadError) as caught:
+                what = f"read_range({start}, {stop}) reaches past the size {end}"
+                with _raises(ShortReadError, f"{what}: call check_range(start, stop) first") as caught:
                     await source.read_range(start, stop)
-                assert (caught[0].start, caught[0].stop) == (start, stop)
-                assert caught[0].received == max(0, end - start)
+                error = caught[0]
+                assert (error.start, error.stop, error.received) == (start, stop, max(0, end - start)), (
+                    f"{what}, and the ShortReadError says {error.start}-{error.stop} with "
+                    f"{error.received} bytes received: expected the range asked for and {max(0, end - start)}"
+                )
 
+    @_on_own_loop
     async def test_nonsense_is_refused(self) -> None:
         """A negative start and a stop before the start are wrong arguments."""
         async with self.serving(_DATA) as source, source:
             for start, stop in [(-1, 5), (5, 4)]:
-                with _raises(ValueError):
+                rule = f"read_range({start}, {stop}) is an invalid range: call check_range(start, stop) first"
+                with _raises(ValueError, rule):
                     await source.read_range(start, stop)
 
+    @_on_own_loop
     async def test_empty(self) -> None:
         """A source of no bytes opens, and reads as nothing."""
         async with self.serving(b"") as source, source:
-            assert source.size in {None, 0}
-            assert await source.read_range(0, 0) == b""
+            _check_size(source, 0, "once open")
+            assert await source.read_range(0, 0) == b"", (
+                "read_range(0, 0) of an empty source returned bytes: return b''"
+            )
 
+    @_on_own_loop
     async def test_open_twice(self) -> None:
         """Opening again, also at the same time, changes nothing."""
         async with self.serving(_DATA) as source:
             await asyncio.gather(source.open(), source.open())
             before = source.size, source.validator
             await source.open()
-            assert (source.size, source.validator) == before
-            assert await source.read_range(10, 20) == _DATA[10:20]
+            after = source.size, source.validator
+            assert after == before, (
+                f"opening again changed size and validator from {before} to {after}: do nothing in "
+                "open() where the source is open"
+            )
+            assert await source.read_range(10, 20) == _DATA[10:20], (
+                "read_range(10, 20) returned wrong bytes after open() was called again: do nothing in open() "
+                "where the source is open"
+            )
             await source.aclose()
 
+    @_on_own_loop
     async def test_closed(self) -> None:
         """Closing twice is harmless, also unopened; afterwards nothing is read or opened."""
         async with self.serving(_DATA) as source:
@@ -115,9 +161,9 @@ class SourceContract(ABC):
             await source.open()
             await source.aclose()
             await source.aclose()
-            with _raises(ClosedError):
+            with _raises(ClosedError, "read_range() after aclose(): remember that the source is closed"):
                 await source.read_range(0, 1)
-            with _raises(ClosedError):
+            with _raises(ClosedError, "open() after aclose(): a closed source stays closed"):
                 await source.open()
             await self._check_no_local_file(source)
 
@@ -128,8 +174,9 @@ class SourceContract(ABC):
             return
         if file is not None:
             file.close()
-        assert file is None, "a source that is closed opened its file again"
+        assert file is None, "local_file() after aclose() returned a file: raise ClosedError, or return None"
 
+    @_on_own_loop
     async def test_closing_during_reads(self) -> None:
         """A read that is under way when the source is closed gives its bytes, or says that it is closed."""
         async with self.serving(_DATA) as source, source:
@@ -140,23 +187,32 @@ class SourceContract(ABC):
             outcomes = await asyncio.gather(*reads, return_exceptions=True)
             for start, outcome in zip(starts, outcomes, strict=True):
                 if not isinstance(outcome, ClosedError):
-                    assert outcome == _DATA[start : start + 50_000], "neither the bytes nor ClosedError"
+                    assert outcome == _DATA[start : start + 50_000], (
+                        f"read_range({start}, {start + 50_000}) ended in {_described(outcome)} when the "
+                        "source was closed meanwhile: return the bytes, or raise ClosedError"
+                    )
 
+    @_on_own_loop
     async def test_validator_is_stable(self) -> None:
         """As long as the bytes stay, so does the validator."""
         async with self.serving(_DATA) as source, source:
             before = source.validator
             await source.read_range(0, 100_000)
-            assert source.validator == before
+            assert source.validator == before, (
+                f"the validator changed from {before!r} to {source.validator!r} while the bytes did not: "
+                "derive it from the bytes' version, or return None"
+            )
 
+    @_on_own_loop
     async def test_name_tells_no_secret(self) -> None:
         """Neither the name nor the representation holds a secret."""
         async with self.serving(_DATA) as source, source:
-            assert source.name
-            for secret in self.secrets:
-                assert secret not in source.name
-                assert secret not in repr(source)
+            assert source.name, "the name is empty: return what errors and logs may call the source"
+            for number, secret in enumerate(self.secrets):
+                assert secret not in source.name, f"the name shows secrets[{number}]: leave credentials out"
+                assert secret not in repr(source), f"repr() shows secrets[{number}]: leave credentials out"
 
+    @_on_own_loop
     async def test_local_file(self) -> None:
         """A local file holds the same bytes, has its own position and no name, and the caller closes it."""
         async with self.serving(_DATA) as source, source:
@@ -164,13 +220,23 @@ class SourceContract(ABC):
             if file is None:
                 return
             with file:
-                assert not hasattr(file, "name"), "FFmpeg probes by name"
-                assert file.seekable()
-                assert file.seek(100_000) == file.tell() == 100_000
-                assert file.read(10) == _DATA[100_000:100_010]
-                assert file.seek(0, 2) == len(_DATA)
-                assert file.read(10) == b""
-            assert await source.read_range(0, 10) == _DATA[:10]
+                assert not hasattr(file, "name"), (
+                    "local_file() has a name, and FFmpeg guesses by names: return a file without one"
+                )
+                assert file.seekable(), "local_file() cannot seek: return a seekable file, or None"
+                assert file.seek(100_000) == file.tell() == 100_000, (
+                    "local_file().seek(100000) and tell() disagree: return a file that starts at byte 0"
+                )
+                assert file.read(10) == _DATA[100_000:100_010], (
+                    "local_file() read other bytes at 100000 than the source has: open the same bytes"
+                )
+                assert file.seek(0, 2) == len(_DATA), (
+                    "local_file() ends elsewhere than the source: return a file over the same bytes"
+                )
+                assert file.read(10) == b"", "local_file() read past its end: return b'' there"
+            assert await source.read_range(0, 10) == _DATA[:10], (
+                "read_range(0, 10) returned wrong bytes after local_file() was read: share no position"
+            )
 
 
 class FaultySource(StreamSource):
@@ -275,11 +341,23 @@ def _reaches(stop: int, byte: int | None) -> bool:
     return byte is not None and stop > byte
 
 
+def _check_size(source: StreamSource, expected: int, when: str) -> None:
+    assert source.size in {None, expected}, (
+        f"size is {source.size!r} {when}: return {expected}, the number of bytes, or None while it is unknown"
+    )
+
+
+def _described(outcome: object) -> str:
+    return repr(outcome) if isinstance(outcome, BaseException) else "other bytes than the source's"
+
+
 @contextmanager
-def _raises(kind: type[E]) -> Iterator[list[E]]:
+def _raises(kind: type[E], rule: str) -> Iterator[list[E]]:
     caught: list[E] = []
     try:
         yield caught
     except kind as exc:
         caught.append(exc)
-    assert caught, f"{kind.__name__} expected"
+    except Exception as exc:
+        raise AssertionError(f"{rule}; {kind.__name__} expected, not {type(exc).__name__}") from exc
+    assert caught, f"{rule}; {kind.__name__} expected, and nothing was raised"

@@ -141,7 +141,7 @@ class Cached(SourceContract):
 
     @asynccontextmanager
     async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
-        async with super().serving(data) as source:  # type: ignore[safe-super]  # the class mixed with has one
+        async with super().serving(data) as source:
             yield CachedSource(source, cache_bytes=40_000, block_size=5_000)
 
 
