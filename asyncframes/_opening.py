@@ -14,8 +14,8 @@ from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
+from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.requests import Requests, VideoOptions
-from asyncframes._requests.session import ReadOptions
 from asyncframes._runtime.threads import shared_executor, threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video

@@ -21,7 +21,7 @@ from asyncframes._model.options import (
 from asyncframes._model.selection import make_selection
 from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
-from asyncframes._requests.pump import only_frame
+from asyncframes._requests.pump import single_frame
 from asyncframes._requests.request import make_request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.life import Opened
@@ -172,7 +172,7 @@ class Video(Opened):
         CorruptMediaError
             The packets for this frame do not decode.
         """
-        return await only_frame(self.frames(indices=[index], queue_maxsize=2, **picture), f"frame {index}")
+        return await single_frame(self.frames(indices=[index], queue_maxsize=2, **picture), f"frame {index}")
 
     @with_options(PictureOptions)
     async def frame_at(
@@ -201,7 +201,7 @@ class Video(Opened):
             The packets for this frame do not decode.
         """
         frames = self.frames(times=[seconds], tolerance_seconds=tolerance_seconds, queue_maxsize=2, **picture)
-        return await only_frame(frames, f"the frame at {as_float(seconds):g} s")
+        return await single_frame(frames, f"the frame at {as_float(seconds):g} s")
 
     @with_options(SaveOptions)
     async def save(

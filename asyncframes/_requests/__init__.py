@@ -1,1 +1,1 @@
-"""From a selection to a queue of frames: the route, the job, the decoders and their turns."""
+"""Requests for frames: from a selection to a queue, by way of a route, a job, and a decoder with its turn."""

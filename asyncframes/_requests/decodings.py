@@ -1,4 +1,4 @@
-"""The requests of one video that are being decoded."""
+"""The decodes in progress for one video."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from contextlib import asynccontextmanager
 
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
+from asyncframes._requests.decoder_session import DecoderSession
 from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._requests.jobs.table_job import TableJob
-from asyncframes._requests.pool import SessionPool
+from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.route import make_job
-from asyncframes._requests.session import Session
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._requests.tables import VideoTable
 from asyncframes._types import SeekMode
 
 
 class Decodings:
-    """Decodes requests, each by a decoder of the pool.
+    """Decodes requests, each with a decoder from the pool.
 
     Parameters
     ----------
-    sessions
-        The pool.
+    pool
+        Provides the decoders.
     tables
-        Learns what decoding shows.
+        Records what decoding reveals about the frame table.
     threads
-        Codec threads of a request.
+        Codec threads for one request.
     seek_mode
         How frames are found.
     """
 
-    def __init__(self, sessions: SessionPool, tables: VideoTable, threads: int, seek_mode: SeekMode) -> None:
-        self._sessions = sessions
+    def __init__(self, pool: DecoderPool, tables: VideoTable, threads: int, seek_mode: SeekMode) -> None:
+        self._pool = pool
         self._tables = tables
         self._threads = threads
         self._seek_mode: SeekMode = seek_mode
-        self.running: dict[Pump, Session] = {}
-        """What decodes now, and where."""
+        self.running: dict[Pump, DecoderSession] = {}
+        """Every pump at work, with the session that it uses."""
 
     @asynccontextmanager
     async def pumped(
@@ -52,34 +52,34 @@ class Decodings:
         lanes: int = 1,
         delivered: int = 0,
         may_rebuild: bool,
-        keeps_turn: bool = False,
+        holds_turn: bool = False,
     ) -> AsyncIterator[Pump]:
-        """Wait for a turn, and decode a request, or one lane of it, while the context is open.
+        """Wait for a turn, then decode a request, or one lane of it, while the context is open.
 
         Parameters
         ----------
         selection
-            Says what is wanted, when the turn has come.
+            Returns the frames to decode. Called once the turn has come.
         table
-            Names the frames; ``None`` decodes from the start.
+            Locates the frames. ``None`` decodes from the start of the stream.
         options
             How frames are made.
         queue_maxsize
-            How many frames may be decoded ahead, by all lanes together.
+            How many frames all lanes together may decode ahead.
         lanes
-            How many decoders the request is dealt out to.
+            How many decoders share the request.
         delivered
-            How many frames of the selection are not wanted any more.
+            How many frames at the front of the selection the consumer already has.
         may_rebuild
-            Whether to replace a table that proves wrong; otherwise that is a
+            Whether to rebuild a table that proves wrong, rather than raise
             `TableMismatchError`.
-        keeps_turn
-            Whether to keep the turn to the end, for a consumer that is never behind.
+        holds_turn
+            Whether to hold the turn to the end, for a consumer that never falls behind.
         """
-        self._sessions.refuse_if_closed()
-        session = await self._sessions.take(max(1, self._threads // lanes))
+        self._pool.refuse_if_closed()
+        session = await self._pool.take(max(1, self._threads // lanes))
         try:
-            await session.use_up()
+            await session.release_consumed_bytes()
             if table is not None:
                 await session.load_fragment_index()
             session.report_progress("decode")
@@ -93,7 +93,7 @@ class Decodings:
                 may_rebuild=may_rebuild,
             )
             size = max(1, queue_maxsize // lanes)
-            pump = Pump(session.worker, session.turn, job, size, keeps_turn=keeps_turn)
+            pump = Pump(session.worker, session.turn, job, size, holds_turn=holds_turn)
             self.running[pump] = session
             try:
                 yield pump
@@ -105,7 +105,7 @@ class Decodings:
                 if isinstance(job, TableJob):
                     await self._tables.note(job.shared)
         finally:
-            await self._sessions.give_back(session)
+            await self._pool.give_back(session)
 
     def _shared(self, table: FrameTable | None) -> FrameTable | SharedTable | None:
         return table if table is None or self._seek_mode == "approximate" else self._tables.shared(table)

@@ -1,7 +1,8 @@
-"""Scattered frames from several decoders side by side.
+"""Scattered frames from several decoders in parallel.
 
-Frames that lie far apart share no decoding, so stretches of a request are dealt
-out to lanes, each a decoder with a pump of its own, and merged in the order asked.
+Frames that are far apart share no decoding. A request for such frames is split into
+stretches, each is assigned to a lane (a decoder with its own pump), and the lanes' frames
+are merged in the order requested.
 """
 
 from __future__ import annotations
@@ -20,28 +21,28 @@ from asyncframes._requests.pump import Pump
 from asyncframes._runtime.generators import Pinned
 from asyncframes._types import Frame
 
-# Below this many stretches opening another decoder does not pay.
+# A decoder takes a while to open: a lane with fewer stretches than this saves no time.
 _STRETCHES_A_LANE = 3
 
-# A lane is a number of one byte.
+# `Deal.lane_of` holds a lane in one byte.
 _MOST_LANES = 256
 
-# From this many packets decoded for each frame wanted, frames are scattered.
+# Frames count as scattered if each costs at least this many decoded packets.
 _SCATTERED = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deal:
-    """A request dealt out to decoders.
+    """The assignment of a request's frames to lanes.
 
     Attributes
     ----------
     order
-        The frames asked for.
+        Indices of the frames, in the order requested.
     lane_of
-        For each of them, the decoder that makes it.
+        The lane that decodes each of them.
     lanes
-        How many decoders.
+        Number of lanes.
     """
 
     order: Int64Array
@@ -49,20 +50,20 @@ class Deal:
     lanes: int
 
     def selection(self, lane: int) -> Selection:
-        """Return what one lane is to decode."""
+        """Return the frames of one lane."""
         return Selection(indices=self.order[self.lane_of == lane])
 
 
 def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
-    """Deal a request out; takes a time that grows with the request.
+    """Assign the frames of a request to lanes, in time proportional to their number.
 
-    Each run of indices of one GOP, a stretch, goes to one lane, and the next one
-    to the next lane. There is a single lane where the frames are not scattered.
+    A stretch is a run of indices within one GOP. Stretches go to the lanes in turn. Frames
+    that are not scattered all go to a single lane.
 
     Parameters
     ----------
     lanes
-        At most so many.
+        The most lanes to use.
     """
     together = Deal(order, np.zeros(len(order), np.uint8), 1)
     if len(order) < 2 * _STRETCHES_A_LANE or lanes < 2:
@@ -72,9 +73,9 @@ def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
     firsts = np.flatnonzero(begins)
     packets = np.maximum.reduceat(table.packet_of[order], firsts) + 1 - starts[firsts]
     used = min(lanes, len(firsts) // _STRETCHES_A_LANE, _MOST_LANES)
-    # A GOP that is come back to would be decoded by several lanes.
-    comes_back = len(np.unique(starts[firsts])) < len(firsts)
-    if used < 2 or int(packets.sum()) < _SCATTERED * len(order) or comes_back:
+    # If the request returns to a GOP, several lanes would decode it.
+    revisits = len(np.unique(starts[firsts])) < len(firsts)
+    if used < 2 or int(packets.sum()) < _SCATTERED * len(order) or revisits:
         return together
     return Deal(order, ((np.cumsum(begins) - 1) % used).astype(np.uint8), used)
 
@@ -82,14 +83,14 @@ def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
 async def side_by_side(
     pumped: Callable[[Selection], AbstractAsyncContextManager[Pump]], dealt: Deal
 ) -> AsyncGenerator[tuple[int, Frame], None]:
-    """Decode the lanes of a request, and yield its frames in order, each with its place.
+    """Decode the lanes of a request, and yield its frames in order, each with its position in the request.
 
     Parameters
     ----------
     pumped
         Decodes one lane while its context is open.
     dealt
-        The request.
+        The request's frames and their lanes.
     """
     async with AsyncExitStack() as stack:
         lanes = range(dealt.lanes)
@@ -101,7 +102,7 @@ async def side_by_side(
 
 
 async def _merged(pumps: Sequence[Pump], dealt: Deal) -> AsyncGenerator[tuple[int, Frame], None]:
-    """Yield the frames of all lanes; a lane may leave damaged ones out."""
+    """Merge the frames of all lanes. A lane may have skipped damaged frames."""
     waiting: list[Frame | None] = [None] * len(pumps)
     for place, (index, lane) in enumerate(zip(each(dealt.order), each(dealt.lane_of), strict=True)):
         frame = waiting[lane] or await pumps[lane].get()

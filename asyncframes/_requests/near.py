@@ -1,4 +1,4 @@
-"""Frames of one GOP that several requests wait for, decoded in one go."""
+"""Single frames of one GOP for several requests, decoded together."""
 
 from __future__ import annotations
 
@@ -21,78 +21,80 @@ _Key: TypeAlias = tuple[FrameTable, int, str]
 
 
 class NearFrames:
-    """Requests for single frames that wait for a turn: those of one GOP share it.
+    """Groups requests for single frames that wait for a turn, one group per GOP.
 
-    The first one waits in order for all; whoever comes before the turn does is taken
-    along. Requests whose images are made in other ways are never decoded together.
+    The first request of a group queues for the turn. Requests that arrive before the turn
+    comes join the group and share its decode. Requests with different picture options never
+    share one.
 
     Parameters
     ----------
     decodings
-        Of the same video.
+        Decodes the groups.
     """
 
     def __init__(self, decodings: Decodings) -> None:
         self._decodings = decodings
-        self._waiting: dict[_Key, _Party] = {}
-        self._parties: set[_Party] = set()
+        self._waiting: dict[_Key, _Group] = {}
+        self._groups: set[_Group] = set()
 
     async def frame(self, table: FrameTable, index: int, options: JobOptions) -> Frame | None:
-        """Return a frame, an image of its own, once it is decoded with others of its GOP.
+        """Return a frame with its own image, decoded together with others of its GOP.
 
         Returns
         -------
         Frame or None
-            ``None`` where it did not come of that: it is to be asked for alone, so
-            that each request meets the errors that concern it and no others.
+            ``None`` if the group failed before this frame. The caller then requests the frame
+            alone, and so sees only errors that concern it.
         """
-        # A resize may be a list, which is no key.
+        # `repr`, because a resize may be a list, which is not hashable.
         key = (table, table.start_for(index), repr(options.rendering))
-        party = self._waiting.get(key)
-        if party is None:
-            party = self._waiting[key] = _Party()
-            self._parties.add(party)
-            party.task = asyncio.create_task(
-                self._decode(party, key, options), name="asyncframes near frames"
+        group = self._waiting.get(key)
+        if group is None:
+            group = self._waiting[key] = _Group()
+            self._groups.add(group)
+            group.task = asyncio.create_task(
+                self._decode(group, key, options), name="asyncframes near frames"
             )
-            party.task.add_done_callback(lambda _task: self._end(party, key))
-        return await party.frame(index)
+            group.task.add_done_callback(lambda _task: self._end(group, key))
+        return await group.frame(index)
 
-    async def _decode(self, party: _Party, key: _Key, options: JobOptions) -> None:
+    async def _decode(self, group: _Group, key: _Key, options: JobOptions) -> None:
         def selection() -> Selection:
-            self._set_off(party, key)
-            return party.selection()
+            self._close_group(group, key)
+            return group.selection()
 
         decoding = self._decodings.pumped(
-            selection, key[0], options, queue_maxsize=_QUEUE_MAXSIZE, may_rebuild=False, keeps_turn=True
+            selection, key[0], options, queue_maxsize=_QUEUE_MAXSIZE, may_rebuild=False, holds_turn=True
         )
         try:
             async with decoding as pump:
                 while (frame := await pump.get()) is not None:
-                    party.deliver(frame)
+                    group.deliver(frame)
                     del frame
-        except Exception:  # noqa: BLE001 - whom it concerns meets it again, alone
+        except Exception:  # noqa: BLE001 - each request then decodes alone and meets its own error
             return
 
-    def _set_off(self, party: _Party, key: _Key) -> None:
-        if self._waiting.get(key) is party:
+    def _close_group(self, group: _Group, key: _Key) -> None:
+        """Let no more requests join a group."""
+        if self._waiting.get(key) is group:
             del self._waiting[key]
 
-    def _end(self, party: _Party, key: _Key) -> None:
-        # A task that is cancelled before it begins runs nothing of its own.
-        self._set_off(party, key)
-        self._parties.discard(party)
-        party.dismiss()
+    def _end(self, group: _Group, key: _Key) -> None:
+        # A task that is cancelled before it starts never runs `_decode`: close the group here too.
+        self._close_group(group, key)
+        self._groups.discard(group)
+        group.dismiss()
 
     async def aclose(self) -> None:
-        """Stop decoding; whoever still waits gets ``None``."""
-        for party in list(self._parties):
-            party.task.cancel()
-            await wait_until_done(party.task)
+        """Stop decoding. Requests that still wait get ``None``."""
+        for group in list(self._groups):
+            group.task.cancel()
+            await wait_until_done(group.task)
 
 
-class _Party:
-    """Those who wait for frames of one GOP, and the task that decodes for them."""
+class _Group:
+    """Requests that wait for frames of one GOP, and the task that decodes for them."""
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
@@ -100,7 +102,7 @@ class _Party:
         self._awaited: dict[int, deque[asyncio.Future[Frame | None]]] = {}
 
     async def frame(self, index: int) -> Frame | None:
-        """Wait for a frame; the last one to leave waits for the task, and stops it if it has more to do."""
+        """Wait for a frame. The last request to leave stops a task with unneeded work, and awaits it."""
         future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
         self._awaited.setdefault(index, deque()).append(future)
         self._members += 1
@@ -114,23 +116,23 @@ class _Party:
                 await wait_until_done(self.task)
 
     def selection(self) -> Selection:
-        """Name the frames that are awaited now, in presentation order, each as often as it is."""
-        still = {
+        """Return the frames still awaited, in presentation order, each once per request."""
+        awaited = {
             index: deque(future for future in futures if not future.done())
             for index, futures in self._awaited.items()
         }
-        self._awaited = still
-        rows = [index for index in sorted(still) for _ in still[index]]
+        self._awaited = awaited
+        rows = [index for index in sorted(awaited) for _ in awaited[index]]
         return Selection(indices=np.array(rows, np.int64))
 
     def deliver(self, frame: Frame) -> None:
-        """Give a frame to the next one who asked for it, if that one still waits."""
+        """Give a frame to the next request for it, unless that request was cancelled."""
         future = self._awaited[frame.index].popleft()
         if not future.done():
             future.set_result(frame)
 
     def dismiss(self) -> None:
-        """Tell all who still wait that nothing more comes."""
+        """Resolve all remaining requests to ``None``."""
         for futures in self._awaited.values():
             while futures:
                 if not (future := futures.popleft()).done():

@@ -1,25 +1,25 @@
-"""The decoders of one video, kept open between requests."""
+"""The decoders of one video, reused between requests."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from asyncframes._requests.decoder_session import DecoderSession, ReadOptions
 from asyncframes._requests.pump import Turn, Turns
-from asyncframes._requests.session import ReadOptions, Session
 from asyncframes._runtime.life import ForkGuard
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources import CachedSource
 
 
-class SessionPool:
-    """Opens sessions, and keeps those that are done with a request for the next one."""
+class DecoderPool:
+    """Opens decoder sessions, and reuses idle ones for later requests."""
 
     def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions) -> None:
         self._source = source
         self._cached = cached
         self._options = options
-        self._idle: list[Session] = []
+        self._idle: list[DecoderSession] = []
         self._turns = Turns()
         self._in_use = 0
         self._closed = False
@@ -30,23 +30,23 @@ class SessionPool:
 
     @property
     def are_busy(self) -> bool:
-        """Whether a further request would wait for its turn."""
+        """Whether another request would have to wait for its turn."""
         return self._turns.are_all_taken
 
-    def unopened(self) -> Session:
-        """Return a session that nothing is open in."""
-        return Session(self._source, self._cached, self._options, Turn(self._turns))
+    def unopened(self) -> DecoderSession:
+        """Return a session with neither file nor decoder open."""
+        return DecoderSession(self._source, self._cached, self._options, Turn(self._turns))
 
-    async def take(self, threads: int) -> Session:
-        """Wait for a turn, and return a session with a decoder, an idle one if there is any.
+    async def take(self, threads: int) -> DecoderSession:
+        """Wait for a turn, then return a session with an open decoder, an idle one if possible.
 
-        Where many requests are open whose consumers are behind, further decoders get one
-        thread and not `threads`.
+        While more requests are open than may decode at once, new decoders get one thread
+        instead of `threads`.
 
         Raises
         ------
         ClosedError
-            The video was closed meanwhile.
+            The video is closed.
         """
         turn = Turn(self._turns)
         await turn.take()
@@ -61,7 +61,7 @@ class SessionPool:
         session.turn = turn
         return session
 
-    async def _idle_or_new(self, threads: int, turn: Turn) -> Session:
+    async def _idle_or_new(self, threads: int, turn: Turn) -> DecoderSession:
         for session in self._idle:
             if session.threads == threads:
                 self._idle.remove(session)
@@ -69,21 +69,23 @@ class SessionPool:
         return await self._open(threads, turn)
 
     def refuse_if_closed(self) -> None:
-        """Raise `ClosedError` once the video is closed, or about to be; `ForkedError` in a forked child."""
+        """Raise `ClosedError` once the video starts to close, and `ForkedError` in a forked child."""
         self._guard.check()
         if self._closed:
             raise ClosedError(f"the video is closed [{self._source.name}]")
 
-    def take_idle(self) -> Session | None:
-        """Return a session whose decoder waits for a request, if there is any."""
+    def take_idle(self) -> DecoderSession | None:
+        """Return an idle session, ``None`` if there is none."""
         if not self._idle:
             return None
         self._in_use += 1
         return self._idle.pop()
 
-    async def _open(self, threads: int, turn: Turn) -> Session:
+    async def _open(self, threads: int, turn: Turn) -> DecoderSession:
         container = replace(self._options.container, threads=threads)
-        session = Session(self._source, self._cached, replace(self._options, container=container), turn)
+        session = DecoderSession(
+            self._source, self._cached, replace(self._options, container=container), turn
+        )
         try:
             await session.open_file()
             await session.open_decoder()
@@ -92,8 +94,8 @@ class SessionPool:
             raise
         return session
 
-    async def give_back(self, session: Session) -> None:
-        """Keep a session for the next request, or close it."""
+    async def give_back(self, session: DecoderSession) -> None:
+        """Take a session back: reuse it for the next request, or close it."""
         self._in_use -= 1
         try:
             if session.is_reusable and not self._closed and len(self._idle) <= self._turns.at_once:
@@ -104,15 +106,15 @@ class SessionPool:
             session.turn.end()
 
     def refuse_more(self) -> None:
-        """Take no request any more; sessions that are given back are closed."""
+        """Refuse new requests, and close sessions as they are given back."""
         self._closed = True
 
     async def aclose(self) -> None:
-        """Close the idle sessions; those that are given back later are closed then."""
+        """Close the idle sessions now, and the others when they are given back."""
         self.refuse_more()
         await self.close_idle()
 
     async def close_idle(self) -> None:
-        """Close the sessions that wait for a request."""
+        """Close the idle sessions."""
         while self._idle:
             await self._idle.pop().aclose()

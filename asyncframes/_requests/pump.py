@@ -1,7 +1,7 @@
 """Frames from worker threads to one consumer, through a bounded queue.
 
-The thread takes one bounded step at a time and never waits for the consumer:
-the task does, so a video whose consumer is slow holds no thread.
+A worker thread runs one bounded step at a time and never waits for the consumer. The
+asyncio task waits, so a slow consumer holds no thread.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes._types import Frame
 from asyncframes.errors import ClosedError, CorruptMediaError
 
-# So long after its last frame a request keeps its turn, unless its consumer leaves it before.
+# A request holds its turn this long after its last frame, so that the next request can reuse its decoder.
 _GRACE_SECONDS = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# More decoders side by side cost memory and threads, and bring little.
+# More parallel decoders cost memory and threads and gain little.
 _MOST_AT_ONCE = 8
 
 
 class Turns:
-    """So many may decode at once; who comes first is served first.
+    """Limits how many decoders work at once, first come, first served.
 
     Parameters
     ----------
     at_once
-        How many; as many as there are CPUs by default, from 2 to 8.
+        The limit. By default the number of CPUs, but at least 2 and at most 8.
     """
 
     def __init__(self, at_once: int | None = None) -> None:
@@ -46,12 +46,12 @@ class Turns:
 
     @property
     def are_awaited(self) -> bool:
-        """Whether anybody waits."""
+        """Whether a decoder waits for a turn."""
         return self._waiting > 0
 
     @property
     def are_all_taken(self) -> bool:
-        """Whether a further one would wait."""
+        """Whether another decoder would have to wait."""
         return self._free.locked()
 
     async def take(self) -> None:
@@ -63,15 +63,16 @@ class Turns:
             self._waiting -= 1
 
     def give_back(self) -> None:
-        """Let the next one decode."""
+        """Pass the turn to the decoder that has waited longest."""
         self._free.release()
 
 
 class Turn:
     """One decoder's turn.
 
-    A request keeps it until its consumer is behind, so nobody waits for a consumer.
-    Once it has delivered frames it lets others go first after each step.
+    A request gives up its turn while its queue is full, so other requests never wait for a
+    slow consumer. Once it has delivered frames, it also yields to waiting requests after
+    each step.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -79,19 +80,19 @@ class Turn:
         self._is_held = False
 
     async def take(self) -> None:
-        """Wait for the turn; at once where it is held."""
+        """Wait for the turn; return at once if it is held already."""
         if not self._is_held:
             await self._turns.take()
             self._is_held = True
 
     def end(self) -> None:
-        """Let others decode; nothing happens where the turn is not held."""
+        """Give the turn back; do nothing if it is not held."""
         if self._is_held:
             self._is_held = False
             self._turns.give_back()
 
     def share(self) -> None:
-        """End the turn if others wait for one."""
+        """Give the turn back if another decoder waits for one."""
         if self._turns.are_awaited:
             self.end()
 
@@ -99,13 +100,13 @@ class Turn:
 class Worker:
     """Runs calls on one decoder in an executor, one at a time.
 
-    A cancelled call is aborted and waited for, so that nothing runs on behind
-    the back of whoever cancelled it.
+    Cancelling a call aborts it and waits until it has returned: no thread works on the
+    decoder afterwards.
 
     Attributes
     ----------
     aborted
-        Whether a call was aborted; what it worked on is in no defined state then.
+        Whether a call was aborted. The state of its decoder is undefined then.
     """
 
     def __init__(self, executor: Executor, abort: Callable[[], None]) -> None:
@@ -121,7 +122,7 @@ class Worker:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if os.getpid() != process:
-                raise  # the thread is the parent's
+                raise  # in a forked child: the thread is the parent's
             if not future.done():
                 self.aborted = True
                 self._abort()
@@ -130,10 +131,10 @@ class Worker:
 
 
 def _called(function: Callable[[], T]) -> T:
-    """Call a function; an error keeps nothing alive but itself.
+    """Call a function, and clear the variables from the traceback of an error.
 
-    Whoever holds an error holds the variables on its way: a packet among them keeps its
-    codec, with all threads, and errors in reference cycles wait for the collector.
+    A traceback references every local variable on the way. A packet among them keeps its
+    codec and all its threads alive, until the collector runs if the error is in a cycle.
     """
     try:
         return function()
@@ -144,13 +145,13 @@ def _called(function: Callable[[], T]) -> T:
 
 
 def _clear(error: BaseException) -> None:
-    """Drop the variables on the way of an error and of what led to it, but those of whoever still runs."""
+    """Clear the local variables of an error, its causes and contexts, except in frames that still run."""
     for link in _chained(error):
         clear_frames(link.__traceback__)
 
 
 def _chained(error: BaseException) -> list[BaseException]:
-    """List an error and all that led to it."""
+    """Return an error with all its causes and contexts."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -161,17 +162,17 @@ def _chained(error: BaseException) -> list[BaseException]:
     return found
 
 
-# Frames of more bytes than this do not wait in a queue, but for one.
+# The queue holds at most this many bytes, but always at least one frame.
 _QUEUE_BYTES = 256 * 1024 * 1024
 
 
 class Job(Protocol):
-    """Something that makes frames in bounded steps; see `asyncframes._requests.jobs.FrameJob`."""
+    """Makes frames in bounded steps; see `asyncframes._requests.jobs.job.FrameJob`."""
 
     def step(
         self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
     ) -> bool:
-        """Make and deliver frames while there is room; whether there may be more."""
+        """Make and deliver frames while there is room. Return whether more may follow."""
         ...
 
 
@@ -181,46 +182,45 @@ class _Failure:
 
 
 class Pump:
-    """A task that steps a job and queues its frames until it is done or closed.
+    """A task that steps a job and queues its frames until the job is done or the pump is closed.
 
-    A step goes on as long as there is room, and hands frames over as they come,
-    without waiting and without losing any: a thread that had to ask the loop for
-    each queue of frames would be idle half the time with small ones. At most
-    ``queue_maxsize + 1`` frames exist between the job and the consumer, and of large
-    ones no more than fit into 256 MiB.
+    A step continues while the queue has room, and hands each frame over without waiting for
+    the loop. If it asked the loop each time, the thread would be idle half the time with
+    small frames. At most ``queue_maxsize + 1`` frames exist between job and consumer, and at
+    most 256 MiB of them, unless a single frame is larger.
 
     Parameters
     ----------
     worker
         Steps the job.
     turn
-        To be held while it does.
+        Held during each step.
     job
         Makes the frames.
     queue_maxsize
         How many frames may wait for the consumer.
-    keeps_turn
-        Whether to keep the turn from the first frame to the last, for a consumer
-        that is never behind.
+    holds_turn
+        Whether to hold the turn from the first frame to the last, for a consumer that
+        never falls behind.
     """
 
     def __init__(
-        self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int, *, keeps_turn: bool = False
+        self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int, *, holds_turn: bool = False
     ) -> None:
         self._worker = worker
         self._turn = turn
         self._job = job
         self._queue: asyncio.Queue[list[Frame] | _Failure | None] = asyncio.Queue()
         self._first: list[Frame] = []
-        """The first of the queue, last frame first."""
+        """The batch taken from the queue, last frame first."""
         self._delivered = 0
         self._taken = 0
-        # Two sums, as one thread writes each: the bytes of the frames handed over, and of those taken.
+        # Two counters, not one difference: only the worker writes the first, and only the loop the second.
         self._delivered_bytes = 0
         self._taken_bytes = 0
         self._image_bytes = 0
         self._maxsize = queue_maxsize
-        self._keeps_turn = keeps_turn
+        self._keeps_turn = holds_turn
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
@@ -239,9 +239,9 @@ class Pump:
                 )
                 if more and self._delivered and not self._keeps_turn:
                     self._turn.share()
-        except Exception as exc:  # noqa: BLE001 - it is raised again where the frames are consumed
+        except Exception as exc:  # noqa: BLE001 - `get` raises it for the consumer
             end = _Failure(exc)
-        # The next request goes on with this decoder, if this one is left soon.
+        # If the consumer closes the request soon, the next request continues with this decoder.
         self._loop.call_later(_GRACE_SECONDS, self._turn.end)
         self._queue.put_nowait(end)
 
@@ -253,9 +253,10 @@ class Pump:
             await self._has_room.wait()
 
     def _room(self) -> int:
-        """How many frames more may be made, none while less than half is free; any thread.
+        """Return how many more frames fit into the queue; callable from any thread.
 
-        A thread hop for each would cost more than small frames do.
+        The answer is 0 until half the queue is free: one thread switch per frame would cost
+        more than decoding a small frame.
         """
         queued = self._delivered - self._taken
         free = self._maxsize - queued
@@ -278,11 +279,13 @@ class Pump:
         Raises
         ------
         AsyncFramesError
-            Whatever ended the job.
+            The error that ended the job.
         ClosedError
-            The pump was closed.
+            The pump is closed.
         """
-        if not self._first and not await self._advance():
+        if not self._first:
+            self._first = await self._next_batch()
+        if not self._first:
             return None
         frame = self._first.pop()
         self._taken += 1
@@ -291,27 +294,25 @@ class Pump:
             self._has_room.set()
         return frame
 
-    async def _advance(self) -> bool:
-        """Wait for more frames; whether there are any."""
+    async def _next_batch(self) -> list[Frame]:
+        """Wait for more frames. Return them last one first, or an empty list at the end."""
         if self._ended:
-            return False
+            return []
         item = await self._queue.get()
         if isinstance(item, list):
-            item.reverse()
-            self._first = item
-            return True
+            return item[::-1]
         self._ended = True
         if isinstance(item, _Failure):
             raise item.error
-        return False
+        return []
 
     async def aclose(self) -> None:
-        """Stop at once; on return no thread works for the job any more."""
+        """Stop at once, and wait until no thread works on the job."""
         self._stopped = True
         if (task := self._task) is not None:
             task.cancel()
             await wait_until_done(task)
-            # A cancelled task holds a traceback that leads back here: decoders would wait for the collector.
+            # A cancelled task's traceback references this pump, and that cycle would keep decoders alive.
             self._task = None
         self._first.clear()
         while not self._queue.empty():
@@ -319,9 +320,9 @@ class Pump:
         self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))
 
 
-async def only_frame(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
-    """Return the one frame of a request, which is called so in errors."""
-    # To the end, for to leave a request while a thread works on it takes the decoder along.
+async def single_frame(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
+    """Return the only frame of a request; `what` names it in errors."""
+    # Read to the end: abandoning a request while a thread works on it discards its decoder.
     found = [frame async for frame in frames]
     if found:
         return found[0]

@@ -1,8 +1,8 @@
-"""A request for frames as a value: which frames, and how their images are made."""
+"""A request for frames, as a value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from asyncframes._model.options import FrameOptions, SelectionOptions, option, part_of
 from asyncframes._model.rendering import Rendering, make_rendering
@@ -12,25 +12,21 @@ from asyncframes._types import PictureOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for, checked as far as it can be before anything is read.
+    """A request for frames, checked as far as possible before the video is read.
 
     Attributes
     ----------
     selection
-        Which frames.
+        Which frames to decode.
     rendering
-        What their pictures become.
+        How to make their images.
     queue_maxsize
-        How many frames are decoded ahead of the consumer.
+        How many frames to decode ahead of the consumer.
     """
 
     selection: Selection
     rendering: Rendering
     queue_maxsize: int
-
-    def of(self, selection: Selection) -> Request:
-        """Ask for other frames in the same way."""
-        return replace(self, selection=selection)
 
 
 def make_request(start: int | None, end: int | None, step: int, options: FrameOptions) -> Request:
@@ -39,9 +35,9 @@ def make_request(start: int | None, end: int | None, step: int, options: FrameOp
     Raises
     ------
     ValueError
-        A value is invalid, or two ways to name frames are mixed.
+        A value is invalid, or options that select frames contradict each other.
     TypeError
-        A value is of the wrong type.
+        A value has the wrong type.
     """
     queue_maxsize = option(options, "queue_maxsize")
     if queue_maxsize < 1:

@@ -1,4 +1,4 @@
-"""Requests for frames of one open video: each is given a route, once, and served by it."""
+"""Requests for frames of one open video. Each gets a route, chosen once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.cache import TableCache
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._requests.lanes import side_by_side
 from asyncframes._requests.near import NearFrames
-from asyncframes._requests.pool import SessionPool
+from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
-from asyncframes._requests.route import Chooser, Route, goes_forward
-from asyncframes._requests.session import ReadOptions
+from asyncframes._requests.route import Resolver, Route, goes_forward
 from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Pinned
@@ -36,14 +36,14 @@ from asyncframes.sources._forward.sequential import sequential
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoOptions:
-    """How the frames of a video are found and made, whatever the request.
+    """How every request finds and makes the frames of a video.
 
     Attributes
     ----------
     on_corrupt, reorder_bytes, seek_mode, frame_table, deadline_seconds
         As for `open_video`.
     table_cache
-        Where tables are remembered, if anywhere.
+        Where frame tables are stored, ``None`` for nowhere.
     """
 
     on_corrupt: OnCorrupt
@@ -62,7 +62,7 @@ class Requests:
     source
         The video's bytes.
     cached
-        The same, cached.
+        The same bytes behind a cache.
     reading
         How the source is read and opened.
     options
@@ -77,46 +77,46 @@ class Requests:
         self.executor: Executor = reading.executor
         self._options = options
         self._threads = reading.container.threads
-        self._sessions = SessionPool(source, cached, reading)
-        self._chooser = Chooser(reading.executor, source.name)
+        self._pool = DecoderPool(source, cached, reading)
+        self._resolver = Resolver(reading.executor, source.name)
         self._departures = Departures()
         self._tables = VideoTable(
             cached,
-            self._sessions,
+            self._pool,
             reading.executor,
             given=options.frame_table,
             cache=options.table_cache,
         )
-        self._decodings = Decodings(self._sessions, self._tables, self._threads, options.seek_mode)
+        self._decodings = Decodings(self._pool, self._tables, self._threads, options.seek_mode)
         self._near = NearFrames(self._decodings)
         self._look: FirstLook | None = None
 
     async def open(self) -> None:
-        """Open the source, and look at its header and first picture."""
+        """Open the source, read the header and decode the first picture."""
         await self.cached.open()
         try:
             look = await self._first_look_at()
         except MediaError:
             if not ((source := sequential(self.source)) and source.can_keep):
                 raise
-            await self._keep_all("it cannot be decoded without seeking (an MP4 whose header comes last?)")
+            await self._store_source("it cannot be decoded without seeking (an MP4 whose header comes last?)")
             look = await self._first_look_at()
         self._look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
         self._tables.accept(look)
 
     async def _first_look_at(self) -> FirstLook:
-        session = await self._sessions.take(self._threads)
+        session = await self._pool.take(self._threads)
         try:
             if self._options.seek_mode == "approximate":
-                # The container's own index is all there is to seek by.
+                # Without a frame table, seeking relies on the container's own index.
                 await session.load_fragment_index()
             return await session.look()
         finally:
-            await self._sessions.give_back(session)
+            await self._pool.give_back(session)
 
     @property
     def info(self) -> VideoInfo:
-        """What the header and the first picture say."""
+        """Facts from the header and the first picture."""
         return self._first_look.info
 
     @property
@@ -127,24 +127,24 @@ class Requests:
 
     async def table(self) -> FrameTable:
         """Return the frame table; see `Video.frame_table`."""
-        self._sessions.refuse_if_closed()
+        self._pool.refuse_if_closed()
         if self._tables.table is None:
-            await self._keep_all("frames are to be found by index, which needs a frame table")
+            await self._store_source("finding frames by index needs a frame table")
         return await self._tables.get(self._first_look)
 
     async def rows(self, selection: Selection | None = None) -> FrameTable:
-        """Return what a selection is resolved with: the frame table, or how the header has it."""
+        """Return the table that resolves selections: the frame table, or the nominal one from the header."""
         if self._options.seek_mode == "exact":
             return await self.table()
-        self._sessions.refuse_if_closed()
+        self._pool.refuse_if_closed()
         if selection is not None and selection.keyframes:
             raise ValueError('keyframes=True needs seek_mode="exact"')
         return await self._tables.nominal(self._first_look)
 
     async def resolve(self, selection: Selection, *, distinct: bool = False) -> Int64Array:
-        """Return the indices of a selection; `distinct` ones each once and ascending."""
+        """Return the indices of a selection; with `distinct`, each once and in ascending order."""
         selection = await selection.read()
-        return await self._chooser.chosen(selection, await self.rows(selection), distinct=distinct)
+        return await self._resolver.resolve(selection, await self.rows(selection), distinct=distinct)
 
     def frames(self, request: Request) -> AsyncGenerator[Frame, None]:
         """Stream frames, within the video's deadline."""
@@ -176,7 +176,7 @@ class Requests:
                             yield frame
                             del frame
                 except TableMismatchError:
-                    # The table is to be rebuilt, by one decoder for all that is left.
+                    # The table is wrong: one decoder rebuilds it and serves the frames that remain.
                     route = replace(route, table=await self.rows(route.selection))
                 else:
                     return
@@ -194,9 +194,9 @@ class Requests:
                     del got
 
     async def _near_frame(self, route: Route, options: JobOptions) -> Frame | None:
-        """Decode a frame with others that wait, ``None`` if it is to be asked for alone."""
-        index = route.only_frame
-        if route.table is None or index is None or not self._sessions.are_busy:
+        """Decode a frame together with others that wait; ``None`` if it has to be decoded alone."""
+        index = route.single_index
+        if route.table is None or index is None or not self._pool.are_busy:
             return None
         return await self._near.frame(route.table, index, options)
 
@@ -208,7 +208,7 @@ class Requests:
         lanes: int,
         selection: Selection,
     ) -> AbstractAsyncContextManager[Pump]:
-        """Decode what one of several decoders is to."""
+        """Decode one lane of a request."""
         return self._decodings.pumped(
             lambda: selection,
             table,
@@ -219,37 +219,37 @@ class Requests:
         )
 
     async def _choose(self, selection: Selection) -> Route:
-        """Choose the way to the frames of a selection whose iterables are read."""
+        """Choose the route for a selection whose iterables have been read."""
         if self._goes_forward(selection):
             return Route(selection, table=None)
         table = await self.rows(selection)
         if self._options.seek_mode == "approximate":
             return Route(selection, table)
-        order = await self._chooser.chosen(selection, table)
-        return Route(selection, table, await self._chooser.dealt(table, order, lanes_for(self._threads)))
+        order = await self._resolver.resolve(selection, table)
+        return Route(selection, table, await self._resolver.deal(table, order, lanes_for(self._threads)))
 
     def _goes_forward(self, selection: Selection) -> bool:
-        """Whether to serve a selection by decoding from the start."""
+        """Whether to decode from the start of the stream to serve a selection."""
         if selection.is_forward and sequential(self.source):
             return True
         header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
         return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
 
-    async def _keep_all(self, why: str) -> None:
-        """Keep the bytes of a sequential source, and read them as those of any other."""
+    async def _store_source(self, why: str) -> None:
+        """Have a sequential source store its bytes from now on, so that decoders can seek in it."""
         if source := sequential(self.source):
             source.keep(why)
-            await self._sessions.close_idle()
+            await self._pool.close_idle()
 
     def refuse_more(self) -> None:
-        """Take no request any more."""
-        self._sessions.refuse_more()
+        """Refuse new requests."""
+        self._pool.refuse_more()
 
     async def aclose(self) -> None:
         """End every request and release the source."""
         self.refuse_more()
         await self._near.aclose()
         await self._decodings.aclose()
-        await self._sessions.aclose()
+        await self._pool.aclose()
         await self._departures.wait_for_all()
         await self.cached.aclose()

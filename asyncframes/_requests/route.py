@@ -1,4 +1,4 @@
-"""How a selection is served: its frames named, the way to them chosen, and the job that takes it."""
+"""How a selection is served: its indices, the route to their frames, and the job that follows it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from asyncframes._requests.lanes import Deal, deal
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._runtime.threads import in_thread
 
-# Up to this first frame, decoding from the start is as good as a frame table: the table of an MP4 costs its
-# header only, as an approximate seek does, that of other containers a pass over the file.
+# Up to this first frame, decoding from the start costs no more than finding the frame. A frame table costs a
+# pass over the file, but only the header of an MP4; so does an approximate seek.
 _FORWARD_START_BY_HEADER = 32
 _FORWARD_START = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """The way to the frames of a selection, chosen once for a request.
+    """The route to the frames of a selection, chosen once per request.
 
     Attributes
     ----------
     selection
-        What was asked for, its iterables read.
+        The selection, with its iterables read.
     table
-        Names the frames; ``None`` if they are decoded from the first packet on.
+        Locates the frames. ``None`` decodes from the first packet on.
     dealt
-        The frames dealt out to decoders, ``None`` if one decoder resolves the selection.
+        The frames and their lanes; ``None`` if one decoder resolves the selection itself.
     """
 
     selection: Selection
@@ -45,24 +45,24 @@ class Route:
     dealt: Deal | None = None
 
     @property
-    def only_frame(self) -> int | None:
-        """Index of the frame, if it is one that the table names."""
+    def single_index(self) -> int | None:
+        """Index of the frame, if the request is for a single frame from the table."""
         if self.dealt is None or len(self.dealt.order) != 1:
             return None
         return int(self.dealt.order[0])
 
 
 def goes_forward(selection: Selection, *, has_table: bool, header_only: bool) -> bool:
-    """Whether to decode from the start.
+    """Whether to decode from the start of the stream.
 
     Parameters
     ----------
     selection
-        What was asked for.
+        The frames requested.
     has_table
-        Whether a frame table is there already.
+        Whether the frame table is known.
     header_only
-        Whether one costs no more than the header.
+        Whether the table can be built from the header alone.
     """
     if not selection.is_forward:
         return False
@@ -82,7 +82,7 @@ def make_job(
     *,
     may_rebuild: bool,
 ) -> FrameJob:
-    """Make the job of a request: forward without a table, else by a shared table or a nominal one."""
+    """Make the job of a request: forward without a table, by index with a shared or a nominal one."""
     if table is None:
         return ForwardJob(decoder, converter, options, selection.forward_range)
     if isinstance(table, FrameTable):
@@ -95,13 +95,13 @@ def make_job(
 _log = logging.getLogger("asyncframes")
 
 
-class Chooser:
-    """Names the frames of selections whose iterables are read.
+class Resolver:
+    """Resolves selections, in a thread if that may take long.
 
     Parameters
     ----------
     executor
-        Where what takes long is done.
+        Runs long computations.
     source
         Name of the video, for the log.
     """
@@ -111,8 +111,8 @@ class Chooser:
         self._source = source
         self._has_warned = False
 
-    async def chosen(self, selection: Selection, table: FrameTable, *, distinct: bool = False) -> Int64Array:
-        """Return the indices of the frames; see `resolve`. Distinct ones come once and ascending."""
+    async def resolve(self, selection: Selection, table: FrameTable, *, distinct: bool = False) -> Int64Array:
+        """Return the indices of the frames; with `distinct`, each once and in ascending order."""
         if selection.is_quick and not distinct:
             return resolve(selection, table)
         if selection.is_by_time and not self._has_warned:
@@ -120,8 +120,8 @@ class Chooser:
         chosen = await in_thread(self._executor, resolve, selection, table)
         return await in_thread(self._executor, np.unique, chosen) if distinct else chosen
 
-    async def dealt(self, table: FrameTable, order: Int64Array, lanes: int) -> Deal:
-        """Deal frames out to decoders; see `deal`."""
+    async def deal(self, table: FrameTable, order: Int64Array, lanes: int) -> Deal:
+        """Assign frames to lanes; see `deal` of `lanes`."""
         if len(order) <= FEW:
             return deal(table, order, lanes)
         return await in_thread(self._executor, deal, table, order, lanes)
@@ -131,8 +131,8 @@ class Chooser:
             return
         self._has_warned = True
         _log.warning(
-            "%d frames have the pts of an earlier frame or lie before it; "
-            "a time names the first of them in presentation order [%s]",
+            "%d frames have a pts at or before that of an earlier frame; "
+            "a time selects the first of them in presentation order [%s]",
             repeated,
             self._source,
         )

@@ -1,4 +1,4 @@
-"""A frame table with what decoding learns of it, shared by the requests and lanes of a video."""
+"""A frame table and what decoding learns about it, shared by the requests and lanes of a video."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from asyncframes._model.table import FrameTable
 
 
 class SharedTable:
-    """A frame table, and what decoding learns of it; threads may use it side by side.
+    """A frame table that is replaced as decoding learns more about it. Thread-safe.
 
-    The table itself is immutable: what is learnt replaces it by another one.
+    The table itself is immutable: each new fact produces another table.
 
     Parameters
     ----------
     table
-        What is known at first.
+        The table to start with.
     """
 
     def __init__(self, table: FrameTable) -> None:
@@ -27,37 +27,37 @@ class SharedTable:
 
     @property
     def table(self) -> FrameTable:
-        """The table with all that is known by now."""
+        """The table with everything learnt so far."""
         return self._table
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether decoding output several pictures in a row as the table lists them."""
+        """Whether the decoder has output several consecutive pictures as the table lists them."""
         return self._is_confirmed
 
     def confirm(self) -> None:
-        """Note that decoding output several pictures in a row as the table lists them."""
+        """Record that the decoder has output several consecutive pictures as the table lists them."""
         self._is_confirmed = True
 
     @property
     def reads_from_start(self) -> bool:
-        """Whether packets are to be reached by reading from the start, because seeks proved wrong."""
+        """Whether decoders must read from the start to reach a packet, because seeks proved wrong."""
         return self._reads_from_start
 
     def distrust_seeks(self) -> None:
-        """Note that what a seek led to differed from a table that was verified."""
+        """Record that a seek led to other packets than a verified table lists."""
         self._reads_from_start = True
 
     def is_of(self, table: FrameTable) -> bool:
-        """Whether a table is this one, perhaps as it was before more was learnt."""
+        """Whether `table` is this table or an earlier state of it."""
         return self._table.packets is table.packets
 
     def mark_unsafe(self, packet: int) -> None:
-        """Never start decoding at this packet again."""
+        """Never start decoding at `packet` again."""
         self._add_false_keyframes([packet])
 
     def mark_unsafe_through(self, packet: int) -> None:
-        """Never start decoding at this packet or a keyframe before it again, but at the first packet."""
+        """Never start decoding at `packet` or at an earlier keyframe again, except the first packet."""
         self._add_false_keyframes([packet, *self._table.earlier_starts(packet)])
 
     def _add_false_keyframes(self, packets: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""Long work in a worker thread, in bounded steps, so that the thread serves other videos between them."""
+"""Long work in bounded steps: between them the worker thread serves other videos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asyncframes._requests.pump import Worker
 T = TypeVar("T")
 
 STEP_SECONDS = 0.1
-"""How long a step lasts; a read that waits for bytes may make it longer."""
+"""Duration of a step. A read that waits for bytes may exceed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +23,21 @@ class _Done(Generic[T]):
 
 
 async def run_steps(worker: Worker, steps: Generator[None, None, T]) -> T:
-    """Run a generator to its end and return its result; a cancellation ends it after the step under way."""
+    """Run a generator to its end and return its result. A cancellation closes it after the current step."""
     process = os.getpid()
     try:
         while (done := await worker.run(_step, steps)) is None:
             pass
     except asyncio.CancelledError:
         if os.getpid() == process:  # in a forked child the generator is the parent's
-            # What it has open, a container among others, is closed in a worker thread: that may block.
+            # Closing the generator closes its container, which may block: do it in a worker thread.
             await worker.run(steps.close)
         raise
     return done.result
 
 
 def _step(steps: Generator[None, None, T]) -> _Done[T] | None:
-    """Go on for a bounded time; ``None`` where there is more to do."""
+    """Resume the generator for a bounded time. Return ``None`` if it has more to do."""
     deadline = time.monotonic() + STEP_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The frame table of a video: the caller's, or from the table cache, or built from the source."""
+"""The frame table of a video: passed by the caller, read from the table cache, or built from the source."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.cache import TableCache, cache_key
 from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
 from asyncframes._model.table import FrameTable, SourceIdentity
+from asyncframes._requests.decoder_session import DecoderSession
 from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes._requests.jobs.job import Evidence
-from asyncframes._requests.pool import SessionPool
-from asyncframes._requests.session import Session
+from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes.errors import SourceChangedError
@@ -20,26 +20,26 @@ from asyncframes.sources import CachedSource
 
 
 class VideoTable:
-    """The frame table of a video, found once; it takes up what requests learn of it.
+    """The frame table of a video, obtained once and updated with what requests learn.
 
     Parameters
     ----------
     source
         The video's source.
-    sessions
-        Sessions over it.
+    pool
+        Provides decoders for it.
     executor
-        Runs what blocks.
+        Runs blocking calls.
     given
-        The caller's table, which saves the scan.
+        The caller's table, which makes a scan unnecessary.
     cache
-        Where tables are stored, if anywhere.
+        Where tables are stored, ``None`` for nowhere.
     """
 
     def __init__(
         self,
         source: CachedSource,
-        sessions: SessionPool,
+        pool: DecoderPool,
         executor: Executor,
         *,
         given: FrameTable | None,
@@ -47,7 +47,7 @@ class VideoTable:
     ) -> None:
         self._shared: SharedTable | None = None
         self._source = source
-        self._sessions = sessions
+        self._pool = pool
         self._executor = executor
         self._given = given
         self._cache = cache
@@ -65,38 +65,39 @@ class VideoTable:
         return None if self._shared is None else self._shared.table
 
     def shared(self, table: FrameTable) -> SharedTable:
-        """Return where a request notes what it learns of a table that it was given."""
+        """Return the shared table in which a request that uses `table` records what it learns."""
         shared = self._shared
         return shared if shared is not None and shared.is_of(table) else SharedTable(table)
 
     def accept(self, look: FirstLook) -> None:
-        """Check the caller's table against the source, which is open by now, and use it.
+        """Check the caller's table against the open source, and use it.
 
         Raises
         ------
         SourceChangedError
-            The table is of other bytes.
+            The table belongs to other bytes.
         ValueError
-            The table is of another stream.
+            The table belongs to another stream.
         """
         if self._given is None:
             return
         described, found = self._given.identity, self._identity(look)
         if described is not None and described.stream_index != found.stream_index:
             raise ValueError(
-                f"frame_table is of stream {described.stream_index}, but stream "
-                f"{found.stream_index} is decoded: pass the table of that stream, or none"
+                f"frame_table is for stream {described.stream_index}, but stream "
+                f"{found.stream_index} is decoded: pass the table of that stream, or omit it"
             )
         if described is not None and not described.may_be(found):
             raise SourceChangedError(
-                "frame_table is of other bytes (another size or validator): pass one of this source, or none",
+                "frame_table is for other bytes (another size or validator): "
+                "pass the table of this source, or omit it",
                 source=self._source.name,
             )
         self._source.kept.add(self._given.headers)
         self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
-        """Return the table, found in the cheapest way possible."""
+        """Return the table, obtained in the cheapest way possible."""
         while (table := self.table) is None or self._is_refuted(table):
             if self._is_idle.is_set():
                 return await self._search(look)
@@ -105,25 +106,25 @@ class VideoTable:
 
     async def _search(self, look: FirstLook) -> FrameTable:
         self._is_idle.clear()
-        session = self._sessions.unopened()
+        session = self._pool.unopened()
         try:
             await session.open_file()
             table = await self._find(session, look)
             self._shared = SharedTable(table)
         finally:
-            # All who wait go on in the same iteration of the loop, so near frames are decoded together.
+            # All waiters resume in one iteration of the loop, so requests for near frames form one group.
             self._is_idle.set()
             await session.aclose()
         return table
 
     def _is_refuted(self, table: FrameTable) -> bool:
-        """Whether decoding showed that a table built from packets is wrong."""
+        """Whether decoding has shown that a table built from packets is wrong."""
         if table.is_verified:
             return False
         return self._must_rebuild or self._frames not in {None, len(table)}
 
     async def nominal(self, look: FirstLook) -> FrameTable:
-        """Return the table that follows from the header's claims."""
+        """Return a table computed from the header's claims."""
         if self._nominal is None:
             self._nominal = await in_thread(
                 self._executor, nominal_table, look.info, look.first_pts, self._source.name
@@ -131,13 +132,13 @@ class VideoTable:
         return self._nominal
 
     def learn(self, evidence: Evidence) -> None:
-        """Take up what a request learnt about the stream."""
+        """Record what a request learnt about the stream."""
         self._must_rebuild |= evidence.must_rebuild
         if evidence.frames is not None:
             self._frames = evidence.frames
 
     async def note(self, shared: SharedTable) -> None:
-        """Take up the table that a request used, if the request learnt more than was known."""
+        """Adopt and store the table that a request used, if the request learnt more about it."""
         table, known = shared.table, self.table
         if shared is not self._shared:
             if known is None or not table.is_verified:
@@ -148,7 +149,7 @@ class VideoTable:
             self._saved = _learnt(table)
             await wait_until_done(in_thread(self._executor, self._cache.save, self._key, table))
 
-    async def _find(self, session: Session, look: FirstLook) -> FrameTable:
+    async def _find(self, session: DecoderSession, look: FirstLook) -> FrameTable:
         if self._cache is not None:
             head = await session.worker.run(read_head, session.file)
             identity = self._identity(look)
@@ -163,7 +164,7 @@ class VideoTable:
         self._saved = _learnt(table)
         return table
 
-    async def _scan(self, session: Session, look: FirstLook) -> FrameTable:
+    async def _scan(self, session: DecoderSession, look: FirstLook) -> FrameTable:
         table = None
         if look.has_picture and not self._must_rebuild:
             table = await session.scan(look, await self._listed(look))
@@ -172,14 +173,14 @@ class VideoTable:
         return table.of_source(self._identity(look), self._source.kept.items())
 
     async def _listed(self, look: FirstLook) -> Scanned | None:
-        """List the packets without opening the container again, where possible."""
-        session = self._sessions.take_idle()
+        """List the packets with an idle decoder, if there is one, instead of opening the container again."""
+        session = self._pool.take_idle()
         if session is None:
             return None
         try:
             return await session.list_packets(look.first_packets)
         finally:
-            await self._sessions.give_back(session)
+            await self._pool.give_back(session)
 
     def _identity(self, look: FirstLook) -> SourceIdentity:
         return SourceIdentity(self._source.size, self._source.validator, look.info.stream_index)

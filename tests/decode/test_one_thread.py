@@ -118,5 +118,5 @@ def test_an_undamaged_file_stays_with_its_threads(file: CorpusFile) -> None:
     with af.sync.open_video(file.path, on_corrupt="keep", threads=4) as video:
         for _ in video.frames():
             pass
-        idle = video._video._requests._sessions._idle
+        idle = video._video._requests._pool._idle
         assert not any(session.decoder.was_doubted for session in idle)

@@ -56,7 +56,7 @@ def one_gop(frames: int = 3 * GOP) -> bytes:
 @contextlib.asynccontextmanager
 async def all_taken(video: af.Video) -> AsyncIterator[Callable[[], None]]:
     """Take every turn of a video, until the function given is called."""
-    turns = [Turn(video._requests._sessions._turns) for _ in range(AT_ONCE)]
+    turns = [Turn(video._requests._pool._turns) for _ in range(AT_ONCE)]
     for turn in turns:
         await turn.take()
 

@@ -24,8 +24,8 @@ import asyncframes as af
 from asyncframes import Frame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.pictures import Picture
+from asyncframes._requests.decoder_session import DecoderSession
 from asyncframes._requests.pump import Pump
-from asyncframes._requests.session import Session
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
@@ -334,10 +334,10 @@ async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To open another costs more than a frame: one request leaves it to the next."""
-    opened: list[Session] = []
-    open_decoder, deliver = Session._opened_decoder, Pump._deliver
+    opened: list[DecoderSession] = []
+    open_decoder, deliver = DecoderSession._opened_decoder, Pump._deliver
 
-    def counted(self: Session) -> Decoder:
+    def counted(self: DecoderSession) -> Decoder:
         opened.append(self)
         return open_decoder(self)
 
@@ -345,7 +345,7 @@ async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
         deliver(self, frames)
         time.sleep(0.02)
 
-    monkeypatch.setattr(Session, "_opened_decoder", counted)
+    monkeypatch.setattr(DecoderSession, "_opened_decoder", counted)
     monkeypatch.setattr(Pump, "_deliver", deliver_and_go_on)
     async with af.open_video(clip_bytes(frames=FRAMES)) as video:
         for index in (5, 0, 40, 41):

@@ -1,4 +1,4 @@
-"""One decoder with the file it reads and the worker that steps it."""
+"""One decoder, with the file that it reads and the worker that runs its calls."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ReadOptions:
     executor
         Where blocking work runs.
     read_timeout_seconds
-        How long a decoder waits for bytes, retries of the source included.
+        How long a decoder waits for bytes, including the source's retries.
     container
-        How FFmpeg opens the bytes.
+        How FFmpeg opens the container.
     packet_progress
-        Told of each packet.
+        Called for each packet read.
     """
 
     executor: Executor
@@ -51,8 +51,8 @@ class ReadOptions:
     packet_progress: PacketProgress | None
 
 
-class Session:
-    """A file over a source, and work on it in one thread at a time."""
+class DecoderSession:
+    """A decoder and its file. One thread at a time works on them."""
 
     def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions, turn: Turn) -> None:
         self._source = source
@@ -66,10 +66,11 @@ class Session:
         self.worker = Worker(options.executor, self._abort)
         watch(self)
 
-    # What a thread opens it also puts in place: a cancelled caller never sees the result, and `aclose` must.
+    # The thread that opens an object also stores it in `self`: a cancelled caller never gets the result, and
+    # `aclose` still has to find it.
 
     async def open_file(self) -> None:
-        """Open the bytes: directly where they are local, else through the event loop."""
+        """Open the source: a local file directly, any other through the event loop."""
         await self.worker.run(self._open_direct_file)
         if self._file is None:
             self._file = self._bridge(asyncio.get_running_loop())
@@ -97,11 +98,11 @@ class Session:
         return self._decoder
 
     async def look(self) -> FirstLook:
-        """Decode the first picture, and collect what it and the header say."""
+        """Decode the first picture, and return what it and the header tell about the video."""
         return await self.worker.run(first_look, self.decoder, self._source.size)
 
     async def load_fragment_index(self) -> None:
-        """Reopen a fragmented MP4 that was opened by its first fragment alone, so that it can seek."""
+        """Load the full index of a fragmented MP4 that was opened by its first fragment, for seeking."""
         if self.file.opened_blind:
             await self.worker.run(self._load_fragment_index)
 
@@ -118,18 +119,18 @@ class Session:
     def file(self) -> MediaFile:
         """The file, once it is open."""
         if self._file is None:
-            raise RuntimeError("the file of this session is not open")
+            raise RuntimeError("the file of this decoder session is not open")
         return self._file
 
     @property
     def decoder(self) -> Decoder:
         """The decoder, once it is open."""
         if self._decoder is None:
-            raise RuntimeError("the decoder of this session is not open")
+            raise RuntimeError("the decoder of this decoder session is not open")
         return self._decoder
 
     def converter_for(self, rendering: Rendering) -> Converter:
-        """Return what makes images of one kind; the last one is kept, as some take seconds to get ready."""
+        """Return the converter for a rendering. The last one is reused: some take seconds to create."""
         converter = self._converter
         if converter is None or converter.rendering != rendering:
             converter = Converter(rendering, pixel_shape_of(self.decoder.stream), self.file.source_name)
@@ -138,16 +139,16 @@ class Session:
 
     @property
     def threads(self) -> int:
-        """Threads of the decoder."""
+        """Number of codec threads."""
         return self._options.container.threads
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request may go on with the decoder."""
+        """Whether another request may use the decoder."""
         return self._file is not None and not self.worker.aborted and self._file.error is None
 
-    async def use_up(self) -> None:
-        """Let go of the bytes that the next request is about to use, where they come once."""
+    async def release_consumed_bytes(self) -> None:
+        """Have a sequential source drop the bytes already read, or store them for a second request."""
         source = sequential(self._source)
         if source is None:
             return
@@ -156,7 +157,7 @@ class Session:
         await source.let_go(self.file.tell())
 
     async def list_packets(self, first: Packets) -> Scanned | None:
-        """List the packets by what the open decoder has read of an MP4's header, ``None`` for others."""
+        """List the packets of an MP4 from the header already read; ``None`` for other containers."""
         return await self.worker.run(scan_index, self.file, self.decoder.stream, first)
 
     async def scan(self, look: FirstLook, listed: Scanned | None) -> FrameTable:
@@ -165,9 +166,9 @@ class Session:
         Parameters
         ----------
         look
-            At the same source.
+            The first look at this source.
         listed
-            Its packets, if they are known.
+            Its packets, if they have been listed.
         """
         steps = build_table(
             self.file,
@@ -180,19 +181,19 @@ class Session:
         return await run_steps(self.worker, steps)
 
     async def scan_by_decoding(self) -> FrameTable:
-        """Build the frame table from a decode of the whole stream."""
+        """Build the frame table by decoding the whole stream."""
         decoder = await self.worker.run(self._opened_decoder)
         return await run_steps(self.worker, decode_table(decoder, self._options.packet_progress))
 
     def report_progress(self, phase: Phase) -> None:
-        """Tell `packet_progress` of the packets that the decoder reads from now on."""
+        """Call `packet_progress` with `phase` for each packet that the decoder reads from now on."""
         reader = self.decoder.reader
         reader.on_packet = packet_hook(self._options.packet_progress, phase, reader.stream.frames or None)
 
     async def aclose(self) -> None:
-        """Close the decoder in a worker thread, and the file; calling it again does nothing."""
+        """Close the decoder, in a worker thread, and the file. A second call does nothing."""
         if self._guard.is_forked:
-            return  # it has threads that do not run here
+            return  # the codec's threads exist only in the parent, and closing would wait for them
         decoder, self._decoder = self._decoder, None
         file, self._file = self._file, None
         try:
