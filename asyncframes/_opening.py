@@ -72,7 +72,8 @@ def open_video(
         most 4. H.264 without fields, AV1 and some codecs of pictures that stand
         alone (ProRes, DNxHD, FFV1, CineForm) use them, up to the first sign of
         damage; other codecs decode damage differently with several, and have one.
-        1 suits many videos at once: the decoder then has no thread of its own.
+        A short stream (up to 8 Mi pixels or 512 KiB) has one in any case. 1 suits many
+        videos at once: the decoder then has no thread of its own.
     idle_priority
         Whether these threads run only while nothing else wants the CPU (the policy
         ``SCHED_IDLE``; on Linux, elsewhere it makes no difference). They never hold

@@ -18,7 +18,7 @@ from blockbuster import BlockBuster
 from hypothesis import settings
 
 import asyncframes
-from asyncframes._media.table import build
+from asyncframes._media.container import opening
 from tests.support.servers.web import RunningServer
 
 # Deadlines measure the machine, and this suite runs on busy ones.
@@ -104,8 +104,9 @@ def _may_block(otherwise: Callable[..., bool], *args: Any, **kwargs: Any) -> boo
 
 @pytest.fixture
 def long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have small clips stand in for videos that are too long to be decoded for their frame table."""
-    monkeypatch.setattr(build, "_SHORT_PIXELS", 0)
+    """Have small clips stand in for long videos, which decode with threads and not for their frame table."""
+    monkeypatch.setattr(opening, "SHORT_PIXELS", 0)
+    monkeypatch.setattr(opening, "SHORT_BYTES", 0)
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])

@@ -21,6 +21,7 @@ def threads_under(policy: int) -> int:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("long_streams")
 @pytest.mark.parametrize("idle", [False, True])
 @pytest.mark.parametrize(("threads", "expected"), [(1, 0), (3, 3)])
 async def test_only_codec_threads_give_way(threads: int, expected: int, *, idle: bool) -> None:

@@ -25,7 +25,7 @@ from asyncframes._media.boundary import PyAVError, pyav_calls
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
 from asyncframes._media.codec.held import DoubtError, HeldPictures, packet_of
 from asyncframes._media.codec.pictures import Damage, Picture
-from asyncframes._media.codec.threads import is_strict, marks_late, threads_for
+from asyncframes._media.codec.threads import is_strict, marks_late
 from asyncframes._media.container.opening import ContainerOptions, prepare_decoder
 from asyncframes._media.container.packet_reader import PacketReader
 from asyncframes._media.files.media_files import MediaFile
@@ -96,7 +96,7 @@ class Decoder:
     def _set_up(self) -> None:
         """Prepare the codec of a container that was just opened."""
         try:
-            prepare_decoder(self.stream, self._options, self.file.source_name)
+            self._threads = prepare_decoder(self.stream, self._options, self.file.source_name, self.file.size)
         except BaseException:
             self.reader.close()
             raise
@@ -115,8 +115,7 @@ class Decoder:
         self.at_start = True
 
     def _holding(self) -> HeldPictures | None:
-        codec = self.stream.codec_context
-        threads = threads_for(codec.name, self._options.threads)
+        codec, threads = self.stream.codec_context, self._threads
         if threads.count == 1 and not (self._options.strict and is_strict(codec.name)):
             return None
         units = self.reader.syntax.units

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from asyncframes._media.boundary import reason_of
 from asyncframes._media.codec.teardown import open_with_modest_threads
-from asyncframes._media.codec.threads import is_strict, threads_for
+from asyncframes._media.codec.threads import CodecThreads, is_strict, threads_for
 from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _MOST_STREAMS = 256
 
 _USUAL = ContainerLimits()
+
+SHORT_PIXELS = 8 * 1024 * 1024
+"""A stream of this many pixels in all decodes in some tens of milliseconds."""
+
+SHORT_BYTES = 512 * 1024
 
 # Entries of an index, in decode order, among which is the one that lies last in the file.
 _LAST_ENTRIES = 32
@@ -219,8 +224,16 @@ def _kind(stream: Stream) -> str:
     return "cover art" if is_cover_art(stream) else stream.type
 
 
-def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str) -> None:
+def prepare_decoder(
+    stream: VideoStream, options: ContainerOptions, source: str, size: int | None
+) -> CodecThreads:
     """Set the codec up before its first packet, and have the demuxer leave other streams unread.
+
+    Returns
+    -------
+    CodecThreads
+        What shares the work. A short stream has one thread: others save nothing, and with H.264
+        FFmpeg may lose the mark of a damaged picture.
 
     Raises
     ------
@@ -234,7 +247,7 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
             "raise it to decode them",
             source=source,
         )
-    threads = threads_for(codec.name, options.threads)
+    threads = threads_for(codec.name, 1 if _is_short(stream, size) else options.threads)
     codec.thread_count = threads.count
     codec.thread_type = threads.kind
     codec.options = {"max_pixels": str(options.max_pixels), **threads.options}
@@ -245,6 +258,15 @@ def prepare_decoder(stream: VideoStream, options: ContainerOptions, source: str)
             other.discard = Discard.all
     if threads.count > 1:
         open_with_modest_threads(codec, idle=options.idle_priority)
+    return threads
+
+
+def _is_short(stream: VideoStream, size: int | None) -> bool:
+    """Whether a stream is so short, in pixels or bytes, that it decodes in some tens of milliseconds."""
+    if size is not None and size <= SHORT_BYTES:
+        return True
+    pixels = stream.frames * stream.codec_context.width * stream.codec_context.height
+    return 0 < pixels <= SHORT_PIXELS
 
 
 def cut_short(stream: VideoStream, size: int | None) -> str | None:

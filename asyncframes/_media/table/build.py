@@ -9,6 +9,7 @@ import numpy as np
 
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.pictures import refuse_without_pictures
+from asyncframes._media.container import opening
 from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.mp4.claims import ContainerLimits
@@ -24,8 +25,7 @@ from asyncframes._media.table.scan import Scanned, check_length, scan_file, scan
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._types import PacketProgress, VideoInfo
 
-# A stream of so many pixels decodes in some tens of milliseconds, and damage in it is found by that alone.
-_SHORT_PIXELS = 8 * 1024 * 1024
+# Of a source that is not a local file, so much may be fetched to decode a short stream for its table.
 _SHORT_REMOTE_BYTES = 512 * 1024
 
 
@@ -118,7 +118,7 @@ def _refuse_without_packets(file: MediaFile, scanned: Scanned) -> None:
 def _is_short(file: MediaFile, info: VideoInfo, packets: Packets) -> bool:
     """Whether decoding the whole stream costs so little that its packets need not be believed."""
     is_near = isinstance(file, DirectFile) or int(packets.size.sum()) <= _SHORT_REMOTE_BYTES
-    return is_near and len(packets) * info.width * info.height <= _SHORT_PIXELS
+    return is_near and len(packets) * info.width * info.height <= opening.SHORT_PIXELS
 
 
 def _may_mislead(scanned: Scanned, look: FirstLook) -> bool:
