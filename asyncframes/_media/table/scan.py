@@ -42,6 +42,9 @@ _FIELDS = 7
 # Packets that are demuxed before FFmpeg's index is believed for the others.
 _COMPARED_PACKETS = 16
 
+# Demuxing a packet may take a microsecond, and looking at the clock half of that.
+_PACKETS_A_STEP = 8
+
 # The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
 
@@ -177,7 +180,8 @@ def _demuxed_header(
                     return listed
             if len(packets) > limits.max_frames:
                 break
-            yield
+            if len(packets) % _PACKETS_A_STEP == 0:
+                yield
         file.raise_error()
         return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
 
@@ -208,7 +212,8 @@ def scan_file(
                     on_packet(packet)
                 if len(packets) > limits.max_frames:
                     break
-                yield
+                if len(packets) % _PACKETS_A_STEP == 0:
+                    yield
         except PyAVError:
             packets.is_doubtful = True
         file.raise_error()
