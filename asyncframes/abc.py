@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 
 from asyncframes._model.ranges import check_end, check_range
 from asyncframes._types import Frame
+from asyncframes.errors import ClosedError
 
 __all__ = ["FrameWriter", "StreamSource"]
 
@@ -20,9 +21,14 @@ class StreamSource(ABC):
     `size`; the rest has defaults. `asyncframes.testing.SourceContract` checks
     an implementation.
 
+    The base remembers that a source was closed: call `check_open` in your own
+    `open`, and ``await super().aclose()`` in your own `aclose`.
+
     One source may serve several readers at once: `read_range` must allow
     concurrent calls.
     """
+
+    _closed = False
 
     @property
     @abstractmethod
@@ -42,14 +48,28 @@ class StreamSource(ABC):
         """
         return None
 
-    async def open(self) -> None:  # noqa: B027 - a source without a handle has nothing to open
+    async def open(self) -> None:
         """Learn the facts; calling it again does nothing.
 
         Raises
         ------
         SourceError
             The bytes cannot be had.
+        ClosedError
+            The source is closed.
         """
+        self.check_open()
+
+    def check_open(self) -> None:
+        """Refuse to go on once the source is closed.
+
+        Raises
+        ------
+        ClosedError
+            The source is closed.
+        """
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed")
 
     @abstractmethod
     async def read_range(self, start: int, stop: int) -> bytes:
@@ -95,6 +115,29 @@ class StreamSource(ABC):
         check_range(start, stop)
         check_end(start, stop, size=self.size, name=self.name)
 
+    async def prepare_range(self, start: int, stop: int) -> None:
+        """Check a range and open the source; the first call in `read_range`.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+
+        Raises
+        ------
+        ValueError
+            Unless ``0 <= start <= stop``.
+        ShortReadError
+            `stop` lies past a `size` that is known.
+        SourceError
+            The source cannot be opened.
+        ClosedError
+            The source is closed.
+        """
+        check_range(start, stop)
+        await self.open()
+        self.check_range(start, stop)
+
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
         """Read a range as `read_range` does, and hand its bytes over in order as they come.
 
@@ -119,8 +162,9 @@ class StreamSource(ABC):
         """
         return None
 
-    async def aclose(self) -> None:  # noqa: B027 - a source without a handle has nothing to close
+    async def aclose(self) -> None:
         """Release what the source holds; calling it again does nothing."""
+        self._closed = True
 
     async def __aenter__(self) -> Self:
         await self.open()

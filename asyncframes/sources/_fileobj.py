@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import check_end, check_range, exactly
+from asyncframes._model.ranges import exactly
 from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
@@ -53,7 +53,6 @@ class FileObjectSource(OneProcess):
         self._close_file = close
         self._size: int | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"FileObjectSource({quoted(self._name)})"
@@ -69,14 +68,12 @@ class FileObjectSource(OneProcess):
     async def open(self) -> None:
         self._bind_to_process()
         async with self._opening:
-            self._check_open()
+            self.check_open()
             if self._size is None:
                 self._size = await self._in_thread(self._file.size)
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self._size, name=self.name)
+        await self.prepare_range(start, stop)
         data = await self._in_thread(self._file.read_at, start, stop)
         return exactly(data, start, stop, name=self.name)
 
@@ -93,10 +90,6 @@ class FileObjectSource(OneProcess):
             return await in_thread(reading_executor(), call, *args, **kwargs)
         except Exception as exc:  # noqa: BLE001 - the caller's object may raise anything
             raise as_library_error(exc, name=self.name) from harmless_cause(exc)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")
 
 
 def can_seek(file: BinaryIO) -> bool:

@@ -12,7 +12,7 @@ from io import FileIO
 from typing import BinaryIO, cast
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._model.ranges import check_end, check_range, exactly
+from asyncframes._model.ranges import exactly
 from asyncframes._runtime.threads import in_thread, reading_executor, shared_executor
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
@@ -50,7 +50,6 @@ class LocalSource(OneProcess):
         self._path = _possible(os.fspath(path))
         self._handle: _Handle | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"LocalSource({quoted(self.name)})"
@@ -70,17 +69,14 @@ class LocalSource(OneProcess):
     async def open(self) -> None:
         self._bind_to_process()
         async with self._opening:
-            if self._closed:
-                raise ClosedError(f"{self!r} is closed")
+            self.check_open()
             if self._handle is None:
                 self._handle = await open_in_thread(self._open_file, shared_executor())
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        await self.open()
+        await self.prepare_range(start, stop)
         if self._handle is None:
             raise ClosedError(f"{self!r} is closed")
-        check_end(start, stop, size=self._handle.size, name=self.name)
         return await in_thread(reading_executor(), self._read, self._handle, start, stop)
 
     def local_file(self) -> BinaryIO | None:
@@ -93,8 +89,7 @@ class LocalSource(OneProcess):
         ClosedError
             The source is closed.
         """
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")
+        self.check_open()
         if self._handle is None:
             with closing(self._open_file()) as handle:
                 return cast("BinaryIO", handle.file.reader())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-from asyncframes._model.ranges import check_end, check_range
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError
 
 
 class MemorySource(StreamSource):
@@ -29,7 +27,6 @@ class MemorySource(StreamSource):
             raise TypeError(f"bytes were expected, not a {type(data).__name__}")
         self._data = bytes(data)
         self._size = len(self._data)
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"MemorySource({self.name})"
@@ -42,23 +39,14 @@ class MemorySource(StreamSource):
     def size(self) -> int:
         return self._size
 
-    async def open(self) -> None:
-        self._check_open()
-
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        self._check_open()
-        check_end(start, stop, size=self._size, name=self.name)
+        await self.prepare_range(start, stop)
         return self._data[start:stop]
 
     def local_file(self) -> BinaryIO | None:
-        self._check_open()
+        self.check_open()
         return io.BytesIO(self._data)
 
     async def aclose(self) -> None:
-        self._closed = True
+        await super().aclose()
         self._data = b""
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, BinaryIO, TypeVar
 
-from asyncframes._model.ranges import ByteRange, check_end, check_range, merge_ranges
+from asyncframes._model.ranges import ByteRange, merge_ranges
 from asyncframes.abc import StreamSource
 from asyncframes.sources._cache.blocks import BlockCache
 from asyncframes.sources._cache.cursor import Interest, ReadCursor
@@ -120,14 +120,11 @@ class CachedSource(OneProcess):
         return self._cache.nbytes
 
     async def open(self) -> None:
-        self._check_open()
+        self.check_open()
         await self._source.open()
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        self._check_open()
-        await self._source.open()
-        check_end(start, stop, size=self.size, name=self.name)
+        await self.prepare_range(start, stop)
         interest = Interest(self._loader)
         parts: list[bytes] = []
         position = start
@@ -156,7 +153,7 @@ class CachedSource(OneProcess):
         What is in memory is not asked for again; ranges with little between
         them share a request. Nothing is cached.
         """
-        self._check_open()
+        self.check_open()
         present = [self.cached(start, stop) or self.kept.run(start, stop) for start, stop in ranges]
         missing = [
             (start, stop)
@@ -185,7 +182,7 @@ class CachedSource(OneProcess):
         ClosedError
             The source is closed.
         """
-        self._check_open()
+        self.check_open()
         return ReadCursor(self._loader, read_ahead_bytes=self._read_ahead_bytes)
 
     def local_file(self) -> BinaryIO | None:
@@ -198,7 +195,7 @@ class CachedSource(OneProcess):
         if self._close_source:
             await self._source.aclose()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
         self._bind_to_process()
         if self._loader.closed:
             raise closed_error(self._source)

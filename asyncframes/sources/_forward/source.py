@@ -8,8 +8,8 @@ import os
 from collections.abc import Sequence
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._model.ranges import ByteRange, check_end, check_range
-from asyncframes.errors import ClosedError, SourceError, SourceUnavailableError
+from asyncframes._model.ranges import ByteRange
+from asyncframes.errors import SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
 from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._names import harmless_cause, public_name
@@ -71,7 +71,6 @@ class ForwardSource(OneProcess, SequentialSource):
         self._ended = False
         self._error: Exception | None = None
         self._pulling: asyncio.Task[None] | None = None
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"ForwardSource({quoted(self._name)})"
@@ -91,15 +90,13 @@ class ForwardSource(OneProcess, SequentialSource):
     async def open(self) -> None:
         self._bind_to_process()
         async with self._opening:
-            self._check_open()
+            self.check_open()
             if not self._opened and self._spool is not None:
                 await self._spool.open()
                 self._opened = True
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self.size, name=self.name)
+        await self.prepare_range(start, stop)
         await self._wait_for(stop)
         return await self._arrived_bytes(start, min(stop, self._arrived))
 
@@ -117,7 +114,7 @@ class ForwardSource(OneProcess, SequentialSource):
             The sender failed, or the bytes were let go.
         """
         self._bind_to_process()
-        self._check_open()
+        self.check_open()
         await self._wait_for(position + 1)
         return await self._arrived_bytes(position, min(position + count, self._arrived))
 
@@ -174,7 +171,7 @@ class ForwardSource(OneProcess, SequentialSource):
             if self._pulling is None:
                 self._pulling = asyncio.create_task(self._pull(), name="asyncframes receive")
             await asyncio.wait([self._pulling])
-            self._check_open()
+            self.check_open()
 
     async def _pull(self) -> None:
         try:
@@ -208,10 +205,6 @@ class ForwardSource(OneProcess, SequentialSource):
                 source=self.name,
             )
         return await self._spool.read(start, stop)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")
 
 
 class ForwardReader:

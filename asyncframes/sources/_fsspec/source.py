@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import check_end, check_range, exactly
+from asyncframes._model.ranges import exactly
 from asyncframes.errors import (
     ClosedError,
     MissingExtraError,
@@ -80,7 +80,6 @@ class FsspecSource(OneProcess):
         self._size: int | None = None
         self._validator: str | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"FsspecSource({quoted(self.name)})"
@@ -100,7 +99,7 @@ class FsspecSource(OneProcess):
     async def open(self) -> None:
         self._bind_to_process()
         async with self._opening:
-            self._check_open()
+            self.check_open()
             if self._reader is not None:
                 return
             reader = await self._calling(self._in_time(self._opener.open()))
@@ -116,9 +115,7 @@ class FsspecSource(OneProcess):
             self._reader = reader
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self._size, name=self.name)
+        await self.prepare_range(start, stop)
         if self._reader is None or self._closed:
             raise self._closed_error()
         if start == stop:
@@ -152,10 +149,6 @@ class FsspecSource(OneProcess):
             if self._closed:
                 raise self._closed_error() from cause
             raise _as_source_error(exc, name=self.name) from cause
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise self._closed_error()
 
     def _closed_error(self) -> ClosedError:
         return ClosedError(f"{self!r} is closed")

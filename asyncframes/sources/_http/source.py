@@ -10,9 +10,8 @@ from typing import TypeVar
 import aiohttp
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import Arrivals, ContentRange, check_end, check_range, exactly
+from asyncframes._model.ranges import Arrivals, ContentRange, exactly
 from asyncframes.errors import (
-    ClosedError,
     RangeNotSupportedError,
     SourceLimitError,
     SourceTimeoutError,
@@ -159,7 +158,6 @@ class HttpSource(OneProcess):
         self._spool: Spool | None = None
         self._spooling: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"HttpSource({quoted(self.name)})"
@@ -181,7 +179,7 @@ class HttpSource(OneProcess):
     async def open(self) -> None:
         self._bind_to_process()
         async with self._opening:
-            self._check_open()
+            self.check_open()
             if self._version is not None:
                 return
             try:
@@ -196,9 +194,7 @@ class HttpSource(OneProcess):
         return bytes(received)
 
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self.size, name=self.name)
+        await self.prepare_range(start, stop)
         if self._spool is not None:
             spool = self._spool
             arrived(await self._in_time(lambda _: self._read_spool(spool, start, stop)))
@@ -237,7 +233,7 @@ class HttpSource(OneProcess):
 
     async def _retrying(self, exchange: Callable[[], Awaitable[T]], deadline: float) -> T:
         async def attempted(attempt: int) -> T:
-            self._check_open()
+            self.check_open()
             if attempt > 1:
                 self._client.outdate_credentials()
             return await exchange()
@@ -313,7 +309,7 @@ class HttpSource(OneProcess):
                     source=self.name,
                 )
             await spool.open()
-            self._check_open()
+            self.check_open()
         except BaseException:
             response.close()
             await spool.aclose()
@@ -346,10 +342,6 @@ class HttpSource(OneProcess):
     async def _read_spool(self, spool: Spool, start: int, stop: int) -> bytes:
         data = await spool.read(start, stop)
         return data if self._size is None else exactly(data, start, stop, name=self.name)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")
 
 
 def _range_headers(start: int, stop: int) -> dict[str, str]:

@@ -8,7 +8,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._model.ranges import check_end, check_range
 from asyncframes._runtime.life import ForkGuard
 from asyncframes.errors import (
     AsyncFramesError,
@@ -125,7 +124,6 @@ class ObjectStoreSource(OneProcess):
         self._meta: ObjectMeta | None = None
         self._head = b""
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"ObjectStoreSource({quoted(self.name)})"
@@ -150,9 +148,7 @@ class ObjectStoreSource(OneProcess):
                 self._head = await within(self._range_timeout_seconds, self._first_bytes(), name=self.name)
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self.size, name=self.name)
+        await self.prepare_range(start, stop)
         if stop <= len(self._head) or start == stop:
             return self._head[start:stop]
         return await within(self._range_timeout_seconds, self._get(start, stop), name=self.name)

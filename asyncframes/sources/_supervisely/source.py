@@ -11,10 +11,8 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import aiohttp
 
 from asyncframes._model.quoting import quoted
-from asyncframes._model.ranges import check_range
 from asyncframes._runtime.threads import in_own_thread
 from asyncframes.errors import (
-    ClosedError,
     SourceAddressError,
     SourceError,
     SourceNotFoundError,
@@ -102,7 +100,6 @@ class SuperviselySource(OneProcess):
         self._lookup_timeout_seconds = lookup_timeout_seconds
         self._storage: HttpSource | None = None
         self._opening = asyncio.Lock()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"SuperviselySource({quoted(self.name)})"
@@ -123,11 +120,11 @@ class SuperviselySource(OneProcess):
         await (await self._located()).open()
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        check_range(start, stop)
+        self.check_range(start, stop)
         return await (await self._located()).read_range(start, stop)
 
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
-        check_range(start, stop)
+        self.check_range(start, stop)
         await (await self._located()).receive_range(start, stop, arrived)
 
     async def aclose(self) -> None:
@@ -140,10 +137,10 @@ class SuperviselySource(OneProcess):
     async def _located(self) -> HttpSource:
         self._bind_to_process()
         async with self._opening:
-            self._check_open()
+            self.check_open()
             if self._storage is None:
                 info = await self._look_up()
-                self._check_open()
+                self.check_open()
                 # Only now: the SDK may turn http into https on its first request.
                 url = storage_url(info, server_address=self._api.server_address, name=self.name)
                 self._storage = HttpSource(
@@ -180,10 +177,6 @@ class SuperviselySource(OneProcess):
                 return info
             error = SourceNotFoundError("the server knows no such video", source=self.name)
         raise error
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError(f"{self!r} is closed")
 
 
 def storage_url(info: Mapping[str, Any], *, server_address: str, name: str) -> str:
