@@ -126,7 +126,8 @@ MAKERS: dict[type, list[Callable[[], Any]]] = {
 
 # Classes whose instances are given no address and no header.
 WITHOUT = {
-    abc.FrameWriter, abc.StreamSource, af.Frame, af.FrameTable, af.Video, af.VideoInfo, af.VideoStreamInfo,
+    abc.FrameWriter, abc.StreamSource, af.Frame, af.FrameTable, af.Packets, af.SourceIdentity, af.Video,
+    af.VideoInfo, af.VideoStreamInfo,
     af.PictureOptions, LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
     testing.SourceContract, writers.DirectoryWriter, writers.NpyWriter, writers.TarWriter,
 }  # fmt: skip
