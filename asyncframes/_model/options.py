@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from functools import wraps
 from os import PathLike
-from typing import Any, ParamSpec, TypedDict, TypeVar, cast, get_type_hints
+from typing import Any, ForwardRef, ParamSpec, TypedDict, TypeVar, cast
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.rendering import Rendering
@@ -249,10 +249,17 @@ def _explicit(signature: inspect.Signature, options: type) -> inspect.Signature:
     """Put a keyword parameter for each option in the place of ``**options``."""
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=annotation)
-        for name, annotation in get_type_hints(options).items()
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=_as_written(annotation)
+        )
+        for name, annotation in options.__annotations__.items()
     ]
     return signature.replace(parameters=[*own, *more])
+
+
+def _as_written(annotation: Any) -> Any:
+    # Aliases keep their names, so that signatures stay readable.
+    return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
