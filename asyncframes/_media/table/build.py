@@ -14,7 +14,7 @@ from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.progress import packet_hook, report_listed
-from asyncframes._media.table.look import looked_at
+from asyncframes._media.table.look import SHORT_REMOTE_BYTES, looked_at
 from asyncframes._media.table.rebuild import (
     table_by_decoding,
     table_by_decoding_head,
@@ -24,9 +24,6 @@ from asyncframes._media.table.rebuild import (
 from asyncframes._media.table.scan import Scanned, check_length, scan_file, scan_header
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._types import PacketProgress, VideoInfo
-
-# Of a source that is not a local file, so much may be fetched to decode a short stream for its table.
-_SHORT_REMOTE_BYTES = 512 * 1024
 
 
 def build_table(
@@ -117,7 +114,7 @@ def _refuse_without_packets(file: MediaFile, scanned: Scanned) -> None:
 
 def _is_short(file: MediaFile, info: VideoInfo, packets: Packets) -> bool:
     """Whether decoding the whole stream costs so little that its packets need not be believed."""
-    is_near = isinstance(file, DirectFile) or int(packets.size.sum()) <= _SHORT_REMOTE_BYTES
+    is_near = isinstance(file, DirectFile) or int(packets.size.sum()) <= SHORT_REMOTE_BYTES
     return is_near and len(packets) * info.width * info.height <= opening.SHORT_PIXELS
 
 

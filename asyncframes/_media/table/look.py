@@ -14,8 +14,12 @@ from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.table.scan import Scanned
 from asyncframes._model.table import BoolArray, Int64Array, Packets
 
-# Of a local file up to this long all packets are looked at; of others, those too short for a slice.
+# Of a local file up to this long all packets are looked at; of larger ones, those too short for a slice.
 _SMALL_FILE = 16 * 1024 * 1024
+
+SHORT_REMOTE_BYTES = 512 * 1024
+"""Of a source that is not a local file, so much may be fetched to learn which packets become frames."""
+
 _TOO_SHORT = 9
 _MOST_LOOKS = 64
 
@@ -86,7 +90,8 @@ def _walk_units(
 
 
 def _worth_looking_at(file: MediaFile, packets: Packets) -> Int64Array:
-    if isinstance(file, DirectFile) and int(packets.size.sum()) <= _SMALL_FILE:
+    span = int((packets.position + packets.size).max() - packets.position.min())
+    if int(packets.size.sum()) <= _SMALL_FILE if isinstance(file, DirectFile) else span <= SHORT_REMOTE_BYTES:
         return np.argsort(packets.position, kind="stable")
     return np.flatnonzero(packets.size < _TOO_SHORT)[-_MOST_LOOKS:]
 
@@ -97,6 +102,6 @@ def _read(file: MediaFile, packets: Packets, numbers: Int64Array) -> Iterator[tu
     for number in numbers.tolist():
         start, size = int(packets.position[number]), int(packets.size[number])
         if not begin <= start <= start + size <= begin + len(data):
-            together = max(size, _READ_BYTES if isinstance(file, DirectFile) else 0)
+            together = size if len(numbers) <= _MOST_LOOKS else max(size, _READ_BYTES)
             begin, data = start, file.read_at(start, together)
         yield number, data[start - begin : start - begin + size]
