@@ -201,9 +201,11 @@ class CheckedRun:
 
         Raises
         ------
-        UnsafeStartError, TableMismatchError
+        SpoiltBySkippingError, UnsafeStartError, TableMismatchError
             As `pictures` does.
         """
+        if self._may_skip():
+            raise SpoiltBySkippingError
         self._give_up_start(f"frame {index} did not come out of it")
 
     def _give_up_start(self, why: str) -> NoReturn:

@@ -143,10 +143,14 @@ class OneThread:
 
     def places_of(self, refusal: Refusal) -> set[int]:
         """Indices that may name a refused packet: from what was due when it came, to its place by its pts."""
-        place = min(len(self.shown), refusal.shown_before + _MOST_REORDERED)
-        if refusal.pts is not None:
-            place = sum(one.pts is not None and one.pts < refusal.pts for one in self.shown)
-        return {*range(refusal.shown_before, place + 1), refusal.shown_before, place}
+        if refusal.pts is None:
+            last = min(len(self.shown), refusal.shown_before + _MOST_REORDERED)
+            return set(range(refusal.shown_before, last + 1))
+        earlier = [one.pts is not None and one.pts < refusal.pts for one in self.shown]
+        # Where times run backward, what is earlier does not all come first.
+        behind = max((index + 1 for index, is_earlier in enumerate(earlier) if is_earlier), default=0)
+        place = sum(earlier)
+        return {*range(refusal.shown_before, max(place, behind) + 1), refusal.shown_before, place}
 
     def damaged_places(self) -> set[int]:
         """Indices that an error may name."""
