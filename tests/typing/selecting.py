@@ -36,6 +36,13 @@ async def in_one_call() -> None:
         assert_type(image, NDArray[Any])
 
 
+async def to_files(video: af.Video) -> None:
+    assert_type(await video.save("frames", 0, 9, ext="jpg", quality=90, resize=(320, None)), list[str])
+    assert_type(await af.stream_frames_to_dir("film.mp4", "frames", fps=1, max_pixels=2**22), list[str])
+    async for extraction in af.extract_many([("film.mp4", "frames")], end=9, overwrite="skip"):
+        assert_type(extraction.paths, list[str])
+
+
 async def refused(video: af.Video) -> None:
     await video.frame("1")  # type: ignore[arg-type]
     await video.frame_at(None)  # type: ignore[arg-type]
@@ -47,5 +54,10 @@ async def refused(video: af.Video) -> None:
     af.open_video("film.mp4", seek_mode="fast")  # type: ignore[arg-type]
     af.open_video("film.mp4", index_cache="tables")  # type: ignore[call-arg]
     af.open_video(5)  # type: ignore[arg-type]
+    await video.save("frames", overwrit="skip")  # type: ignore[call-arg]
+    await video.save("frames", quality="high")  # type: ignore[arg-type]
+    await af.stream_frames_to_dir(video, "frames")  # type: ignore[arg-type]
+    af.extract_many([("film.mp4", "frames")], thread=2)  # type: ignore[call-arg]
+    af.extract_many(["film.mp4"])  # type: ignore[list-item]
     for _ in video.frames():  # type: ignore[attr-defined]
         pass
