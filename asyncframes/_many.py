@@ -124,7 +124,8 @@ async def _extract(
 ) -> AsyncGenerator[Extraction, None]:
     run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
     try:
-        while run.fill():
+        run.start_some()
+        while run.is_under_way:
             for extraction in await run.some():
                 yield extraction
     finally:
@@ -151,19 +152,23 @@ class _Run:
         self._running: set[asyncio.Task[Extraction]] = set()
         self._bars = ManyBars(total) if show_progress else None
 
-    def fill(self) -> bool:
-        """Fill the free places; whether anything runs then."""
+    @property
+    def is_under_way(self) -> bool:
+        """Whether any video is being worked on."""
+        return bool(self._running)
+
+    def start_some(self) -> None:
+        """Start as many videos as there are free places."""
         while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
             source, directory = _pair(video)
             self._running.add(
                 asyncio.create_task(self._extract(source, directory), name="asyncframes extract")
             )
-        return bool(self._running)
 
     async def some(self) -> list[Extraction]:
         """Wait until a video has ended; return all that have, and start others in their places."""
         done, self._running = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-        self.fill()
+        self.start_some()
         return [task.result() for task in done]
 
     async def _extract(self, source: SourceLike, output_dir: str | os.PathLike[str]) -> Extraction:

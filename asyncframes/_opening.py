@@ -141,7 +141,7 @@ def open_video(
     MediaError
         They are no video that can be decoded.
     ValueError
-        An option makes no sense, no source type knows the address, or
+        An option is invalid, no source type knows the address, or
         `frame_table` is of another stream.
 
     Notes

@@ -89,7 +89,7 @@ class Frame:
     ----------
     index
         Place in presentation order, from 0: the i-th frame that a sequential
-        decode of the whole stream puts out.
+        decode of the whole stream outputs.
     image
         ``uint8``, C-contiguous, upright, owned by the caller. Shape
         ``(height, width, 3)`` for ``rgb24`` and ``bgr24``, ``(height, width, 4)``

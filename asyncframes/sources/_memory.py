@@ -40,7 +40,8 @@ class MemorySource(StreamSource):
         return self._size
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        await self.prepare_range(start, stop)
+        self.check_open()
+        self.check_range(start, stop)
         return self._data[start:stop]
 
     def local_file(self) -> BinaryIO | None:

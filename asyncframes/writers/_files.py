@@ -46,8 +46,8 @@ class FrameFile(WholeFile):
         """Choose a temporary name that nobody else has."""
         return cls(index=index, path=path, temporary=temporary_beside(path), overwrite=overwrite, prove=prove)
 
-    def is_kept(self) -> bool:
-        """Whether the file is there and shall stay as it is.
+    def refuse_other_files(self) -> None:
+        """Refuse a file that is already there, unless it may be replaced or skipped.
 
         Raises
         ------
@@ -55,12 +55,15 @@ class FrameFile(WholeFile):
             It is there and ``overwrite`` is ``"error"``, or it cannot be shown to be this frame.
         """
         if self.overwrite == "replace" or not self.path.is_file():
-            return False
+            return
         if self.overwrite == "error":
             raise self._exists_error()
         if self.prove is not None:
             self.prove(self.index, self.path)
-        return True
+
+    def is_skipped(self) -> bool:
+        """Whether the file is already there and stays as it is."""
+        return self.overwrite == "skip" and self.path.is_file()
 
     def publish(self) -> None:
         """Give the temporary file its final name, in one step.

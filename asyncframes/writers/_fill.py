@@ -44,7 +44,8 @@ async def fill_by_callback(
     bool
         ``False`` if the frame's own file is there to stay, and the function was not called.
     """
-    if await in_thread(executor, file.is_kept):
+    await in_thread(executor, file.refuse_other_files)
+    if await in_thread(executor, file.is_skipped):
         return False
     try:
         await call_writer(image_writer, str(file.temporary), image, executor)
@@ -68,7 +69,8 @@ async def call_writer(image_writer: ImageWriter, path: str, image: Image, execut
 
 
 def _encode(file: FrameFile, image: Image, encoder: Encoder) -> bytes | None:
-    if file.is_kept():
+    file.refuse_other_files()
+    if file.is_skipped():
         return None
     try:
         return encoder(image)

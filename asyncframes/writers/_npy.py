@@ -77,7 +77,7 @@ class NpyWriter(OrderedWriter[Image]):
     def _begin(self, index: int, image: Image) -> None:
         prepare_directory(self._path.parent)
         file = SinkFile.at(self._path, index=index, overwrite=self._overwrite)
-        file.is_kept()
+        file.refuse_other_files()
         self._file, self._bytes = file, file.temporary.open("xb")
         self._like = np.empty_like(image)
         self._write_header()

@@ -1,4 +1,4 @@
-"""What writers share that put many frames into one file: order, and no file before it is whole."""
+"""What writers of one file for many frames share: order, and a file that appears only once complete."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class OrderedWriter(FrameWriter, Generic[T]):
 
 
 def check_overwrite(overwrite: Literal["error", "replace"]) -> None:
-    """Refuse what makes no sense for a file of many frames."""
+    """Refuse options that are invalid for a file of many frames."""
     if overwrite not in {"error", "replace"}:
         raise ValueError(
             f"overwrite is 'error' or 'replace' for a file of many frames, got {quoted(overwrite)}"

@@ -172,7 +172,7 @@ class TarWriter(OrderedWriter[Member]):
     def _new_shard(self, index: int) -> Shard:
         prepare_directory(self._directory)
         file = SinkFile.at(self._path_of(), index=index, overwrite=self._overwrite)
-        file.is_kept()
+        file.refuse_other_files()
         return Shard(file)
 
     def _finish(self) -> None:

@@ -103,7 +103,7 @@ async def main():
     async with af.open_video(PATH) as video:
         frames = video.frames(queue_maxsize=1)
         await anext(frames)
-        single = af.stream_frames(video, queue_maxsize=1)
+        single = af.stream_frames(PATH, queue_maxsize=1)
         await anext(single)
         def work():
             def drive(call):
