@@ -106,7 +106,7 @@ def bench(session: nox.Session) -> None:
         "--contestants" not in asked or "supervisely" in asked
     ):
         environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk_alone(session, success_codes=[0, 1])}
-    session.run("python", "benchmarks/bench_frames.py", *asked, env=environment)
+    session.run("python", "-m", "benchmarks.bench_frames", *asked, env=environment)
 
 
 @nox.session(name="bench-more")
@@ -114,28 +114,28 @@ def bench_more(session: nox.Session) -> None:
     """Measure encoders, frame tables and a shaped link; arguments name some of these."""
     session.install(".[bench]")
     for name in session.posargs or ("encoders", "index", "network"):
-        session.run("python", f"benchmarks/bench_{name}.py")
+        session.run("python", "-m", f"benchmarks.bench_{name}")
 
 
 @nox.session(python=[PYTHONS[0], PYTHONS[-1]])
 def exactness(session: nox.Session) -> None:
     """Compare every file beside the checkout by every route; arguments go to the script."""
     session.install(".[test]")
-    session.run("python", "benchmarks/exactness.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.exactness", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Damage files in random ways, and compare every route with one thread; arguments go to the script."""
     session.install(".[test]")
-    session.run("python", "benchmarks/fuzz.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.fuzz", *session.posargs)
 
 
 @nox.session(name="fuzz-parsers", python=PYTHONS[0])
 def fuzz_parsers(session: nox.Session) -> None:
     """Feed parsers what reaches new code in them, a minute by default; arguments go to libFuzzer."""
     session.install(".[test]", "atheris>=3.0,<4")
-    session.run("python", "benchmarks/fuzz_parsers.py", *(session.posargs or ("-max_total_time=60",)))
+    session.run("python", "-m", "benchmarks.fuzz_parsers", *(session.posargs or ("-max_total_time=60",)))
 
 
 @nox.session
@@ -144,7 +144,7 @@ def exactness_peers(session: nox.Session) -> None:
     session.install(".[test]")
     for peer in PEERS:
         session.install(*peer, success_codes=[0, 1])
-    session.run("python", "benchmarks/exactness_peers.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.exactness_peers", *session.posargs)
 
 
 SDK = "supervisely[video-av]==6.74.51"
@@ -177,5 +177,5 @@ def supervisely(session: nox.Session) -> None:
 @nox.session(name="supervisely-bench")
 def supervisely_bench(session: nox.Session) -> None:
     """Time the drop-in and the real SDK; arguments go to the script."""
-    environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session), "PYTHONPATH": "."}
-    session.run("python", "benchmarks/supervisely_sdk.py", *session.posargs, env=environment)
+    environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk(session)}
+    session.run("python", "-m", "benchmarks.bench_supervisely", *session.posargs, env=environment)

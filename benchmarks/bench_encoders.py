@@ -1,6 +1,6 @@
 """Time the PNG and JPEG encoders against Pillow, OpenCV and imageio on one frame.
 
-    python benchmarks/bench_encoders.py [VIDEO] [--frame N] [--repeats N] [--json]
+    python -m benchmarks.bench_encoders [VIDEO] [--frame N] [--repeats N] [--json]
 
 Without a video the frame is a synthetic 1920x1080 landscape. Each encoder runs
 in a process of its own; what it made is decoded and compared with the frame

@@ -1,15 +1,16 @@
-"""Frames by every common way: what they cost in time, bytes and memory.
+"""Measure what frames cost by every common way, in time, bytes and memory.
 
 ::
 
     nox -s bench
-    python benchmarks/bench_frames.py --only hd scattered --rounds 5
+    python -m benchmarks.bench_frames --only hd scattered --rounds 5
 
-Each contestant of a workload runs in a process of its own, all of them in turn for some rounds; the first
-round only warms up. Before anything is timed, the frames they give are compared. Results go to
-``benchmarks/results``: ``frames.json`` has one entry for each workload, which a run replaces if it measures
-it, and ``frames.md`` and the plots are made from that. What is not installed is left out, and said to be.
-Supervisely's functions run in an environment of their own, whose interpreter SUPERVISELY_SDK_PYTHON names.
+It measures the asyncframes of the clone that it is run from. Each contestant of a workload runs in a process
+of its own, all in turn for some rounds; the first round only warms up. Before anything is timed, the frames
+are compared. Results go to ``benchmarks/results``: ``frames.json`` has one entry for each workload, which a
+run replaces if it measures that workload, and ``frames.md`` and the plots are made from it. A contestant that
+is not installed is left out, and the report says so. Supervisely's functions run in an environment of their
+own, whose interpreter SUPERVISELY_SDK_PYTHON names.
 """
 
 from __future__ import annotations
@@ -23,20 +24,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-# Behind the installed packages, which are what is measured.
-sys.path.append(str(Path(__file__).parents[1]))
-
-from contest import facts, store
-from contest.contestants import CONTESTANTS
-from contest.contests import Measured, run_contest, run_probe
-from contest.media import Media
-from contest.plots import draw
-from contest.probes import probes
-from contest.report import report
-from contest.running import present
-from contest.workloads import QUICK, Sizes, workloads
-
 from asyncframes._runtime.threads import shared_executor
+from benchmarks.contest import facts, store
+from benchmarks.contest.contests import Measured, run_contest, run_probe
+from benchmarks.contest.media import Media
+from benchmarks.contest.plots import draw
+from benchmarks.contest.report import report
+from benchmarks.contest.running import present
+from benchmarks.contest.workloads import QUICK, Sizes, workloads
+from benchmarks.peers import CONTESTANTS
+from benchmarks.probes import probes
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -47,9 +44,9 @@ class Run:
     Parameters
     ----------
     arguments
-        Of the command line.
+        The parsed command line.
     folder
-        Where videos are made.
+        The folder where videos are made.
     """
 
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
@@ -64,7 +61,7 @@ class Run:
             self._say(f"{name} is left out: {why}")
 
     def wanted(self) -> list[str]:
-        """Return what is to be measured; ``length`` stands for all lengths."""
+        """Return the workloads to measure; ``length`` stands for all lengths."""
         wanted = self._arguments.only or self.order
         return [key for key in self.order if key in wanted or key.partition(" ")[0] in wanted]
 
@@ -100,9 +97,9 @@ class Run:
 
 
 def _command() -> str:
-    """Return the command line, without the places of files."""
+    """Return the command line, without the folders of files."""
     arguments = [Path(argument).name if "/" in argument else argument for argument in sys.argv[1:]]
-    return shlex.join(["python", "benchmarks/bench_frames.py", *arguments])
+    return shlex.join(["python", "-m", "benchmarks.bench_frames", *arguments])
 
 
 def _executor_threads() -> int:
@@ -132,17 +129,17 @@ def parsed() -> argparse.Namespace:
         default=everyone,
         help=f"of {', '.join(everyone)}",
     )
-    add("--rounds", type=int, default=5, help="besides the one that warms up (default: 5)")
-    add("--media", type=Path, help="a long video of constant rate in place of the one that is made")
-    add("--scratch", type=Path, help="folder that keeps the videos made, some 1.2 GB")
+    add("--rounds", type=int, default=5, help="how many, besides the one that warms up (default: 5)")
+    add("--media", type=Path, help="a long video of constant rate to use as the long file")
+    add("--scratch", type=Path, help="folder that keeps the generated videos, some 1.2 GB")
     add("--out", type=Path, help=f"folder for the results (default: {RESULTS.name})")
     add("--json", type=Path, help="write the figures of this run here too")
-    add("--quick", action="store_true", help="tiny sizes, to see that it works; results go to --out only")
+    add("--quick", action="store_true", help="use tiny sizes, to see that it works; results go to --out only")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, write after each workload, and print the whole."""
+    """Measure, write the results after each workload, and print the report."""
     arguments = parsed()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.scratch or Path(temporary)

@@ -24,10 +24,10 @@ from typing import Any
 
 import av
 from av.video.stream import VideoStream
-from counting_server import CountingServer
-from make_media import DEMO_CLIP, looped
 
 import asyncframes as af
+from benchmarks.make_media import DEMO_CLIP, looped
+from benchmarks.servers.counting import CountingServer
 
 WIDTH, HEIGHT, RATE, BITS_PER_SECOND = 320, 180, 25, "360k"
 FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
@@ -125,7 +125,7 @@ def saved(table: Path) -> af.FrameTable | None:
 
 
 def use_in_another_process(address: str, table: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--use", address, str(table)]
+    command = [sys.executable, "-m", "benchmarks.bench_index", "--use", address, str(table)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found

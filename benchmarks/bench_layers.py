@@ -5,7 +5,7 @@ seconds, opening included and importing not. Then what a frame costs on its way 
 
 ::
 
-    python benchmarks/bench_layers.py FILE --frames 240
+    python -m benchmarks.bench_layers FILE --frames 240
 """
 
 from __future__ import annotations
@@ -103,7 +103,16 @@ LAYERS: dict[str, Callable[[Path, int], None]] = {
 
 def measure(layer: str, path: Path, frames: int) -> tuple[float, float]:
     """Run a layer in a new process; its wall and CPU seconds."""
-    command = [sys.executable, __file__, str(path), "--frames", str(frames), "--do", layer]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.bench_layers",
+        str(path),
+        "--frames",
+        str(frames),
+        "--do",
+        layer,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     wall, cpu = json.loads(done.stdout)
     return wall, cpu

@@ -25,7 +25,7 @@ from typing import Any
 import av
 import numpy as np
 
-HERE = Path(__file__).parent
+from benchmarks.make_media import DEMO_CLIP
 
 # Connecting, the file's first bytes, the header at its end, the media.
 ROUND_TRIPS = 4
@@ -42,9 +42,8 @@ class Need:
 
 def make_film(path: Path, seconds: float) -> None:
     """Loop the shipped clip, of 640x360, header last."""
-    clip = HERE.parent / "asyncframes" / "data" / "bunny.mp4"
-    command = [sys.executable, str(HERE / "make_media.py"), "long", str(path), "--seconds", str(seconds)]
-    subprocess.run([*command, "--source", str(clip)], check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "benchmarks.make_media", "long", str(path), "--seconds", str(seconds)]
+    subprocess.run([*command, "--source", str(DEMO_CLIP)], check=True, stdout=subprocess.DEVNULL)
 
 
 def make_noise(path: Path, frames: int) -> None:
@@ -114,7 +113,7 @@ def do(name: str, job: str, address: str, frames: int) -> None:
 
 def measure(name: str, job: str, address: str, frames: int) -> float:
     """Do a job in a new process."""
-    command = [sys.executable, __file__, "--do", name, job, address, str(frames)]
+    command = [sys.executable, "-m", "benchmarks.bench_network", "--do", name, job, address, str(frames)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found["seconds"]
@@ -124,7 +123,7 @@ def over_link(
     path: Path, arguments: argparse.Namespace, call: Callable[[str], float]
 ) -> tuple[float, dict[str, int]]:
     """Call with the URL of a file behind a link; return the seconds and what went over it."""
-    command = [sys.executable, str(HERE / "shaped_link.py"), str(path)]
+    command = [sys.executable, "-m", "benchmarks.servers.shaped_link", str(path)]
     command += ["--latency", str(arguments.latency), "--megabits", str(arguments.megabits)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as link:
         assert link.stdout is not None

@@ -1,12 +1,18 @@
-"""Print how every file beside the checkout comes out, against one codec thread and against the truth files.
+"""Compare the frames of every file beside the clone with those of one codec thread, and with the truth files.
 
-The first table holds each route to the frames (in sequence, by index in an order that jumps about, by ranges,
-backward, alone) against a decode of the whole stream by PyAV with one thread, in each mode and with each
-number of threads. A cell counts what differs, and the differences follow.
+::
 
-In the second table a frame is right in sequence where its picture has the MD5, in the decoder's own pixel
-format, that the ffmpeg program found at that place. It is right by index where it is bit for bit the one in
-sequence: every frame of files up to 64 frames, 64 frames of longer ones, in shuffled order.
+    python -m benchmarks.exactness clip.mp4
+
+It measures the package of the clone that it is run from.
+
+The first table compares each route to the frames (in sequence, by index in jumping order, by ranges,
+backward, alone) with a decode of the whole stream by PyAV with one thread, in each mode and with each number
+of threads. A cell counts the differences, which are listed below the table.
+
+In the second table a frame is right in sequence if its picture has the MD5, in the decoder's own pixel
+format, that the ffmpeg program found at that place. It is right by index if it equals the one in sequence in
+every bit: all frames of files with up to 64 frames, 64 frames of longer ones, in shuffled order.
 """
 
 from __future__ import annotations
@@ -17,9 +23,6 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-# Behind the installed package, which is what is measured.
-sys.path.append(str(Path(__file__).parents[1]))
 
 from tests.support.exact.corpus import CorpusFile, corpus_files
 from tests.support.exact.exactness import (
@@ -41,7 +44,7 @@ HEADER = (
 
 
 def row(file: CorpusFile, found: Exactness) -> str:
-    """Lay one file out: how many are right, and of how many where that is not all."""
+    """Return the row of one file: how many frames are right, and of how many unless all are."""
     name = file.path.name.replace("|", r"\|")
     what = f"{file.truth['container'].split(',')[0]} {file.truth['codec']}"
     cells = [
@@ -79,7 +82,7 @@ def summary(rows: list[Row]) -> str:
 
 
 def routes_row(path: Path, found: Routed) -> str:
-    """Lay one file out: for each mode, by how much each number of threads differs."""
+    """Return the row of one file: for each mode, how many differences each number of threads has."""
     truth = found.truth
     cells = [
         f"`{path.parent.name}/{path.name}`".replace("|", r"\|"),
@@ -98,7 +101,7 @@ def _worst(found: Routed, mode: str) -> str:
 
 
 def print_routes(paths: list[Path], threads: tuple[int | None, ...], shown: int) -> bool:
-    """Print how files come out by every route; whether all are right."""
+    """Print how files come out by every route, and return whether all are right."""
     print("| file | what | frames | damaged | raise | keep | skip |\n|---|---|--:|---|---|---|---|")
     wrong: list[tuple[Path, Routed]] = []
     for path in paths:
@@ -118,7 +121,7 @@ def print_routes(paths: list[Path], threads: tuple[int | None, ...], shown: int)
 
 
 def print_truths(files: list[CorpusFile]) -> bool:
-    """Print how files of the corpus agree with their truth files; whether all do that should."""
+    """Print how files agree with their truth files, and return whether all do that should."""
     rows: list[Row] = []
     print(HEADER)
     for file in files:
@@ -129,18 +132,18 @@ def print_truths(files: list[CorpusFile]) -> bool:
 
 
 def main() -> int:
-    """Measure and print; 1 where a file differs without an explanation."""
+    """Measure and print; return 1 if a file differs without an explanation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of files; all by default")
     parser.add_argument("--threads", type=int, nargs="*", help="codec threads, 0 for the default number")
-    parser.add_argument("--show", type=int, default=5, help="differences printed of each mode")
+    parser.add_argument("--show", type=int, default=5, help="how many differences to print for each mode")
     parser.add_argument("--only", choices=["routes", "truths"], help="print one of the two tables")
     asked = parser.parse_args()
     logging.getLogger("asyncframes").setLevel(logging.ERROR)
     names = set(asked.names)
     paths = [path for path in files_beside() if not names or path.name in names]
     if not paths:
-        print("the real files (../shared) are not beside this checkout", file=sys.stderr)
+        print("the real files (../shared) are not beside this clone", file=sys.stderr)
         return 2
     threads = THREADS if asked.threads is None else tuple(count or None for count in asked.threads)
     right = asked.only == "truths" or print_routes(paths, threads, asked.show)

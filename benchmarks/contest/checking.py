@@ -10,9 +10,9 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from contest.job import Clip, Job
-from contest.running import contest
-from contest.workloads import Workload
+from benchmarks.contest.running import contest
+from benchmarks.contest.workloads import Workload
+from benchmarks.peers.job import Clip, Job
 from tests.support.exact.same_frame import NEIGHBOURS, Grid, judge, reduced
 
 COMPARED = 24
@@ -105,7 +105,7 @@ def _check_files(name: str, job: Job, truth: Truth) -> Check:
 def _written(name: str, job: Job) -> list[NDArray[np.uint8]]:
     with tempfile.TemporaryDirectory() as folder:
         contest(name, "to_files", replace(job, directory=folder))
-        return [iio.imread(path) for path in sorted(Path(folder).iterdir())]
+        return [iio.imread(path) for path in sorted(Path(folder).glob(f"*.{job.ext}"))]
 
 
 def psnr(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from contest.checking import Check, Truth, check
-from contest.contestants import CONTESTANTS
-from contest.job import Clip, Job
-from contest.probes import Probe
-from contest.probes.base import Variant
-from contest.running import FailedError, Found, Rounds, contest, in_turn, work
-from contest.serving import PlatformServer, served
-from contest.workloads import Workload
+from benchmarks.contest.checking import Check, Truth, check
+from benchmarks.contest.running import FailedError, Found, Rounds, contest, in_turn, work
+from benchmarks.contest.workloads import Workload
+from benchmarks.peers import CONTESTANTS
+from benchmarks.peers.job import Clip, Job
+from benchmarks.probes import Probe
+from benchmarks.probes.base import Variant
+from benchmarks.servers.platform import PlatformServer, served
 
 Say = Callable[[str], None]
 
@@ -94,7 +94,7 @@ def _timed(name: str, workload: Workload, job: Job, server: PlatformServer) -> F
     before = server.bytes_sent
     with tempfile.TemporaryDirectory() as folder:
         found = contest(name, workload.method, replace(job, directory=folder))
-        files = [path.stat().st_size for path in Path(folder).iterdir()]
+        files = [path.stat().st_size for path in Path(folder).glob(f"*.{workload.ext}")]
     figures = {"seconds": found["seconds"]}
     if workload.remote:
         figures["bytes"] = server.bytes_sent - before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from contest.store import Entry
+from benchmarks.contest.store import Entry
 
 OURS = "ours"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contest.contestants import CONTESTANTS
-from contest.figures import OURS, Spread, paired, spread, with_spread, written
-from contest.store import Entry
+from benchmarks.contest.figures import OURS, Spread, paired, spread, with_spread, written
+from benchmarks.contest.store import Entry
+from benchmarks.peers import CONTESTANTS
 
 Entries: TypeAlias = dict[str, Entry]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
-from make_media import DEMO_CLIP, HD, encode, loop
 
-from contest.job import Clip
-from contest.workloads import Sizes
+from benchmarks.contest.workloads import Sizes
+from benchmarks.make_media import DEMO_CLIP, HD, encode, loop
+from benchmarks.peers.job import Clip
 
 SMALL = {"preset": "veryfast", "crf": "28"}
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from contest.contestants import CONTESTANTS
-from contest.figures import OURS, Spread, spread
-from contest.store import Entry
+from benchmarks.contest.figures import OURS, Spread, spread
+from benchmarks.contest.store import Entry
+from benchmarks.peers import CONTESTANTS
 
 LENGTH = "length "
 OURS_COLOUR, OTHERS_COLOUR = "#c2410c", "#94a3b8"

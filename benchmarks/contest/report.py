@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from contest.contestants import CONTESTANTS
-from contest.figures import OURS, spread, with_spread
-from contest.goals import Entries, goals
-from contest.store import Entry
+from benchmarks.contest.figures import OURS, spread, with_spread
+from benchmarks.contest.goals import Entries, goals
+from benchmarks.contest.store import Entry
+from benchmarks.peers import CONTESTANTS
 
 INTRODUCTION = """\
 # What frames cost
 
-`nox -s bench` runs `benchmarks/bench_frames.py`, which writes this page. Each section says when and how
-it was measured; [frames.json](frames.json) has every figure.
+`nox -s bench` runs `python -m benchmarks.bench_frames`, which writes this page. Each section says when and
+how it was measured; [frames.json](frames.json) has every figure.
 
 Each contestant runs in a process of its own, all in turn in each round. The first round only warms up and
 is not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed;

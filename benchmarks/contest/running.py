@@ -7,12 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from contest.job import Job
+from benchmarks.peers.job import Job
 
-WORKER = Path(__file__).parents[1] / "frames_worker.py"
+WORKER = "benchmarks.worker"
 TIMEOUT_SECONDS = 1800
 
 Found: TypeAlias = dict[str, float]
@@ -28,7 +27,7 @@ def work(python: str, *arguments: str) -> dict[str, Any]:
     """Have one thing done in a new process."""
     try:
         done = subprocess.run(
-            [python, str(WORKER), *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+            [python, "-m", WORKER, *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired as exc:
         raise FailedError(f"no end within {TIMEOUT_SECONDS} s") from exc

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from contest.contests import Measured
+from benchmarks.contest.contests import Measured
 
 Entry: TypeAlias = dict[str, Any]
 """A `Measured`, and when, where and how it was measured."""

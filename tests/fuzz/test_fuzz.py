@@ -46,7 +46,10 @@ def run(cases: Iterator[dict[str, Any]], clips: Path, *, with_files: bool) -> li
 
 @pytest.mark.timeout(600)
 def test_random_damage_ends_in_right_frames_or_a_named_error(clips: Path) -> None:
-    """The same damage in every run; `benchmarks/fuzz.py --made-only --seed 20261125 --only CASE` tells."""
+    """The damage is the same in every run.
+
+    ``python -m benchmarks.fuzz --made-only --seed 20261125 --only N`` runs case N again.
+    """
     start = time.monotonic()
 
     def cases() -> Iterator[dict[str, Any]]:

@@ -25,9 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shaped_link import ShapedLink
-
 import asyncframes as af
+from benchmarks.servers.shaped_link import ShapedLink
 from tests.proof._compare import DROP_IN, SDK, Worker
 from tests.support.servers.supervisely_platform import Platform
 
@@ -133,8 +132,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         media = arguments.media or Path(scratch, "long.mp4")
         if arguments.media is None:
-            maker = Path(__file__).with_name("make_media.py")
-            command = [sys.executable, str(maker), "long", str(media), "--seconds", str(arguments.seconds)]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.make_media",
+                "long",
+                str(media),
+                "--seconds",
+                str(arguments.seconds),
+            ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         report(media, arguments)
 

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/shaped_link.py film.mp4 --latency 0.05 --megabits 100
+    python -m benchmarks.servers.shaped_link film.mp4 --latency 0.05 --megabits 100
 
 It prints the URL, serves until its standard input closes, and then prints what went over the link.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from selectors import SelectSelector
 from urllib.parse import urlsplit
 
-from counting_server import CountingServer
+from benchmarks.servers.counting import CountingServer
 
 _PIECE_BYTES = 16 * 1024
 # What is under way on one connection, as a window of TCP bounds it.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import asyncframes as af
-from contest.job import Job
+from benchmarks.peers.job import Job
 
 Found: TypeAlias = dict[str, float]
 

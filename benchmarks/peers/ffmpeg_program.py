@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from contest.base import Contestant, Take
-from contest.job import Job
+from benchmarks.peers.base import Peer, Take
+from benchmarks.peers.job import Job
 
 ENCODING = {
     "png": ["-compression_level", "1", "-pred", "up"],
@@ -17,7 +17,7 @@ ENCODING = {
 }
 
 
-class FfmpegProgram(Contestant):
+class FfmpegProgram(Peer):
     """ffmpeg, whose raw pictures are read from a pipe into arrays."""
 
     name = "ffmpeg program"

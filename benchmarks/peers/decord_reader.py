@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from contest.base import NO_WRITER, Contestant, Take, versions
-from contest.job import Job
+from benchmarks.peers.base import NO_WRITER, Peer, Reader, RgbImage, Take, versions
+from benchmarks.peers.job import Job
 
 
-class Decord(Contestant):
+class Indexed(Reader):
+    """decord.VideoReader, indexed."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def count(self) -> int:
+        return len(self._reader)
+
+    def frame(self, index: int) -> RgbImage:
+        return cast("RgbImage", self._reader[index].asnumpy())
+
+
+class Decord(Peer):
     """decord.VideoReader, frame by frame where they follow each other and in a batch where they do not."""
 
-    name = "decord"
+    name = package = "decord"
     settings = "`VideoReader(path)`; `next()`, and `get_batch` for scattered frames"
     lacks: ClassVar[dict[str, str]] = {"png": NO_WRITER, "jpeg": NO_WRITER}
 
@@ -21,6 +34,9 @@ class Decord(Contestant):
 
     def version(self) -> str:
         return f"{versions('decord')}, whose wheel brings FFmpeg 4.1"
+
+    def read(self, path: str, pts: list[int | None]) -> Indexed:
+        return Indexed(self._decord.VideoReader(path))
 
     def sequence(self, job: Job, take: Take) -> None:
         reader = self._decord.VideoReader(job.address)
@@ -34,6 +50,7 @@ class Decord(Contestant):
             take(image)
 
     def last(self, job: Job, take: Take) -> int:
-        reader = self._decord.VideoReader(job.address)
-        take(reader[len(reader) - 1].asnumpy())
-        return len(reader)
+        reader = self.read(job.address, [])
+        count = reader.count()
+        take(reader.frame(count - 1))
+        return count

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import asyncframes as af
-from contest.job import Job
-from contest.probes.base import Found, Probe, Variant
-from contest.workloads import Sizes, length_name
+from benchmarks.contest.workloads import Sizes, length_name
+from benchmarks.peers.job import Job
+from benchmarks.probes.base import Found, Probe, Variant
 
 
 def counting(job: Job) -> Found:

@@ -6,9 +6,9 @@ import asyncio
 import time
 
 import asyncframes as af
-from contest.job import Job
-from contest.probes.base import Found, Probe, Variant
-from contest.workloads import Sizes
+from benchmarks.contest.workloads import Sizes
+from benchmarks.peers.job import Job
+from benchmarks.probes.base import Found, Probe, Variant
 
 INTERVAL_SECONDS = 0.001
 

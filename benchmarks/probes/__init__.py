@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contest.probes.base import Probe
-from contest.probes.event_loop import event_loop
-from contest.probes.index import index
-from contest.probes.many import many
-from contest.probes.memory import memory
-from contest.workloads import Sizes
+from benchmarks.contest.workloads import Sizes
+from benchmarks.probes.base import Probe
+from benchmarks.probes.event_loop import event_loop
+from benchmarks.probes.index import index
+from benchmarks.probes.many import many
+from benchmarks.probes.memory import memory
 
 __all__ = ["Probe", "probes"]
 

@@ -7,8 +7,8 @@ import os
 from importlib import import_module
 from typing import Any, ClassVar
 
-from contest.base import Contestant, Take
-from contest.job import Job
+from benchmarks.peers.base import Peer, Take
+from benchmarks.peers.job import Job
 
 NO_FILES = "reads from its server only"
 RANGES_ONLY = "has ranges of frames only"
@@ -17,10 +17,11 @@ VIDEO_ID = 1
 TOKEN = "tok3n" * 8
 
 
-class SuperviselySdk(Contestant):
+class SuperviselySdk(Peer):
     """`async_stream_video_frames` and `async_stream_video_frames_to_dir`, with the SDK's `Api` object."""
 
     name = "Supervisely SDK"
+    package = "supervisely"
     settings = (
         "`async_stream_video_frames` and `async_stream_video_frames_to_dir` with their defaults, from a "
         "loopback server that plays the platform; it counts while it lists the packets"

@@ -7,10 +7,10 @@ import tempfile
 from dataclasses import replace
 
 import asyncframes as af
-from contest.bare_pyav import BarePyav
-from contest.job import Job
-from contest.probes.base import Found, Probe, Variant, process_facts, warm_up
-from contest.workloads import Sizes
+from benchmarks.contest.workloads import Sizes
+from benchmarks.peers.job import Job
+from benchmarks.peers.pyav_loop import PyavLoop
+from benchmarks.probes.base import Found, Probe, Variant, process_facts, warm_up
 
 QUEUE_MAXSIZE = 32
 WRITE_WORKERS = 4
@@ -64,7 +64,7 @@ def writing(job: Job) -> Found:
 def bare(job: Job) -> Found:
     """Hold no frame in the same loop over PyAV: what is taken is the codec's own."""
     asyncio.run(warm_up())
-    contestant = BarePyav()
+    contestant = PyavLoop()
     before = process_facts()
     contestant.sequence(replace(job, indices=list(range(job.clip.frames))), lambda _: None)
     return grown(before, 0)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from contest.base import NO_WRITER, Contestant, Take, versions
-from contest.job import Job
+from benchmarks.peers.base import NO_WRITER, Peer, Reader, RgbImage, Take, versions
+from benchmarks.peers.job import Job
 
 
-class TorchcodecExact(Contestant):
+class Indexed(Reader):
+    """torchcodec.decoders.VideoDecoder, indexed."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def count(self) -> int:
+        return len(self._decoder)
+
+    def frame(self, index: int) -> RgbImage:
+        return cast("RgbImage", self._decoder[index].numpy())
+
+
+class TorchcodecExact(Peer):
     """torchcodec.decoders.VideoDecoder, as many threads as FFmpeg likes, layout as decoded."""
 
-    name = "torchcodec"
+    name = package = "torchcodec"
     mode: ClassVar[str] = "exact"
     settings = (
         '`VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=0)`; `get_frame_at` one by one, '
@@ -28,22 +41,26 @@ class TorchcodecExact(Contestant):
         found = ops.get_ffmpeg_library_versions()
         return f"{versions('torchcodec', 'torch')}, FFmpeg {found.get('ffmpeg_version', 'unknown')}"
 
-    def _open(self, job: Job) -> Any:
-        return self._decoders.VideoDecoder(
-            job.address, dimension_order="NHWC", num_ffmpeg_threads=0, seek_mode=self.mode
-        )
+    def _open(self, address: str, **options: int) -> Any:
+        return self._decoders.VideoDecoder(address, dimension_order="NHWC", seek_mode=self.mode, **options)
+
+    def _open_threaded(self, job: Job) -> Any:
+        return self._open(job.address, num_ffmpeg_threads=0)
+
+    def read(self, path: str, pts: list[int | None]) -> Reader:
+        return Indexed(self._open(path))
 
     def sequence(self, job: Job, take: Take) -> None:
-        decoder = self._open(job)
+        decoder = self._open_threaded(job)
         for index in job.indices:
             take(decoder.get_frame_at(index).data.numpy())
 
     def scattered(self, job: Job, take: Take) -> None:
-        for image in self._open(job).get_frames_at(job.indices).data.numpy():
+        for image in self._open_threaded(job).get_frames_at(job.indices).data.numpy():
             take(image)
 
     def last(self, job: Job, take: Take) -> int:
-        decoder = self._open(job)
+        decoder = self._open_threaded(job)
         take(decoder.get_frame_at(len(decoder) - 1).data.numpy())
         return len(decoder)
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aiohttp import web
-from counting_server import CountingServer
+
+from benchmarks.servers.counting import CountingServer
 
 
 class PlatformServer(CountingServer):

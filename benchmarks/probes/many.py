@@ -12,9 +12,9 @@ import av
 
 import asyncframes as af
 from asyncframes import Frame
-from contest.job import Job
-from contest.probes.base import Found, Probe, Variant, process_facts, warm_up
-from contest.workloads import Sizes
+from benchmarks.contest.workloads import Sizes
+from benchmarks.peers.job import Job
+from benchmarks.probes.base import Found, Probe, Variant, process_facts, warm_up
 
 QUEUE_MAXSIZE = 4
 QUEUE_MAXSIZE_READ = 32
