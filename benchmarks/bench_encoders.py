@@ -3,7 +3,7 @@
     python -m benchmarks.bench_encoders [VIDEO] [--frame N] [--repeats N] [--json]
 
 Without a video the frame is a synthetic 1920x1080 landscape. Each encoder runs
-in a process of its own; what it made is decoded and compared with the frame
+in a process of its own; its file is decoded and compared with the frame
 before its time counts. OpenCV's time includes the conversion to BGR, which an
 RGB frame needs there.
 """

@@ -1,8 +1,12 @@
-"""What a frame table costs over HTTP: bytes, requests and seconds, for each container and two lengths.
+"""Measure what a frame table costs over HTTP: bytes, requests and seconds, for each container and length.
 
-Each file is a short clip whose packets are copied again and again, one GOP and one fragment a second. It is
-served from this process; the video is opened in another, its frame table is made, and then a frame near the
-end is decoded. A second video is given the table that the first one saved.
+::
+
+    python -m benchmarks.bench_index --minutes 30 --only Matroska
+
+Each file loops the packets of a short clip, with one GOP and one fragment a second. This process serves it;
+another opens the video, builds its frame table, and then decodes a frame near the end. A second video gets
+the table that the first one saved.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where the time of a sequential decode goes: each row does what the one before does, and something more.
+"""Measure where the time of a sequential decode goes: each row does what the one before does, and more.
 
-Every measurement has a process of its own, all in turn in each round; figures are medians of wall and CPU
-seconds, opening included and importing not. Then what a frame costs on its way to a file, in one thread.
+Each measurement runs in a process of its own, all in turn in each round. Figures are medians of wall and CPU
+seconds; they include opening, not importing. A second table has the cost of saving a frame, in one thread.
 
 ::
 
@@ -55,7 +55,7 @@ def opened(path: Path, _frames: int) -> None:
 
 
 def first_picture(path: Path, _frames: int) -> None:
-    """Decode the first one too: its threads put it out when they all have one."""
+    """Decode the first one too: the codec outputs it once each thread has one."""
     next(pictures(path))
 
 
@@ -102,7 +102,7 @@ LAYERS: dict[str, Callable[[Path, int], None]] = {
 
 
 def measure(layer: str, path: Path, frames: int) -> tuple[float, float]:
-    """Run a layer in a new process; its wall and CPU seconds."""
+    """Run a layer in a new process, and return its wall and CPU seconds."""
     command = [
         sys.executable,
         "-m",
@@ -132,7 +132,7 @@ def layers(path: Path, frames: int, rounds: int) -> None:
 
 
 def encoders(path: Path, rounds: int) -> None:
-    """Print what a frame costs on its way to a file, one thread."""
+    """Print what saving a frame costs, in one thread."""
     shown = list(islice(pictures(path), 10))
     reformatter = VideoReformatter()
     images = [reformatter.reformat(picture, format="rgb24", threads=1).to_ndarray() for picture in shown]

@@ -1,9 +1,12 @@
-"""Frames over a link of 50 ms and 100 Mbit/s: against what the link allows, and against PyAV on the same URL.
+"""Measure frames over a link of 50 ms and 100 Mbit/s: beside what the link allows, and PyAV on the same URL.
 
-Each measurement has a link and a process of its own; ours and PyAV take turns. What the link allows is
-``round trips x latency + bytes / bandwidth``, with the round trips that cannot be saved and the bytes that
-have to be fetched. A whole pass is held against the link or the decoder (the same pass over the local
-file), whichever is slower.
+::
+
+    python -m benchmarks.bench_network --only ours --jobs 0 1
+
+Each measurement has a link and a process of its own; asyncframes and PyAV take turns. What the link allows is
+``round trips x latency + bytes / bandwidth``, with the round trips and bytes that are needed. A whole pass is
+compared with the link or the decoder (the same pass over the local file), whichever is slower.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The SDK's function and its drop-in on one video of a platform on loopback, over two links, in turn.
+"""Time the SDK's function and its drop-in on one video of a loopback server, over two links, in turn.
 
 ::
 
     nox -s supervisely-bench
 
-Each measurement is a call of ``async_stream_video_frames`` with the SDK's ``Api`` object; the processes are
-started before, so imports are not counted. The first round only warms up.
+Each measurement is a call of ``async_stream_video_frames`` with the SDK's ``Api`` object. The processes
+start before, so imports are not counted. The first round only warms up.
 """
 
 from __future__ import annotations

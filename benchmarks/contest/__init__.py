@@ -1,1 +1,1 @@
-"""Frames by every common way, one workload after another; ``bench_frames.py`` runs it."""
+"""Workloads that all peers do in turn, and the report; `benchmarks.bench_frames` runs them."""

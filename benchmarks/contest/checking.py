@@ -1,4 +1,4 @@
-"""Whether contestants give the same frames, before they are timed."""
+"""Check that contestants give the same frames, before they are timed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ COMPARED_FILES = 8
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was found.
+    """The result of a check.
 
     Attributes
     ----------
     differs
-        What is wrong with the frames; empty where all is right.
+        What is wrong with the frames; empty if all are right.
     psnr
-        Of JPEG files, against the PNG files of the same contestant, luma only.
+        The PSNR of JPEG files against PNG files of the same contestant, in dB, luma only.
     """
 
     differs: str = ""
@@ -36,7 +36,7 @@ class Check:
 
 
 def places(count: int) -> list[int]:
-    """Choose which of so many frames are compared."""
+    """Choose which of `count` frames are compared."""
     return sorted({round(place) for place in np.linspace(0, count - 1, min(count, COMPARED))})
 
 
@@ -55,7 +55,7 @@ class Truth:
         self._frames = {near[place]: grid for place, grid in _kept("ours", "scattered", job)[1].items()}
 
     def judge(self, given: dict[int, Grid]) -> str:
-        """Say what is wrong with frames."""
+        """Return what is wrong with frames; empty if all are right."""
         missing = [index for index in self.indices if index not in given]
         wrong = [*judge(given, self._frames).wrong, *missing]
         return f"{len(wrong)} of {len(self.indices)} compared are other frames" if wrong else ""

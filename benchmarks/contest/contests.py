@@ -1,4 +1,4 @@
-"""One workload, with all contestants in turn."""
+"""Run one workload with all contestants in turn."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ COLUMNS = {"seconds": ("time", "s"), "bytes": ("fetched", "MB"), "file_bytes": (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of a workload or a probe.
+    """The figures of a workload or a probe.
 
     Attributes
     ----------
     clips
         The videos, for the reader.
     rows
-        For each contestant or variant its figures by name, one from each round.
+        The figures of each contestant or variant by name, one from each round.
     columns
         Heading and unit of each figure.
     absent
-        Who is not among them, and why.
+        Which contestants are left out, and why.
     checks
-        What the comparison before found.
+        What the check before the first round found.
     """
 
     title: str
@@ -49,14 +49,14 @@ class Measured:
     checks: dict[str, Check] = field(default_factory=dict)
 
     def with_absent(self, absent: dict[str, str]) -> Measured:
-        """Return the same with others that are absent."""
+        """Return a copy that leaves out more contestants."""
         return replace(self, absent=absent | self.absent)
 
 
 def run_contest(
     workload: Workload, key: str, clip: Clip, names: list[str], rounds: int, say: Say
 ) -> Measured:
-    """Check and time all contestants that a workload is for."""
+    """Check and time all contestants that can do a workload."""
     absent = {name: why for name in names if (why := CONTESTANTS[name].lacks.get(key))}
     with served(Path(clip.path)) as (server, url):
         jobs = {name: _job(name, workload, clip, url) for name in names if name not in absent}
@@ -76,7 +76,7 @@ def _job(name: str, workload: Workload, clip: Clip, url: str) -> Job:
 def _checked(
     workload: Workload, clip: Clip, jobs: dict[str, Job], absent: dict[str, str], say: Say
 ) -> dict[str, Check]:
-    """Run each once; those that fail are noted in `absent`."""
+    """Run each contestant once; add those that fail to `absent`."""
     truth = Truth(clip, workload)
     checks = {}
     for name, job in jobs.items():
@@ -90,7 +90,7 @@ def _checked(
 
 
 def _timed(name: str, workload: Workload, job: Job, server: PlatformServer) -> Found:
-    """Run a workload once; says too what was fetched and written."""
+    """Run a workload once; return its seconds, and the bytes fetched and written."""
     before = server.bytes_sent
     with tempfile.TemporaryDirectory() as folder:
         found = contest(name, workload.method, replace(job, directory=folder))

@@ -1,4 +1,4 @@
-"""What there is to say of the machine and of what runs on it."""
+"""Facts about the machine and its load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str]:
-    """Name processor, cores, memory, system and Python."""
+    """Return processor, cores, memory, system and Python."""
     return {
         "CPU": f"{_cpu()}, {os.cpu_count()} cores",
         "memory": _memory(),
@@ -18,7 +18,7 @@ def machine() -> dict[str, str]:
 
 
 def load() -> str:
-    """Say how busy the machine is."""
+    """Return the load average of the last minute."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 

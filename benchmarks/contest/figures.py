@@ -1,4 +1,4 @@
-"""Reading figures out of stored results."""
+"""Read figures from stored results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OURS = "ours"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and most of some rounds."""
+    """Median, minimum and maximum of some rounds."""
 
     median: float
     least: float
@@ -35,13 +35,13 @@ def spread(entry: Entry, row: str, figure: str = "seconds") -> Spread:
 
 
 def paired(entry: Entry, row: str, other: str) -> Spread:
-    """Return how many times as long one takes as the other, round by round."""
+    """Return how many times as long one row takes as another, round by round."""
     both = zip(entry["rows"][row]["seconds"], entry["rows"][other]["seconds"], strict=True)
     return Spread.of([one / two for one, two in both])
 
 
 def written(value: float, unit: str) -> str:
-    """Write a value in a unit, its number of digits as its size asks."""
+    """Return a value in a unit, with as many digits as its size needs."""
     scaled = value * {"ms": 1e3, "MB": 1e-6}.get(unit, 1.0)
     if unit == "":
         return f"{scaled:g}"
@@ -50,7 +50,7 @@ def written(value: float, unit: str) -> str:
 
 
 def with_spread(found: Spread, unit: str) -> str:
-    """Write ``median unit (least-most)``, without the spread where there is none."""
+    """Return ``median unit (least-most)``, or the median alone if all rounds agree."""
     median, least, most = (written(value, unit) for value in (found.median, found.least, found.most))
     said = f"{median} {unit}".strip()
     return said if least == most else f"{said} ({least}-{most})"

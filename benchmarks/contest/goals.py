@@ -1,4 +1,4 @@
-"""The goals, and how near what was measured comes to them."""
+"""The goals, and whether the results meet them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FULL_SPEED = 1.05
 ABOUT = 1.05
 INDEX_SECONDS = 1.0
 
-# The first bytes of a file, in which its header is looked for, and what blocks have beyond it.
+# The first bytes of a file, which are read to look for its header, and what blocks hold beyond the header.
 BESIDE_HEADER_BYTES = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured, and whether it is enough."""
+    """What was measured, and whether it meets the goal."""
 
     measured: str
     met: bool
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One goal; `judge` raises a LookupError where something was not measured."""
+    """One goal; `judge` raises a LookupError if a figure was not measured."""
 
     subject: str
     goal: str
@@ -153,7 +153,7 @@ def _memory(entries: Entries, row: int) -> Outcome:
 
 
 def _within(entry: Entry, row: str, codec: str) -> Outcome:
-    """Hold memory against the frames promised and what the codec takes."""
+    """Compare memory with the frames promised and what the codec takes."""
     growth, promised, own = (
         spread(entry, row, "growth"),
         spread(entry, row, "promised").median,

@@ -1,4 +1,4 @@
-"""The videos, made when they are first wanted."""
+"""The videos, made when they are first needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL = {"preset": "veryfast", "crf": "28"}
 
 
 def clip(path: Path) -> Clip:
-    """Say what the header of a video says."""
+    """Return what the header of a video says."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         rate = str(stream.average_rate)
@@ -23,14 +23,14 @@ def clip(path: Path) -> Clip:
 
 
 class Media:
-    """A folder of videos, all of them the shipped clip again and again, their headers last.
+    """A folder of videos that loop the shipped clip, with their headers last.
 
     Parameters
     ----------
     folder
-        Where they are kept; those that are there are not made again.
+        Where the videos are kept; those that exist are not made again.
     long
-        A file of the user's own in place of the long one.
+        A file to use as the long video.
     """
 
     def __init__(self, folder: Path, sizes: Sizes, long: Path | None) -> None:

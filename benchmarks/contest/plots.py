@@ -1,4 +1,4 @@
-"""Results as plots."""
+"""Draw results as plots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = 2
 
 
 def draw(entries: dict[str, Entry], order: list[str], folder: Path) -> list[str]:
-    """Draw what there is; returns the names of the files."""
+    """Draw the entries that exist; return the names of the files."""
     there = [key for key in order if key in entries and entries[key]["checks"]]
     contests = [entries[key] for key in there if LENGTH not in key]
     lengths = [entries[key] for key in there if LENGTH in key]
@@ -48,7 +48,7 @@ def _whiskers(found: list[Spread]) -> list[list[float]]:
 
 
 def _bars(contests: list[Entry]) -> Any:
-    """Draw medians with whiskers to the least and the most, a panel for each workload."""
+    """Draw medians with whiskers to the minimum and maximum, a panel for each workload."""
     rows = -(-len(contests) // COLUMNS)
     figure, axes = _pyplot().subplots(
         rows, COLUMNS, figsize=(11, 2.6 * rows), squeeze=False, layout="constrained"

@@ -1,4 +1,4 @@
-"""Results as Markdown."""
+"""Write results as Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ video. "Other frames" are nearer to a neighbour of the requested frame than to t
 
 
 def report(entries: Entries, order: list[str], plots: list[str]) -> str:
-    """Put everything together."""
+    """Return the whole page."""
     shown = {key: entries[key] for key in order if key in entries}
     parts = [INTRODUCTION, _circumstances(shown), "## Goals", _goals(shown)]
     parts += [f"![{name}]({name})" for name in plots]
@@ -34,7 +34,7 @@ def report(entries: Entries, order: list[str], plots: list[str]) -> str:
 
 
 def _circumstances(entries: Entries) -> str:
-    """Say on what machine, and with which versions; where workloads differ in that, say which."""
+    """Return machine and versions; where workloads differ in these, name the workloads."""
     facts: dict[str, dict[str, list[str]]] = {}
     for key, entry in entries.items():
         named = {CONTESTANTS[name].name: version for name, version in entry["versions"].items()}

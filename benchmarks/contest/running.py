@@ -1,4 +1,4 @@
-"""Processes, in turn."""
+"""Run measurements in processes of their own, in turn."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ TIMEOUT_SECONDS = 1800
 
 Found: TypeAlias = dict[str, float]
 Rounds: TypeAlias = dict[str, dict[str, list[float]]]
-"""For each variant its figures by name, one from each round."""
+"""The figures of each variant by name, one from each round."""
 
 
 class FailedError(Exception):
-    """A process ended without a result; says why."""
+    """A process ended without a result; the message has the reason."""
 
 
 def work(python: str, *arguments: str) -> dict[str, Any]:
-    """Have one thing done in a new process."""
+    """Run `benchmarks.worker` in a new process, and return its result."""
     try:
         done = subprocess.run(
             [python, "-m", WORKER, *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS
@@ -48,7 +48,7 @@ def python_of(name: str) -> str:
     Raises
     ------
     FailedError
-        There is none.
+        There is no such interpreter.
     """
     if name != "supervisely":
         return sys.executable
@@ -58,7 +58,7 @@ def python_of(name: str) -> str:
 
 
 def present(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Find the contestants that can be used here: versions, and for the others the reason."""
+    """Return the versions of the contestants that are installed, and why the others are left out."""
     versions, absent = {}, {}
     for name in names:
         try:
@@ -76,12 +76,12 @@ def contest(name: str, method: str, job: Job, *kept: str) -> Found:
 def in_turn(
     calls: Mapping[str, Callable[[], Found]], rounds: int, say: Callable[[str], None]
 ) -> tuple[Rounds, dict[str, str]]:
-    """Make all calls in turn, for some rounds and one before that only warms up.
+    """Make all calls in turn: one round to warm up, and then `rounds` that count.
 
     Returns
     -------
     tuple
-        What was found, and for calls that failed the reason.
+        The figures, and the reason for each call that failed.
     """
     found: Rounds = {name: {} for name in calls}
     failed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Results on disk: one entry for each workload, with its date."""
+"""Read and write results: one entry for each workload, with its date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Entry: TypeAlias = dict[str, Any]
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """Return what is there."""
+    """Return the stored entries."""
     found: dict[str, Entry] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
@@ -26,7 +26,7 @@ def write(path: Path, entries: dict[str, Entry]) -> None:
 
 
 def entry(measured: Measured, **context: Any) -> Entry:
-    """Make an entry; places of files are of no use to readers."""
+    """Make an entry, without the folders of files."""
     made = asdict(measured) | context
     made["clips"] = [{**clip, "path": Path(clip["path"]).name} for clip in made["clips"]]
     return made

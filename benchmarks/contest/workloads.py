@@ -1,4 +1,4 @@
-"""What the contestants are asked to do."""
+"""The workloads that contestants are timed at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything."""
+    """Lengths of videos and numbers of frames."""
 
     hd_seconds: float = 60
     small_seconds: float = 120
@@ -42,26 +42,26 @@ QUICK = Sizes(
 
 
 def length_name(minutes: float) -> str:
-    """Write a length as ``10 min`` or ``4 h``."""
+    """Return a length as ``10 min`` or ``4 h``."""
     return f"{minutes / 60:g} h" if minutes >= 60 else f"{minutes:g} min"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One thing that all contestants do.
+    """A task for all contestants.
 
     Attributes
     ----------
     media
-        Which video; a number is a length in minutes.
+        The video; a number is a length in minutes.
     method
-        Method of a contestant.
+        The method of a contestant.
     indices
-        Frames asked for, of so many.
+        Return the frames to ask for, given the number of frames.
     remote
         Whether the video is read over HTTP.
     ext
-        Kind of files written.
+        The file extension of images written.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Workload:
 
 
 def workloads(sizes: Sizes) -> dict[str, Workload]:
-    """Name the workloads; those of one name and a length are plotted against it."""
+    """Return the workloads by name; those named ``length`` are plotted against the length."""
     found = {
         "hd": Workload(
             title=f"{sizes.sequential} frames of 1920x1080, from the first on, to RGB",

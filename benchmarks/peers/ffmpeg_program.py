@@ -1,4 +1,4 @@
-"""The ffmpeg program, and a pipe."""
+"""The ffmpeg program, read through a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one process is asked to do."""
+"""The job of one process."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Job:
     Attributes
     ----------
     address
-        Path or URL of the video; for the SDK the address of its server.
+        The path or URL of the video; for the SDK, the address of its server.
     url
-        Where it is served too, for what is no contest.
+        Where the video is also served, for probes.
     indices
-        Frames asked for.
+        The frames to ask for.
     directory, ext
-        Where files go, and which.
+        The folder for images, and their file extension.
     kept
-        Which of the frames to keep for a comparison, by their place among those that come.
+        Which frames to keep for a comparison, by their place in the order of arrival.
     options
-        Sizes of what is no contest.
+        The sizes of a probe.
     """
 
     address: str
@@ -54,7 +54,7 @@ class Job:
     options: dict[str, float] = field(default_factory=dict)
 
     def seconds(self, index: int) -> float:
-        """When frame `index` begins, in a video of constant rate."""
+        """Return when frame `index` begins, in a video of constant rate."""
         return float(index / Fraction(self.clip.rate))
 
     def to_json(self) -> str:

@@ -23,7 +23,7 @@ class Indexed(Reader):
 
 
 class TorchcodecExact(Peer):
-    """torchcodec.decoders.VideoDecoder, as many threads as FFmpeg likes, layout as decoded."""
+    """torchcodec.decoders.VideoDecoder, with as many threads as FFmpeg chooses, in its own layout."""
 
     name = package = "torchcodec"
     mode: ClassVar[str] = "exact"

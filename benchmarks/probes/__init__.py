@@ -1,4 +1,4 @@
-"""What is no contest: what asyncframes does to its surroundings."""
+"""Probes: what asyncframes does to its surroundings, with no other library to compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Probe", "probes"]
 
 
 def probes(sizes: Sizes) -> dict[str, Probe]:
-    """Name the probes."""
+    """Return the probes by name."""
     return {
         "event_loop": event_loop(sizes),
         "memory": memory(sizes),

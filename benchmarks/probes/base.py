@@ -1,4 +1,4 @@
-"""What a probe is: a measurement of asyncframes alone, and of what it is held against."""
+"""What a probe is: a measurement of asyncframes alone, beside a baseline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DEMO_CLIP = Path(af.__file__).parent / "data" / "bunny.mp4"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What runs in a process of its own, and with which video."""
+    """A function that runs in a process of its own, and its video."""
 
     function: Callable[[Job], Found]
     media: str | float
 
     @property
     def name(self) -> str:
-        """How the worker finds the function."""
+        """The name by which the worker finds the function."""
         return f"{self.function.__module__}:{self.function.__name__}"
 
 
@@ -35,9 +35,9 @@ class Probe:
     Attributes
     ----------
     columns
-        What is found: heading of the column, and the unit it is written in.
+        The heading and the unit of each figure.
     options
-        Sizes that the variants need.
+        The sizes that the variants need.
     """
 
     title: str
@@ -47,13 +47,13 @@ class Probe:
 
 
 async def warm_up() -> None:
-    """Read a frame of another video, so that what is loaded late and once is not counted."""
+    """Read a frame of another video, so that modules which are loaded late are not counted."""
     async for _ in af.stream_frames(DEMO_CLIP, 0, 0):
         pass
 
 
 def process_facts() -> dict[str, int]:
-    """Read what Linux says of this process: bytes of memory now and at most, and threads."""
+    """Return the memory of this process now and at its peak, in bytes, and its threads."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except FileNotFoundError as exc:

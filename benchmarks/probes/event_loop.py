@@ -45,7 +45,7 @@ def decoding(job: Job) -> Found:
 
 
 def decoding_at_idle_priority(job: Job) -> Found:
-    """Do so with codec threads that give way."""
+    """Decode the whole video with codec threads of idle priority."""
     return _decoding(job, idle_priority=True)
 
 

@@ -1,4 +1,4 @@
-"""What it costs to know the number of frames of an MP4."""
+"""What counting the frames of an MP4 costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.probes.base import Found, Probe, Variant
 
 
 def counting(job: Job) -> Found:
-    """Open and count, the file and over HTTP."""
+    """Open the video and count its frames, from disk and over HTTP."""
     began = time.perf_counter()
     asyncio.run(_count(job.address))
     between = time.perf_counter()

@@ -36,7 +36,7 @@ async def stall(video: af.Video) -> AsyncGenerator[Frame, None]:
 
 
 async def settle() -> None:
-    """Wait until the queues are full: until memory grows no more."""
+    """Wait until the queues are full and memory stops growing."""
     before = 0
     while (now := process_facts()["rss"]) > before:
         before = now
@@ -83,7 +83,7 @@ def among(job: Job) -> Found:
 
 
 def containers(job: Job) -> Found:
-    """Open the same number with PyAV, decode as far and hold no frame: what is taken is the codec's own."""
+    """Decode as far in as many PyAV containers, and hold no frame: the memory is the codec's own."""
     _allow_files(int(job.options["open"]) * 2)
     asyncio.run(warm_up())
     before = process_facts()

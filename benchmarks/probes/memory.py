@@ -1,4 +1,4 @@
-"""How much memory a sequential decode takes, against what is promised."""
+"""How much memory a sequential decode takes, and how much is promised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.04
 
 
 def grown(before: dict[str, int], promised: int) -> Found:
-    """Say how much memory was taken at most since `before`, and how much was to be."""
+    """Return the peak growth of memory since `before`, and the growth promised."""
     return {"growth": process_facts()["peak"] - before["rss"], "promised": promised}
 
 
@@ -62,7 +62,7 @@ def writing(job: Job) -> Found:
 
 
 def bare(job: Job) -> Found:
-    """Hold no frame in the same loop over PyAV: what is taken is the codec's own."""
+    """Hold no frame in a loop over PyAV: the memory is the codec's own."""
     asyncio.run(warm_up())
     contestant = PyavLoop()
     before = process_facts()

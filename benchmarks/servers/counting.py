@@ -17,7 +17,7 @@ class CountingServer:
         self.requests = 0
 
     def application(self) -> web.Application:
-        """Make what answers requests."""
+        """Return the application that answers requests."""
         app = web.Application()
         app.router.add_get("/clip.mp4", self._answer)
         return app

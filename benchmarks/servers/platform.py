@@ -1,4 +1,4 @@
-"""A video on a server, for contestants that are given a URL, and for those that ask a platform."""
+"""A server for contestants that open a URL, and for those that ask a Supervisely server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.servers.counting import CountingServer
 
 
 class PlatformServer(CountingServer):
-    """Serves one file, and says where it is as a Supervisely server would."""
+    """Serves one file, and gives its URL as a Supervisely server does."""
 
     def application(self) -> web.Application:
         app = super().application()
@@ -30,7 +30,7 @@ class PlatformServer(CountingServer):
 
 @contextmanager
 def served(path: Path) -> Iterator[tuple[PlatformServer, str]]:
-    """Serve a file from a thread with a loop of its own; gives the server and the file's URL."""
+    """Serve a file from a thread with its own event loop; yield the server and the file's URL."""
     server, ready, loop = PlatformServer(path), threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
     url = [""]

@@ -1,13 +1,14 @@
-"""A file behind a network link of a given round trip and bandwidth, on loopback, in a process of its own.
+"""Serve a file over a simulated link of a given round trip and bandwidth, on loopback.
 
 ::
 
     python -m benchmarks.servers.shaped_link film.mp4 --latency 0.05 --megabits 100
 
-It prints the URL, serves until its standard input closes, and then prints what went over the link.
+It prints the URL, serves until its standard input closes, and then prints how much the link carried.
 
-A relay stands before the server: half a round trip passes each way, one more before the first byte of a
-connection (its handshake), and all connections share the bandwidth of the way back. No slow start, no loss.
+A relay delays what the server sends and gets: half a round trip each way, and one more before the first byte
+of a connection (its handshake), and all connections share the bandwidth of the way back. No slow start, no
+loss.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from urllib.parse import urlsplit
 from benchmarks.servers.counting import CountingServer
 
 _PIECE_BYTES = 16 * 1024
-# What is under way on one connection, as a window of TCP bounds it.
+# How much one connection holds in flight, as a TCP window bounds it.
 _WINDOW_BYTES = 2 * 1024 * 1024
 
 
 class ShapedLink:
-    """Relays connections to a port of this machine, late and slowly."""
+    """Relays connections to a port of this machine, with a delay and a bandwidth."""
 
     def __init__(self, port: int, *, round_trip_seconds: float, bytes_per_second: float) -> None:
         self._port = port
@@ -41,7 +42,7 @@ class ShapedLink:
         self.bytes_back = 0
 
     async def start(self) -> int:
-        """Listen; the port is returned."""
+        """Listen, and return the port."""
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port: int = server.sockets[0].getsockname()[1]
         return port
