@@ -16,7 +16,7 @@ from asyncframes.errors import (
     SourceTimeoutError,
 )
 from asyncframes.sources import HttpSource
-from asyncframes.sources._http import guard as _http_guard
+from asyncframes.sources._http import sessions as _http_sessions
 from asyncframes.sources._http.public_addresses import is_public
 from tests.support.servers.s3 import BUCKET, rclone_server
 from tests.support.servers.web import Reply, RunningServer, retries_at_once
@@ -196,7 +196,7 @@ async def test_a_redirect_into_a_private_network_is_refused(
 ) -> None:
     """The guard looks at each address that is connected to, also after a redirect."""
     monkeypatch.setattr(
-        _http_guard, "is_public", lambda address: address == "127.0.0.1" or is_public(address)
+        _http_sessions, "is_public", lambda address: address == "127.0.0.1" or is_public(address)
     )
     async with HttpSource(server.url(CLIP), allow_private=False) as source:
         assert source.size == len(DATA)

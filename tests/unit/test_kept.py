@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncframes.errors import ClosedError, SourceLimitError, SourceUnavailableError
 from asyncframes.sources import CachedSource, MemorySource
-from asyncframes.sources._cache.kept import KeptRanges
+from asyncframes.sources._cache.blocks import KeptRanges
 from asyncframes.testing import FaultySource
 
 DATA = bytes((7 * place + place // 251) % 256 for place in range(300_000))

@@ -16,7 +16,7 @@ from asyncframes._media.files.media_files import BUFFER_BYTES, CachedFile, Media
 from asyncframes._media.mp4.boxes import LONGEST_HEADER, Box, boxes_of, counted, parse_box
 from asyncframes._media.mp4.segments import LONGEST_SIDX, places_in_mfra, read_mfra, read_sidx
 from asyncframes._model.ranges import ByteRange
-from asyncframes.sources._cache.kept import KeptRanges
+from asyncframes.sources._cache.blocks import KeptRanges
 
 # Boxes whose payload nobody reads at the top level.
 _PASSED_OVER = {b"mdat", b"free", b"skip", b"wide", b"mfra"}

@@ -10,7 +10,7 @@ from asyncframes.sources._cache.loads import BlockLoader, Blocks, Load, closed_e
 from asyncframes.sources._cache.readahead import NEVER, ReadAhead
 
 
-class Interest:
+class ReaderRequests:
     """What one reader wants loaded."""
 
     def __init__(self, loader: BlockLoader) -> None:
@@ -124,7 +124,7 @@ class ReadCursor:
         self.limit: int | None = None
         self._loader = loader
         self._max_window = read_ahead_bytes
-        self._interest = Interest(loader)
+        self._requests = ReaderRequests(loader)
         self._readahead = ReadAhead(block_size=loader.cache.block_size)
         self._loop = asyncio.get_running_loop()
         self._trigger = self._readahead.trigger
@@ -149,11 +149,11 @@ class ReadCursor:
             The cursor or the source was closed, maybe while this fetch waited.
         """
         check_range(start, stop)
-        self._interest.check_open()
+        self._requests.check_open()
         missing = start + len(self._loader.cache.run(start, stop))
         self._hold(missing // self._loader.cache.block_size)
         self._step(start, stop)
-        return await self._interest.read(start, stop)
+        return await self._requests.read(start, stop)
 
     def touch(self, position: int) -> None:
         """Tell where the reader is; any thread, and nearly free."""
@@ -172,15 +172,15 @@ class ReadCursor:
             of the reader stays within a quarter of the cache; the rest follows
             as it moves on.
         """
-        self._interest.check_open()
+        self._requests.check_open()
         self._readahead.plan(ranges)
         blocks = self._top_up()
-        self._interest.keep_only(blocks)
-        self._interest.want(blocks, urgent=False)
+        self._requests.keep_only(blocks)
+        self._requests.want(blocks, urgent=False)
 
     def unlimit(self) -> None:
         """Drop the plan and the limit: follow the reader, as far as it goes."""
-        self._interest.check_open()
+        self._requests.check_open()
         self.limit = None
         self._readahead.follow()
         self._trigger = self._readahead.trigger
@@ -202,7 +202,7 @@ class ReadCursor:
         self._trigger = NEVER
         self._loader.cursors -= 1
         self._hold(None)
-        return self._interest.close()
+        return self._requests.close()
 
     def _reached(self, position: int) -> None:
         if not self._closed and not self._loader.closed:
@@ -210,8 +210,8 @@ class ReadCursor:
 
     def _step(self, start: int, stop: int) -> None:
         if self._readahead.step(start, stop):
-            self._interest.keep_only(block_span(start, stop, block_size=self._loader.cache.block_size))
-        self._interest.want(self._top_up(), urgent=False)
+            self._requests.keep_only(block_span(start, stop, block_size=self._loader.cache.block_size))
+        self._requests.want(self._top_up(), urgent=False)
 
     def _top_up(self) -> list[int]:
         cache, cursors = self._loader.cache, max(2, self._loader.cursors)

@@ -8,9 +8,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from asyncframes._model.ranges import ByteRange, merge_ranges
 from asyncframes.abc import StreamSource
-from asyncframes.sources._cache.blocks import BlockCache
-from asyncframes.sources._cache.cursor import Interest, ReadCursor
-from asyncframes.sources._cache.kept import KeptRanges
+from asyncframes.sources._cache.blocks import BlockCache, KeptRanges
+from asyncframes.sources._cache.cursor import ReadCursor, ReaderRequests
 from asyncframes.sources._cache.loads import BlockLoader, closed_error
 from asyncframes.sources._one_process import OneProcess
 
@@ -125,15 +124,15 @@ class CachedSource(OneProcess):
 
     async def read_range(self, start: int, stop: int) -> bytes:
         await self.prepare_range(start, stop)
-        interest = Interest(self._loader)
+        requests = ReaderRequests(self._loader)
         parts: list[bytes] = []
         position = start
         try:
-            while position < stop and (part := await interest.read(position, stop)):
+            while position < stop and (part := await requests.read(position, stop)):
                 parts.append(part)
                 position += len(part)
         finally:
-            interest.close()
+            requests.close()
         return b"".join(parts)
 
     def cached(self, start: int, stop: int) -> bytes:

@@ -24,10 +24,9 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._http.address import parse_url, redirected
 from asyncframes.sources._http.credentials import Credentials, HeadersLike
-from asyncframes.sources._http.guard import REFUSED
 from asyncframes.sources._http.pace import Pace
 from asyncframes.sources._http.reply import status_error
-from asyncframes.sources._http.sessions import Sessions
+from asyncframes.sources._http.sessions import REFUSED, ClientSessions
 from asyncframes.sources._names import harmless_cause, public_url
 
 _MAX_REDIRECTS = 10
@@ -54,7 +53,7 @@ class HttpClient:
         self,
         url: str,
         *,
-        sessions: Sessions,
+        sessions: ClientSessions,
         headers: HeadersLike | None,
         auth: aiohttp.BasicAuth | tuple[str, str] | None,
         cookies: Mapping[str, str] | None,

@@ -1,8 +1,10 @@
-"""The sessions that requests go through: the caller's, or one of our own."""
+"""The client sessions that requests use: the caller's, or our own."""
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+import socket
+from typing import Any, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -10,11 +12,18 @@ from yarl import URL
 
 from asyncframes._model.quoting import shortened
 from asyncframes.errors import ClosedError
-from asyncframes.sources._http.guard import guarded_connector
+from asyncframes.sources._http.public_addresses import is_public
+
+REFUSED = "an address of a private network"
+
+AddressInfo: TypeAlias = tuple[
+    int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+]
+"""As `socket.getaddrinfo` gives it."""
 
 
-class Sessions:
-    """Gives the session for a request, and what to say in it of the way to the server.
+class ClientSessions:
+    """Choose the client session for each request, and its proxy.
 
     Parameters
     ----------
@@ -75,3 +84,19 @@ def _proxy_for(url: URL) -> dict[str, Any]:
         return {}
     proxy = URL(text if "://" in text else f"http://{text}")
     return {"proxy": proxy} if proxy.scheme in {"http", "https"} else {}
+
+
+def guarded_connector() -> aiohttp.TCPConnector:
+    """Make a connector that connects to public addresses only.
+
+    The check comes between the name's resolution and the connection, so a name
+    cannot mean one address to the check and another to the connection.
+    """
+    return aiohttp.TCPConnector(socket_factory=_public_socket)
+
+
+def _public_socket(info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, address = info
+    if not is_public(str(address[0])):
+        raise PermissionError(errno.EACCES, REFUSED)
+    return socket.socket(family, kind, protocol)

@@ -27,7 +27,7 @@ from asyncframes.sources._http.reply import (
     content_length,
     content_range,
 )
-from asyncframes.sources._http.sessions import Sessions
+from asyncframes.sources._http.sessions import ClientSessions
 from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._retries import Retries
@@ -131,7 +131,7 @@ class HttpSource(OneProcess):
         )
         self._client = HttpClient(
             url,
-            sessions=Sessions(session, trust_env=trust_env, allow_private=allow_private),
+            sessions=ClientSessions(session, trust_env=trust_env, allow_private=allow_private),
             headers=headers,
             auth=auth,
             cookies=cookies,
