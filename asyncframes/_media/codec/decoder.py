@@ -1,9 +1,8 @@
-"""One stream and its codec, stepped by whoever holds the thread.
+"""Decodes one stream in the thread that calls it.
 
-Before a packet is decoded its pts is replaced by its number in decode order.
-Decoders hand the pts of a packet on to the picture it becomes, so every picture
-says which packet it comes from, also where timestamps are missing, repeated or
-run backwards.
+Before a packet is decoded, its pts is replaced by its number in decode order.
+Decoders copy the pts of a packet to its picture, so every picture names the packet
+it comes from, even where timestamps are missing, repeated or run backwards.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ from asyncframes.errors import CorruptMediaError, SourceError
 # The first picture may need this many packets, and one more for each thread.
 _PEEKED_PACKETS = 2
 
-# If so many packets become no picture, the first look gives up, and a request finds out why.
+# The first look gives up after this many packets without a picture. A request then reports the reason.
 _MOST_PEEKED = 1024
 
-# With skip_frame=NONREF these leave out pictures that no other refers to, and nothing else. Other codecs
-# ignore it, or drop more.
+# With skip_frame=NONREF these codecs skip exactly the pictures that no other refers to. Other codecs ignore
+# the setting or drop more.
 _SKIPPING_CODECS = {"h264", "hevc"}
 
 # H.264 and HEVC reorder by at most 16 pictures, and no other codec by more.
 _MOST_REORDERED = 16
 
-# After so many packets in a row without a picture nothing more is expected, so that a request ends.
+# A request fails after this many packets in a row without a picture, so that it ends.
 _MOST_FRUITLESS = 65_536
 
-# Errors may stand between the pictures that a codec still holds, and each ends a call, so it is called again.
+# Each error among the pictures that a codec still holds ends one call, so draining takes several calls.
 _MOST_DRAINS = 64
 
-# Packets that never become a picture would fill the memory, so only the newest are remembered.
+# Packets that never become a picture would fill the memory, so only the newest pts are kept.
 _REMEMBERED_PTS = 1024
 
 
@@ -60,23 +59,23 @@ class Decoder:
 
     Every method runs in a worker thread, one at a time.
 
-    What one codec thread outputs is right by definition, so only one thread yields
-    damage. With several, and with a codec that is told to be strict about damage,
-    `decode` raises `DoubtError` at the first sign of it, before any picture that may be
-    spoilt; the caller then calls `fall_back_to_one_thread` and decodes again.
+    The output of one codec thread is correct by definition, so only one thread yields
+    damage. With several threads, or with strict error detection, `decode` raises
+    `DoubtError` at the first sign of damage, before any picture that may be spoilt. The
+    caller then calls `fall_back_to_one_thread` and decodes again.
 
     Attributes
     ----------
     reader
         Where the packets come from.
     was_doubted
-        Whether damage was seen that one thread, not strict, may hide.
+        Whether damage was seen that a single non-strict thread may hide.
     at_start
-        Whether `decode` would begin with what the first packet becomes.
+        Whether `decode` would begin with the picture of the first packet.
     """
 
     def __init__(self, file: MediaFile, options: ContainerOptions) -> None:
-        # Bytes that come once cannot be decoded a second time, as a doubt asks for.
+        # A doubt requires a second decode. A sequential source cannot be read twice, so it gets one thread.
         self._options = options if file.seekable() else replace(options, threads=1, strict=False)
         self.was_doubted = False
         self._wants_alpha = False
@@ -85,7 +84,7 @@ class Decoder:
 
     @property
     def file(self) -> MediaFile:
-        """What the container is read from."""
+        """The file that the container is read from."""
         return self.reader.file
 
     @property
@@ -104,8 +103,8 @@ class Decoder:
         self._alpha = self._alpha_decoder()
         self._ahead: deque[Picture | Damage] = deque()
         self._pts_of: dict[int, int | None] = {}
-        # Where damage leaves a part of a picture undecoded, it shows what the memory held before, and that
-        # depends on which pictures are alive: as with any plain loop, the newest one is, and no other.
+        # An undecoded part of a damaged picture shows what its memory held before, which depends on the
+        # pictures still alive. Keeping the newest one alone gives the same pixels as a plain decode loop.
         self._newest: VideoFrame | None = None
         self._last_dts: int | None = None
         self._missing_dts: int | None = None
@@ -137,7 +136,7 @@ class Decoder:
         self.reader.close()
 
     def reopen(self) -> None:
-        """Begin again at the first packet, with nothing left of what was decoded."""
+        """Begin again at the first packet, and drop everything decoded so far."""
         self.close()
         self.reader.open()
         self._set_up()
@@ -148,7 +147,7 @@ class Decoder:
             self.reopen()
 
     def want_alpha(self, wanted: bool) -> None:
-        """Say whether `Picture.alpha` is needed; decoding begins again where that is new."""
+        """Turn the decoding of `Picture.alpha` on or off; a change reopens the container."""
         if wanted:
             refuse_alpha_track(self.stream, self.file.source_name)
         self._wants_alpha = wanted
@@ -157,20 +156,20 @@ class Decoder:
 
     @property
     def may_doubt(self) -> bool:
-        """Whether pictures are decoded otherwise than by one thread that is not strict."""
+        """Whether decoding uses several threads or strict error detection."""
         return self._held is not None
 
     def fall_back_to_one_thread(self, doubt: DoubtError) -> None:
-        """Begin again with one codec thread, as FFmpeg decodes by default, now and after every reopening."""
+        """Begin again with one non-strict codec thread, and keep it after every reopening."""
         self.was_doubted |= doubt.is_damage
-        # The frames of the traceback hold packets, which keep the codec and its threads alive.
+        # The traceback's frames hold packets, and packets keep the codec and its threads alive.
         clear_frames(doubt.__traceback__)
         self._options = replace(self._options, threads=1, strict=False)
         self.reopen()
 
     @property
     def can_skip_unreferenced(self) -> bool:
-        """Whether this codec leaves pictures out that no other refers to, and nothing else."""
+        """Whether this codec can skip exactly the pictures that no other refers to."""
         return self.stream.codec_context.name in _SKIPPING_CODECS
 
     def _skip_unreferenced(self, skip: bool) -> None:
@@ -178,17 +177,17 @@ class Decoder:
             self._skips, self.stream.codec_context.skip_frame = skip, "NONREF" if skip else "DEFAULT"
 
     def seek(self, packet: int, table: FrameTable, *, by_reading: bool = False) -> None:
-        """Make `packet` the next one to be decoded, with nothing left of what was decoded before.
+        """Make `packet` the next one to be decoded, and drop everything decoded before.
 
         Parameters
         ----------
         packet
             Number of the packet.
         table
-            Checks where the container's own seek lands. If no seek lands at or before
-            the packet, the packets from the start on are read and not decoded.
+            Shows where the container's own seek landed. If no seek lands at or before
+            the packet, packets are read from the start without decoding them.
         by_reading
-            Whether to read from the start on at once, because seeks cannot be trusted.
+            Whether to read from the start right away, because seeks cannot be trusted.
 
         Raises
         ------
@@ -207,7 +206,7 @@ class Decoder:
         self.reader.skip_to(packet, table)
 
     def seek_near(self, ticks: int) -> bool:
-        """Go where the demuxer takes a time to be; whether it could. Packets are numbered from 0 there."""
+        """Seek to a time, and return whether the demuxer could. Packets are numbered from 0 there."""
         self.at_start = False
         landed = self.reader.seek_near(ticks)
         if landed:
@@ -239,13 +238,13 @@ class Decoder:
         last_packet
             Number of the last packet to read; the end of the stream by default.
         needed
-            Numbers of the packets whose pictures are wanted: of the others, those
-            that no picture refers to are not decoded. All are by default.
+            Numbers of the packets whose pictures are wanted. Of the others, those that
+            no picture refers to are skipped. By default, all are decoded.
 
         Raises
         ------
         DoubtError
-            There is a sign of damage, and several codec threads: one of them has to tell.
+            There is a sign of damage that only a decode with one thread can confirm.
         TableMismatchError
             The packets are not those of the table.
         """
@@ -260,9 +259,9 @@ class Decoder:
             yield from self._drain()
 
     def peek(self) -> Picture | None:
-        """Decode up to the first picture without consuming it; ``None`` where there is none for long.
+        """Decode up to the first picture without consuming it; ``None`` if many packets yield none.
 
-        Nothing beyond what it needs is read ahead, as nobody knows yet where reading goes on.
+        It does not read ahead: where reading continues is not known yet.
 
         Raises
         ------
@@ -282,12 +281,13 @@ class Decoder:
         try:
             packet = self.reader.read(table)
         except SourceError:
-            # What was read before decodes all the same, so the error comes in the place of what was not.
+            # Packets read before the error still decode, so their pictures come first and the error last.
             yield from self._drain_in_order()
             raise
         if packet is None:
             yield from self._end(number)
             return
+        # The pts is overwritten below, so `_remember` holds the original for the picture.
         pts = packet.pts
         self._last_dts = packet.dts
         self._remember(number, pts)
@@ -299,7 +299,7 @@ class Decoder:
         yield from self._sure(self._feed(packet, number, pts))
 
     def _end(self, number: int) -> Iterator[Picture | Damage]:
-        """Drain at the end of the packets, with damage in its place where they ended early."""
+        """Drain after the last packet; if packets are missing, report that in display order."""
         reason = self.reader.why_incomplete()
         if reason is None:
             yield from self._drain()
@@ -317,23 +317,23 @@ class Decoder:
         for _ in range(_MOST_DRAINS):
             outputs = list(self._sure(self._feed(None, self.reader.number, None)))
             yield from outputs
-            # What is left comes behind an error when the codec is asked once more.
+            # Pictures behind an error come out only when the codec is drained again.
             if all(isinstance(output, Picture) for output in outputs):
                 break
         if self._held is not None:
             yield from self._held.finish()
 
     def _await_marks(self) -> list[Picture | Damage]:
-        """Wait for all frame threads: what is drained while one works may lack its mark of damage.
+        """Wait for all frame threads: a picture drained while one works may lack its damage mark.
 
-        Each takes a packet in turn. One without a picture is no error where pictures may be left out.
+        Each thread takes one packet in turn. With pictures being skipped, one without a picture is no error.
         """
         codec, units = self.stream.codec_context, self.reader.syntax.units
         if self._held is None or units is None or not marks_late(codec.name) or codec.thread_count < 2:
             return []
         outputs: list[Picture | Damage] = []
         delimiter, before = units.delimiter(), codec.skip_frame
-        # Undone before anything is yielded: a generator that is left there would have later pictures skipped.
+        # Restored before anything is yielded: an abandoned generator would leave later pictures skipped.
         codec.skip_frame = "NONREF"
         try:
             for _ in range(codec.thread_count):
@@ -343,19 +343,19 @@ class Decoder:
         return outputs
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
-        """Drain what comes before everything that was not read."""
+        """Drain the pictures that are shown before any packet that was not read."""
         with suppress(DoubtError):
             yield from takewhile(self._is_before_the_rest, self._drain())
 
     def _drain_around(self, damage: Damage) -> Iterator[Picture | Damage]:
-        """Drain, with damage in the place of what was not read."""
+        """Drain, with the damage placed where the missing packets would be shown."""
         self._missing_dts = self.reader.first_missing_dts()
         outputs = list(self._drain())
         before = len(list(takewhile(self._is_before_the_rest, outputs)))
         yield from [*outputs[:before], damage, *outputs[before:]]
 
     def _is_before_the_rest(self, output: Picture | Damage) -> bool:
-        """Whether it is shown before what was not read: dts grow, and no pts lies before its dts."""
+        """Whether it is shown before the missing packets: dts grow, and no pts precedes its dts."""
         pts = output.pts if isinstance(output, Picture) else None
         if pts is not None and self._missing_dts is not None:
             return pts < self._missing_dts
@@ -377,7 +377,7 @@ class Decoder:
             with pyav_calls():
                 frames = self.stream.codec_context.decode(packet)
         except PyAVError as exc:
-            # A drained codec answers each further call so.
+            # A drained codec answers every further call with EOFError.
             if isinstance(exc.__cause__, av.EOFError):
                 return
             self.file.raise_error()
@@ -386,6 +386,7 @@ class Decoder:
         if frames:
             self._newest, self._fruitless = frames[-1], 0
         for frame in frames:
+            # The pts is the packet number; a codec that drops it gets the number of the packet just fed.
             origin = number if frame.pts is None else frame.pts
             yield self._picture(origin, frame)
 

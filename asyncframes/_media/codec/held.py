@@ -1,4 +1,4 @@
-"""Pictures held until nothing that was decoded before them is in doubt."""
+"""Holds pictures back until everything decoded before them is known to be intact."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from asyncframes._media.codec.pictures import Damage, Picture
 
 
 class DoubtError(Exception):
-    """What a decoder outputs from here on may differ from what one thread, not strict, outputs.
+    """From here on, the output may differ from that of a single non-strict thread.
 
     Attributes
     ----------
     is_damage
-        Whether there is damage; otherwise a packet became no picture, as a second field does.
+        Whether there is damage. If not, a packet became no picture, as a second field does.
     """
 
     def __init__(self, message: str, *, is_damage: bool = True) -> None:
@@ -30,23 +30,23 @@ class DoubtError(Exception):
 
 
 class HeldPictures:
-    """Lets a picture go once every packet before its own has become a picture without a sign of damage.
+    """Releases a picture once every earlier packet has become a picture without a sign of damage.
 
-    A picture refers only to pictures of earlier packets, but may be shown, and so come out, before them.
+    A picture refers only to pictures of earlier packets, but it may be output before them.
 
     Parameters
     ----------
     run_ahead
-        Whether packets are decoded side by side, so that damage shows later than what it spoils.
+        Whether packets are decoded in parallel, so that damage may show after the pictures it spoils.
     marks_late
-        Whether damage shows on its own picture alone, which others that refer to it may precede.
-        Where neither is so, nothing is held.
+        Whether damage is marked only on its own picture, which pictures that refer to it may
+        precede. If both are false, nothing is held.
     most
-        How many packets after its own a picture may come out at the latest.
+        The most packets that may follow a picture's own before it comes out.
     units
-        How packets hold NAL units: tells which of them a decoder skips.
+        How packets hold NAL units; shows which of them a decoder skips.
     numbers
-        Follows the numbers of reference pictures, where the codec has them.
+        Tracks the numbers of reference pictures, if the codec has them.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class HeldPictures:
         self._most = most
         self._units = units
         self._numbers = numbers
+        # A dict rather than a set: its first key is the oldest packet without a picture.
         self._unanswered: dict[int, None] = {}
         self._unshown: set[int] = set()
         self._pictures: deque[Picture] = deque()
@@ -80,7 +81,7 @@ class HeldPictures:
             self._numbers.reset()
 
     def expect(self, packet: Packet[VideoStream], number: int, *, skips: bool = False) -> Packet[VideoStream]:
-        """Wait for the picture of a packet, unless it is shown before the first keyframe since a seek.
+        """Wait for a packet's picture, unless it is shown before the first keyframe since a seek.
 
         Parameters
         ----------
@@ -97,10 +98,11 @@ class HeldPictures:
         Raises
         ------
         DoubtError
-            It is marked as damaged, a reference before it is missing, or an earlier one became no picture.
+            The packet is marked as damaged, a reference is missing, or an earlier packet became no picture.
         """
         data = bytes(packet) if self._numbers is not None or skips or packet.is_discard else b""
-        # What a decoder makes of a missing reference depends on the pictures that it left out before.
+        # What a decoder substitutes for a missing reference depends on the pictures it skipped before, so a
+        # gap in the numbers is a doubt.
         if self._numbers is not None and not self._numbers.take(data):
             raise DoubtError("a picture that others refer to is missing")
         if packet.is_corrupt:
@@ -110,7 +112,8 @@ class HeldPictures:
         self._wait_for(packet, number)
         if not packet.is_discard:
             return packet
-        # Its picture is not wanted; its damage counts.
+        # The edit list hides this picture, but others may refer to it. PyAV drops such pictures and their
+        # damage with them, so the flag is removed and the picture is discarded here.
         self._unshown.add(number)
         return _without_flags(packet, data)
 
@@ -128,13 +131,13 @@ class HeldPictures:
             self._has_keyframe, self._first_pts = packet.is_keyframe, packet.pts
 
     def _is_beyond_first_keyframe(self, packet: Packet[VideoStream]) -> bool:
-        """Whether everything that a picture refers to was decoded; others are left out by decoders."""
+        """Whether all references of a picture were decoded; decoders drop pictures that lack one."""
         if not self._has_keyframe:
             return False
         return packet.pts is None or self._first_pts is None or packet.pts >= self._first_pts
 
     def sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture]:
-        """Take what the codec outputs, and yield what is beyond doubt.
+        """Take the codec's output, and yield the pictures that are beyond doubt.
 
         Raises
         ------
@@ -146,6 +149,7 @@ class HeldPictures:
                 raise DoubtError(output.reason)
             if output.is_damaged:
                 raise DoubtError(f"the picture of packet {output.packet} is marked as damaged")
+            # A lost second field leaves no mark on its picture, so fields are left to one thread.
             if self._run_ahead and output.frame.interlaced_frame:
                 raise DoubtError("pictures are made of fields, whose loss does not show", is_damage=False)
             self._unanswered.pop(output.packet, None)
@@ -157,12 +161,12 @@ class HeldPictures:
             yield self._pictures.popleft()
 
     def finish(self) -> Iterator[Picture]:
-        """Yield what is left, after the codec was drained.
+        """Yield the remaining pictures once the codec is drained.
 
         Raises
         ------
         DoubtError
-            A packet became no picture: PyAV drops errors that come while it drains.
+            A packet became no picture. PyAV drops errors while it drains, so this is the only sign.
         """
         if self._unanswered:
             message = f"packet {next(iter(self._unanswered))} became no picture"
@@ -172,16 +176,16 @@ class HeldPictures:
 
 
 def _without_flags(packet: Packet[VideoStream], data: bytes) -> Packet[VideoStream]:
-    """Copy a packet that an edit list leaves out, so that its picture comes out, and shows its damage."""
+    """Copy a packet without its discard flag, so that its picture and its damage are output."""
     copy = packet_of(data)
     copy.dts = packet.dts
     return copy
 
 
 def packet_of(data: bytes) -> Packet[VideoStream]:
-    """Make a packet of some bytes, which become FFmpeg's own.
+    """Copy bytes into a packet whose memory FFmpeg owns.
 
-    A codec thread that freed Python's bytes would wait for the GIL, maybe for ever.
+    A codec thread that frees memory owned by Python waits for the GIL, possibly forever.
     """
     packet = cast("Packet[VideoStream]", Packet(len(data)))
     packet.update(data)

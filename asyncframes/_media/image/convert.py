@@ -1,4 +1,4 @@
-"""Decoded pictures to arrays."""
+"""Converts decoded pictures to arrays."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from asyncframes._model.timing import Orientation
 from asyncframes._types import Image
 from asyncframes.errors import UnsupportedMediaError
 
-# swscale has special converters from these to packed RGB, at their own size and with an even height. They are
-# some seven times as fast as its scaler, take the nearest chroma sample and are up to three levels off. Their
-# targets follow, with the bytes of a pixel.
+# swscale has special converters from these formats to packed RGB, for unscaled pictures of even height. They
+# are about seven times as fast as its scaler, but take the nearest chroma sample and are off by up to three
+# levels. `_CHANNELS` lists their targets, with the bytes of a pixel.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
 _GRAYS = {"gray", "gray16"}
 _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
@@ -47,15 +47,15 @@ _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 _NATIVE = "le" if sys.byteorder == "little" else "be"
 _NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}", "i420": "yuvj420p"}
 
-# The scaler has SIMD for planes and none for packed pixels: through planes the same bits take half as long.
+# The scaler has SIMD code for planar output only. Going through planes gives the same bits in half the time.
 _PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{_NATIVE}"}
 
 
 class Converter:
-    """Turns decoded pictures into upright arrays of one kind.
+    """Converts decoded pictures to upright arrays of one kind.
 
-    The plan is kept from picture to picture, and made again only where one differs
-    from the one before in layout, size or tags. swscale runs in the calling thread.
+    The plan is reused until a picture differs from the one before in layout, size or
+    tags. swscale runs in the calling thread.
     """
 
     def __init__(self, rendering: Rendering, pixel_shape: Fraction, source: str) -> None:
@@ -70,7 +70,7 @@ class Converter:
         self._is_first = True
 
     def rest(self) -> None:
-        """Let go of memory between requests."""
+        """Release memory between requests."""
         self._is_first = True
         if self._facts and self._plan.pooled is not None:
             self._plan.pooled.rest()
@@ -81,14 +81,14 @@ class Converter:
         Parameters
         ----------
         picture
-            What the decoder output.
+            The picture from the decoder.
         alpha
-            A picture whose luma is the opacity, for codecs that keep it apart.
+            A picture whose luma is the opacity, for codecs that store it separately.
 
         Raises
         ------
         UnsupportedMediaError
-            FFmpeg cannot convert this layout or these colours to what was asked.
+            FFmpeg cannot convert this layout or these colours to the requested format.
         """
         facts = (
             picture.format.name,
@@ -104,7 +104,7 @@ class Converter:
             self._plan = self._plan_for(picture)
             self._whole = WholePictures()
             self._facts = facts
-        # Setting a filter up takes longer than one image, so the first goes through swscale alone.
+        # Setting up a filter takes longer than converting one image, so the first uses swscale alone.
         pooled, self._is_first = not self._is_first, False
         try:
             return self._plan(self._whole(picture), alpha, pooled=pooled)
@@ -144,19 +144,19 @@ class Converter:
     def _refuse_odd(self, size: tuple[int, int]) -> None:
         if size[0] % 2 or size[1] % 2:
             raise UnsupportedMediaError(
-                f"i420 needs an even width and height, not {size[0]}x{size[1]}: resize= gives them",
+                f"i420 needs an even width and height, not {size[0]}x{size[1]}: pass resize= with even sides",
                 source=self._source,
             )
 
     def _is_i420(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
-        """Whether the planes are those asked for, as they are."""
+        """Whether the decoded planes already are the requested ones."""
         if is_rgb(picture.format) or size != (picture.width, picture.height):
             return False
         full = is_full_range(picture)
         return is_as_in_jpeg(picture.format.name, self._matrix(picture), is_full_range=full)
 
     def _is_fast(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
-        """Whether swscale has a special converter, and its pixels are wanted."""
+        """Whether swscale has a special converter, and its accuracy is enough."""
         return (
             picture.format.name in _FAST_FORMATS
             and size == (picture.width, picture.height)
@@ -166,14 +166,14 @@ class Converter:
         )
 
     def _orientation_of(self, picture: VideoFrame) -> Orientation:
-        """Read the matrix only where the cheaper angle says that it is another one."""
+        """Read the display matrix only if the angle, which is cheaper to read, has changed."""
         if self.rendering.autorotate and picture.rotation != self._rotation:
             self._rotation = picture.rotation
             self._orientation = orientation_of(picture)
         return self._orientation
 
     def _stored_size(self, picture: VideoFrame, orientation: Orientation) -> tuple[int, int]:
-        """Size before the picture is turned upright."""
+        """Return the size before the picture is turned upright."""
         if not orientation.transpose:
             return self.rendering.size_of(picture.width, picture.height, self._pixel_shape)
         height, width = self.rendering.size_of(picture.height, picture.width, 1 / self._pixel_shape)
@@ -182,7 +182,7 @@ class Converter:
     def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
         layout = picture.format
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
-            # swscale would go through YUV of 8 bits, and lose levels.
+            # In one step swscale would go through 8-bit YUV and lose levels.
             return [scale_step(size, "rgb24")]
         if is_rgb(layout) and size == (picture.width, picture.height):
             return [scale_step(size, self._target)]
@@ -190,8 +190,8 @@ class Converter:
         steps: list[Step] = []
         source_range = None
         if is_gray(layout) and picture.color_range == ColorRange.MPEG:
-            # swscale takes all gray for full range, whatever its tag; as the luma of YUV the tag counts. No
-            # matrix touches luma, but one other than swscale's default would make it go through RGB.
+            # swscale treats all gray as full range, whatever its tag; for the luma of YUV the tag counts.
+            # No matrix touches luma, but one other than swscale's default would force a pass through RGB.
             luma = f"yuv444p{depth_of(layout)}{_NATIVE}" if depth_of(layout) > 8 else "yuv444p"
             stored = picture.width, picture.height
             steps.append(scale_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
@@ -216,19 +216,19 @@ class Converter:
         if matrix not in MATRIX_NUMBERS:
             raise UnsupportedMediaError(
                 f"colour matrix {picture.colorspace} of ITU-T H.273 is not supported: "
-                "pass color_matrix= to use another in its place",
+                "pass color_matrix= to use another",
                 source=self._source,
             )
         return matrix
 
     def _matrix_number(self, picture: VideoFrame) -> int:
         if self.rendering.image_format in _GRAYS:
-            # Luma is what is asked for, and under swscale's default on both sides no matrix touches it.
+            # Only luma is needed, and no matrix touches it while both sides use swscale's default.
             return int(Colorspace.DEFAULT)
         return MATRIX_NUMBERS[self._matrix(picture)]
 
     def _stretch(self, picture: VideoFrame) -> Callable[[Image], Image] | None:
-        """Return what makes white 65535, where swscale leaves it below."""
+        """Return a function that maps white to 65535, if swscale leaves it below."""
         if self.rendering.image_format != "rgb48":
             return None
         depth = depth_of(picture.format)

@@ -1,4 +1,4 @@
-"""Decoding from one start on, with each picture checked against the frame table before it is let go."""
+"""Decodes from one start, and checks each picture against the frame table before releasing it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from asyncframes._model.table import FrameTable
 from asyncframes._requests.shared_table import SharedTable
 
 FALSE_KEYFRAMES_BEFORE_REBUILDING = 2
-"""Starts that prove to be no keyframes before the whole stream is decoded to learn which are."""
+"""After this many false keyframes the whole stream is decoded to find the real ones."""
 
-# A table made from packets may be wrong, and skipping hides that: so many pictures in a row have to come out
-# as it says before any are left undecoded.
+# A table made from packets may be wrong, and skipping pictures would hide that. This many pictures in a row
+# must come out as the table says before any is skipped.
 _CONFIRMING_PICTURES = 8
 
 
 class UnsafeStartError(Exception):
-    """What begins at the start chosen does not decode as the frame table says."""
+    """Decoding from the chosen start does not give what the frame table says."""
 
 
 class SpoiltBySkippingError(Exception):
-    """A picture differs from what it should be, and others were left undecoded on the way to it."""
+    """A picture is wrong, and others before it were skipped."""
 
 
 class TableChecks(Protocol):
-    """What a run asks of its job."""
+    """What a run needs from its job."""
 
     may_skip: bool
-    """Whether pictures that nobody refers to may be left undecoded."""
+    """Whether pictures that no other refers to may be skipped."""
     reads_from_start: bool
     """Whether packets are reached by reading from the start, because seeks proved wrong."""
 
@@ -45,15 +45,15 @@ class TableChecks(Protocol):
 
     @property
     def decoder(self) -> Decoder:
-        """The decoder, which nobody else uses meanwhile."""
+        """The decoder, reserved for this job."""
         ...
 
     def meet(self, damage: Damage) -> None:
-        """Have the table rebuilt before damage is reported or skipped, where that is due."""
+        """Request a rebuilt table, if one is needed before damage is reported or skipped."""
         ...
 
     def report(self, damage: Damage, place: int) -> None:
-        """Report a packet or a picture that is damaged, and where it would be shown."""
+        """Report a damaged packet or picture, and the index where it would be shown."""
         ...
 
     def pass_by(self, row: int, picture: Picture) -> None:
@@ -61,13 +61,13 @@ class TableChecks(Protocol):
         ...
 
     def is_right(self, index: int, picture: Picture) -> bool:
-        """Whether a picture is the one that a decode of the whole stream output."""
+        """Whether a picture equals the one from a decode of the whole stream."""
         ...
 
 
 @dataclass(slots=True)
 class _Decoded:
-    """Packets that are decoded: all before one of them, and from there on those whose pictures are needed."""
+    """Packets to decode: all before a given one, and only the needed ones from there on."""
 
     needed: Container[int]
     since: float
@@ -77,14 +77,14 @@ class _Decoded:
 
 
 class CheckedRun:
-    """Decodes from a start on, and yields the pictures that are exact from there.
+    """Decodes from a start, and yields the pictures that are exact from there.
 
     Parameters
     ----------
     job
-        Says what becomes of damage.
+        Decides how damage is handled.
     table
-        What is expected.
+        The expected pictures.
     start
         Number of the packet to begin with.
     last_packet
@@ -110,14 +110,14 @@ class CheckedRun:
         self._lost: list[tuple[int, Damage]] = []
 
     def pictures(self) -> Iterator[tuple[int, Picture] | None]:
-        """Yield pictures by frame index; ``None`` wherever a step may end without one.
+        """Yield pictures with their frame index, and ``None`` where a step may end without one.
 
         Raises
         ------
         UnsafeStartError
             The start does not decode as the table says.
         SpoiltBySkippingError, DoubtError
-            A picture differs, and skipping or threads may be why.
+            A picture is wrong, and skipping or threads may be the cause.
         TableMismatchError
             The table is wrong.
         """
@@ -126,7 +126,7 @@ class CheckedRun:
         for output in self._decoder.decode(table=table, last_packet=self._last_packet, needed=self._decoded):
             if isinstance(output, Damage):
                 self._job.meet(output)
-                # Times may be wrong near damage: what came out before is shown before.
+                # Times near damage may be wrong, but a picture that came out earlier is shown earlier.
                 place = max(self._table.place_of(output.packet), self._expected or 0)
                 self._lost.append((place, output))
                 yield None
@@ -136,11 +136,12 @@ class CheckedRun:
 
     def _checked(self, picture: Picture) -> tuple[int, Picture] | None:
         if picture.packet == self._start > 0 and not picture.decodes_alone:
+            # Containers flag packets as keyframes that are none; only the decoded picture shows it.
             self._give_up_start("its picture is no keyframe")
         self._report_lost(self._table.place_of(picture.packet))
         row = self._row_of(picture)
         self._job.pass_by(row, picture)
-        # Leading pictures refer to the GOP before the start, which was not decoded.
+        # Leading pictures refer to the GOP before the start, which was not decoded: drop them.
         if self._start > 0 and self._table.is_shown_before(picture.packet, self._start):
             return None
         self._check_order(row, picture)
@@ -151,13 +152,13 @@ class CheckedRun:
         return row, picture
 
     def _row_of(self, picture: Picture) -> int:
-        # Where several frames come from one packet, a decode from the start tells them apart by their order.
+        # If one packet gives several frames, only their order in a decode from the start tells them apart.
         row = self._shown if self._table.has_repeats else self._table.row_of(picture.packet)
         self._shown += 1
         return row
 
     def _check_order(self, row: int, picture: Picture) -> None:
-        """Refuse a picture that does not come out where a table made from packets expects it."""
+        """Refuse a picture that comes out elsewhere than a table made from packets says."""
         expected = self._expected
         if not self._table.is_verified and expected is not None and self._is_unexpected(row, expected):
             raise TableMismatchError(f"packet {picture.packet} came out where frame {expected} was expected")
@@ -168,36 +169,38 @@ class CheckedRun:
             self._decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
 
     def _is_unexpected(self, row: int, expected: int) -> bool:
-        """Whether pictures that were decoded already are missing before this one."""
+        """Whether pictures before this one are missing though their packets were decoded."""
         before = self._table.packet_of[expected:row].tolist()
         missing = (packet for packet in before if packet < self._decoder.reader.number)
         return row < expected or any(packet in self._decoded for packet in missing)
 
     def _check_pixels(self, row: int, picture: Picture) -> None:
-        """Refuse a picture that differs from the one seen before, and name the likeliest cause."""
+        """Refuse a picture that differs from the one decoded before, and name the likeliest cause."""
         if self._job.is_right(row, picture):
             return
+        # Threads are given up first, then skipping, then the start. With none of them left, the table
+        # itself is wrong.
         if self._decoder.may_doubt:
             raise DoubtError(f"frame {row} differs from that of one thread")
         if self._may_skip():
             raise SpoiltBySkippingError
         if self._start > 0:
             self._give_up_start(f"frame {row} differs from that of a decode from the beginning")
-        raise TableMismatchError(f"frame {row} differs from the one that was seen before")
+        raise TableMismatchError(f"frame {row} differs from the one decoded before")
 
     def _may_skip(self) -> bool:
-        """Whether pictures that nobody wants or refers to may be left out."""
+        """Whether pictures that are neither wanted nor referred to may be skipped."""
         sure = self._job.may_skip and (self._table.is_verified or self._shared.is_confirmed)
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
     def _report_lost(self, place: int) -> None:
-        """Report the packets that became no picture and would be shown up to a place."""
+        """Report the lost packets that would be shown up to a place."""
         for lost in [lost for lost in self._lost if lost[0] <= place]:
             self._lost.remove(lost)
             self._job.report(lost[1], lost[0])
 
     def miss(self, index: int) -> NoReturn:
-        """Give the start up, as a frame that it leads to did not come out.
+        """Give up the start, because a frame that it leads to did not come out.
 
         Raises
         ------
@@ -209,7 +212,7 @@ class CheckedRun:
         self._give_up_start(f"frame {index} did not come out of it")
 
     def _give_up_start(self, why: str) -> NoReturn:
-        """Never start here again; at the first packet the table is wrong."""
+        """Never start here again; if this is the first packet, the table is wrong."""
         if self._start == 0:
             raise TableMismatchError(why)
         table = self._shared.table

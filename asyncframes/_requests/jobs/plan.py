@@ -1,4 +1,4 @@
-"""Frames asked for, in any order and with repeats: what to keep, and what to read."""
+"""Plans a request for frames in any order, with repeats: what to hold and what to read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._types import Frame
 
-# Decoding this many packets on costs less than a seek.
+# Decoding this many packets costs less than a seek.
 _SEEK_WORTH = 8
 
-# So many numbers at a time become Python's own.
+# Numbers converted to Python integers at a time. A list of all would multiply the memory of the array.
 _AT_ONCE = 4096
 
 
 def each(numbers: NDArray[np.integer]) -> Iterator[int]:
-    """Yield the integers of an array, without a list of all."""
+    """Yield the integers of an array without building a list of all of them."""
     for start in range(0, len(numbers), _AT_ONCE):
         yield from numbers[start : start + _AT_ONCE].tolist()
 
 
 class Numbers(Container[int]):
-    """A set of integers, a byte for each from the least to the greatest."""
+    """A set of integers that takes one byte for each number from the least to the greatest."""
 
     def __init__(self, numbers: Int64Array) -> None:
         self._first = int(numbers.min()) if len(numbers) else 0
@@ -39,14 +39,14 @@ class Numbers(Container[int]):
         return 0 <= place < len(self._flags) and self._flags[place] == 1
 
     def discard(self, number: int) -> None:
-        """Take a number out if it is there."""
+        """Remove a number if it is present."""
         place = number - self._first
         if 0 <= place < len(self._flags):
             self._flags[place] = 0
 
 
 class Wanted:
-    """Bookkeeping of a request: which frames are still to come, and those decoded ahead of their turn.
+    """Tracks a request: the frames still to come, and those decoded ahead of their turn.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Wanted:
         return self._room >= image_bytes
 
     def hold(self, frame: Frame) -> None:
-        """Keep a frame until its turn; drop the ones needed last while there are too many."""
+        """Hold a frame until its turn; if they exceed the limit, drop those needed last."""
         self._held[frame.index] = frame
         self._room -= frame.image.nbytes
         self._note(frame.index)
@@ -117,7 +117,7 @@ class Wanted:
         return int(turns[place]) if place < len(turns) else self._turn
 
     def _note(self, index: int) -> None:
-        """Note when a held frame is due, once frames have been too many."""
+        """Record when a held frame is due, once the limit has been exceeded."""
         if self._latest is not None:
             heappush(self._latest, (-self._due(index), index))
 
@@ -128,26 +128,25 @@ class Wanted:
                 self._note(index)
         while self._latest:
             due, index = heappop(self._latest)
-            # Frames that are gone, or due at another turn by now, left what was noted of them.
+            # The heap keeps stale entries of frames that are gone or have another turn by now, so skip those.
             if index in self._held and -due == self._due(index):
                 return index
         return next(iter(self._held))
 
 
 class Runs:
-    """Stretches of packets to decode for a set of frames, each begun at a keyframe.
+    """Runs of packets to decode for a set of frames, each starting at a keyframe.
 
-    Stretches that lie so near to each other that decoding on is cheaper than a
-    seek are one.
+    Runs are joined when decoding the gap between them is cheaper than a seek.
 
     Parameters
     ----------
     table
-        Names the packets.
+        Lists the packets.
     order
         The frames asked for.
     reach
-        How many frames before and after each one have to be decoded with it.
+        How many frames before and after each one must be decoded with it.
     """
 
     def __init__(self, table: FrameTable, order: Int64Array, *, reach: int = 0) -> None:
@@ -168,12 +167,13 @@ class Runs:
         return [np.clip(rows + by, 0, end) for by in range(-self._reach, self._reach + 1)]
 
     def _chained(self, lasts: Int64Array) -> Int64Array:
-        """Return for each start the packet at which decoding may stop."""
+        """Return, for each start, the last packet that its chain of runs needs."""
         if not len(self._starts):
             return lasts
         own = np.maximum.reduceat(lasts, self._firsts)
         is_near = self._starts[1:] <= own[:-1] + _SEEK_WORTH
-        # Backwards, the greatest so far in each chain; a step up at each new chain keeps them apart.
+        # A running maximum from the back gives the last packet of each chain. Each chain is raised above the
+        # one behind it, so that the maximum does not leak from one into the next.
         chain = np.append(0, np.cumsum(~is_near[::-1])) * (int(own.max()) + 1)
         greatest: Int64Array = np.maximum.accumulate(own[::-1] + chain) - chain
         return greatest[::-1]
@@ -200,7 +200,7 @@ class Runs:
         return int(self._last_of[place])
 
     def rows_from(self, start: int) -> Iterator[int]:
-        """Yield the frames asked for that are decoded from a start, in the order in which that is done."""
+        """Yield the requested frames that are decoded from a start, in decode order."""
         place = int(np.searchsorted(self._starts, start))
         if place < len(self._starts) and self._starts[place] == start:
             firsts = np.append(self._firsts, len(self._rows))
@@ -219,5 +219,5 @@ class Runs:
         return start <= number + _SEEK_WORTH
 
     def byte_ranges(self, start: int) -> list[ByteRange]:
-        """Return what will be read when decoding begins at `start`, as far as it is known."""
+        """Return the known byte ranges that decoding from `start` will read."""
         return self._table.byte_ranges(start, self.last_packet(start))

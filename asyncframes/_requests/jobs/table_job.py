@@ -1,4 +1,4 @@
-"""Frames named by a frame table, and what is decoded checked against it."""
+"""Delivers frames by their index in a frame table, and checks what is decoded against it."""
 
 from __future__ import annotations
 
@@ -27,27 +27,26 @@ from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
-# Up to so many packets a stream is decoded from its beginning before damage in it is reported as an error.
+# A stream of up to this many packets is decoded from its beginning before its damage becomes an error.
 _SHORT_STREAM = 3000
 
 
 class TableJob(FrameJob):
     """Frames named by a frame table, in the order asked, each GOP decoded once.
 
-    What is decoded is checked against the table. A start that is no keyframe is
-    not used again, and a table made from packets alone that proves wrong, or of a
-    damaged stream, is replaced by one made by decoding. Such a table knows the
-    checksum of every picture: seeks, threads and skipping that give another one are
-    given up.
+    Decoded pictures are checked against the table. A start that is no keyframe is not
+    used again. A table made from packets alone is rebuilt by decoding if it proves
+    wrong or the stream is damaged. The rebuilt table knows the checksum of every
+    picture: seeks, threads and skipping that give another one are given up.
 
     Parameters
     ----------
     shared
-        The table, and what requests learn of it.
+        The table, and what requests learn about it.
     delivered
-        How many frames of the selection are not wanted any more.
+        How many frames at the front of the selection are already done.
     may_rebuild
-        Whether to replace a table that proves wrong; otherwise that is a
+        Whether to rebuild a table that proves wrong. If not, it raises a
         `TableMismatchError`.
     """
 
@@ -74,7 +73,7 @@ class TableJob(FrameJob):
 
     @property
     def table(self) -> FrameTable:
-        """The table with all that is known by now."""
+        """The table with everything learned so far."""
         return self.shared.table
 
     def _make(self) -> Iterator[Frame | None]:
@@ -84,7 +83,7 @@ class TableJob(FrameJob):
                 yield from self._rebuild("the decoder hides damage")
             try:
                 yield from self._deliver()
-            # What was delivered stays: `_deliver` goes on behind it, each time with one shortcut less.
+            # Delivered frames stay: `_deliver` resumes after them, each time with one shortcut fewer.
             except DoubtError as doubt:
                 self.decoder.fall_back_to_one_thread(doubt)
             except SpoiltBySkippingError:
@@ -96,7 +95,7 @@ class TableJob(FrameJob):
                 ):
                     yield from self._rebuild("several keyframes are none")
             except TableMismatchError as exc:
-                # A verified table came from this stream, so a seek that landed elsewhere is likelier.
+                # A verified table was made from this stream, so a seek that landed elsewhere is likelier.
                 if self.table.is_verified and not self.reads_from_start:
                     self.reads_from_start = True
                     self.shared.distrust_seeks()
@@ -106,12 +105,12 @@ class TableJob(FrameJob):
                 return
 
     def _may_have_gaps(self) -> bool:
-        """Whether there is damage that shows in no picture, so that only checksums tell what is right."""
+        """Whether some damage leaves no mark on any picture, so that only checksums reveal it."""
         gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
         return gaps and self.table.checksums is None and self._must_rebuild()
 
     def _rebuild(self, why: str) -> Iterator[None]:
-        """Replace the table by one made by decoding, once."""
+        """Replace the table with one made by decoding, at most once."""
         if not self._may_rebuild:
             raise TableMismatchError(why)
         if self._has_rebuilt:
@@ -134,13 +133,13 @@ class TableJob(FrameJob):
                 yield from gops.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
-                    # A frame that is asked for again is a copy: each belongs to whoever gets it.
+                    # The caller owns the arrays it gets and may write to them, so a repeated frame is copied.
                     yield replace(frame, image=frame.image.copy()) if index in wanted else frame
         finally:
             gops.close()
 
     def _order(self, table: FrameTable) -> Int64Array:
-        """Resolve the selection, with a table that damage may have made shorter since it was asked for."""
+        """Resolve the selection; a rebuild may have shortened the table since the request was made."""
         try:
             return resolve(self._selection, table)
         except FrameIndexError as exc:
@@ -150,24 +149,24 @@ class TableJob(FrameJob):
             raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
 
     def meet(self, damage: Damage) -> None:
-        """Have the table rebuilt before damage is reported or skipped, where that is due.
+        """Request a rebuilt table, if one is needed before damage is reported or skipped.
 
-        Damage may cost a frame, and what is made of the pictures around it may depend on
-        what was decoded before; only a decode from the first packet tells.
+        Damage may cost a frame, and the pictures around it may depend on what was decoded
+        before. Only a decode from the first packet shows the right result.
         """
         if not self.table.is_verified and self._must_rebuild():
             raise TableMismatchError(damage.reason)
 
     def _must_rebuild(self) -> bool:
-        """Whether a damaged stream is to be decoded from its beginning before frames of it are given."""
+        """Whether a damaged stream must be decoded from its beginning before it yields frames."""
         return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
 
     def report(self, damage: Damage, place: int) -> None:
-        """Report a packet or a picture that is damaged, and where it would be shown."""
+        """Report a damaged packet or picture, and the index where it would be shown."""
         self._report(damage, place)
 
     def pass_by(self, row: int, picture: Picture) -> None:
-        """Refuse a damaged picture on the way to a frame: what refers to it is damaged as well."""
+        """Refuse a damaged picture on the way to a frame: pictures that refer to it are damaged too."""
         if not self._is_damaged(row, picture):
             return
         damage = mark(picture)
@@ -183,19 +182,19 @@ class TableJob(FrameJob):
         return bool(is_damaged[row]) or picture.alpha_damage is not None
 
     def is_right(self, index: int, picture: Picture) -> bool:
-        """Whether a picture is the one that a decode of the whole stream output, as far as that was seen."""
+        """Whether a picture equals the one from a full decode; ``True`` if there was none."""
         checksums = self.table.checksums
         return checksums is None or picture_checksum(picture.frame) == int(checksums[index])
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
-        """Make a frame with the pts of the table: some demuxers count from 0 after a seek."""
+        """Make a frame with the pts from the table, because some demuxers count from 0 after a seek."""
         return self._frame(
             index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
         )
 
 
 class _Gops:
-    """Decodes the GOPs that a request needs, each once where that can be, and holds the frames of them."""
+    """Decodes the GOPs that a request needs, each once if possible, and holds their frames."""
 
     def __init__(
         self, job: TableJob, table: FrameTable, wanted: Wanted, runs: Runs, order: Int64Array
@@ -213,15 +212,15 @@ class _Gops:
         self._image_bytes = 0
 
     def close(self) -> None:
-        """Let go of the pictures, which refer back to here."""
+        """Drop the pictures, whose generator refers back to this object."""
         self._outputs = iter(())
 
     def fetch(self, index: int) -> Iterator[None]:
-        """Decode until a frame is held, or given up as damaged."""
+        """Decode until a frame is held or given up as damaged."""
         if not self._wanted.is_missing(index):
             return
         if not self._leads_to(index):
-            # Frames asked for later would have this GOP decoded a second time.
+            # Without this, frames requested later would decode this GOP a second time.
             yield from self._finish_gop()
             self._run = self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
@@ -231,7 +230,7 @@ class _Gops:
             yield
 
     def _leads_to(self, index: int) -> bool:
-        """Whether decoding on leads to a frame."""
+        """Whether decoding further reaches a frame."""
         runs = self._runs
         if self._run is None or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
@@ -246,7 +245,7 @@ class _Gops:
         return run
 
     def _finish_gop(self) -> Iterator[None]:
-        """Decode what else is wanted of the current GOP, while there is room to hold it."""
+        """Decode the other wanted frames of the current GOP, while there is room to hold them."""
         if self._shown < 0:
             return
         for row in self._runs.rows_from(self._runs.start_for(self._shown)):
