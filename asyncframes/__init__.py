@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._many import Extraction, extract_many
+from asyncframes._model.options import FrameOptions, OpenOptions, SaveOptions, SelectionOptions, WriteOptions
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
@@ -26,18 +27,23 @@ __all__ = [
     "NO_TIMESTAMP",
     "Extraction",
     "Frame",
+    "FrameOptions",
     "FrameTable",
     "Image",
     "ImageFormat",
     "OnCorrupt",
+    "OpenOptions",
     "Overwrite",
     "Packets",
     "PictureOptions",
+    "SaveOptions",
     "SeekMode",
+    "SelectionOptions",
     "SourceIdentity",
     "Video",
     "VideoInfo",
     "VideoStreamInfo",
+    "WriteOptions",
     "__version__",
     "abc",
     "errors",

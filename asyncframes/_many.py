@@ -25,7 +25,7 @@ from asyncframes.sources._names import name_of
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extraction:
-    """What became of one video.
+    """The result for one video.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Extraction:
     paths
         Absolute paths of its files in frame order; empty after an error.
     error
-        What ended it, ``None`` if all is well.
+        The error that ended it, ``None`` if it succeeded.
     """
 
     source: SourceLike
@@ -48,7 +48,7 @@ class Extraction:
 
     @property
     def name(self) -> str:
-        """What to call the source in texts: `source` itself may hold a password or a signature."""
+        """Printable name of the source, without the credentials that `source` may contain."""
         return name_of(self.source)
 
 
@@ -82,14 +82,14 @@ def extract_many(
     Parameters
     ----------
     videos
-        Pairs of a source and the directory for its frames; read as places
-        become free, so it may be long.
+        Pairs of a source and the directory for its frames. Read one at a time as
+        videos finish, so it may be long or endless.
     concurrency
-        How many videos are worked on at once. They share one bounded thread
-        pool, so more of them help where sources are slow, not where the CPU is.
+        How many videos to work on at once. They share one bounded thread pool: a
+        higher value helps if sources are slow, not if the CPU is busy.
     show_progress
-        Show tqdm bars on stderr: how many videos are done, where `videos` has
-        a length of how many, and for each that is worked on its frames.
+        Show tqdm bars on stderr: one for videos done, with a total if `videos` has
+        a length, and one for the frames of each video at work.
     **options
         As for `stream_frames_to_dir`, except that by default the CPUs are
         shared out: `threads` is their number over that of the videos at once,
@@ -98,14 +98,14 @@ def extract_many(
     Yields
     ------
     Extraction
-        One a video, in the order in which they end.
+        One for each video, in the order in which they finish.
 
     Raises
     ------
     ValueError
         `concurrency` is less than 1.
     TypeError
-        `videos` are no pairs: a name by itself, for example.
+        `videos` does not contain pairs; a single path, for example.
     """
     if isinstance(videos, (str, bytes, os.PathLike)):
         raise _no_pairs(videos)
@@ -124,9 +124,11 @@ async def _extract(
 ) -> AsyncGenerator[Extraction, None]:
     run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
     try:
-        run.start_some()
-        while run.is_under_way:
-            for extraction in await run.some():
+        run.start_next()
+        while run.is_busy:
+            ended = await run.wait_for_some()
+            run.start_next()
+            for extraction in ended:
                 yield extraction
     finally:
         await run.aclose()
@@ -153,29 +155,28 @@ class _Run:
         self._bars = ManyBars(total) if show_progress else None
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether any video is being worked on."""
+    def is_busy(self) -> bool:
+        """Whether any video is at work."""
         return bool(self._running)
 
-    def start_some(self) -> None:
-        """Start as many videos as there are free places."""
+    def start_next(self) -> None:
+        """Start videos until `concurrency` of them are at work."""
         while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
             source, directory = _pair(video)
             self._running.add(
                 asyncio.create_task(self._extract(source, directory), name="asyncframes extract")
             )
 
-    async def some(self) -> list[Extraction]:
-        """Wait until a video has ended; return all that have, and start others in their places."""
+    async def wait_for_some(self) -> list[Extraction]:
+        """Wait until a video has ended, and return all that have."""
         done, self._running = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-        self.start_some()
         return [task.result() for task in done]
 
     async def _extract(self, source: SourceLike, output_dir: str | os.PathLike[str]) -> Extraction:
         directory = os.fspath(output_dir)
         try:
             extraction = Extraction(source, directory, await self._write(source, directory))
-        except Exception as exc:  # noqa: BLE001 - it is the result of this video, and must not end the others
+        except Exception as exc:  # noqa: BLE001 - the error is this video's result and must not stop the others
             extraction = Extraction(source, directory, [], exc)
         if self._bars is not None:
             self._bars.advance()
@@ -192,7 +193,7 @@ class _Run:
                 return await saving.run(video._requests)
 
     async def aclose(self) -> None:
-        """Stop what still runs."""
+        """Stop the videos that are still at work."""
         for task in self._running:
             task.cancel()
         for task in self._running:
@@ -210,11 +211,13 @@ def _pair(video: object) -> tuple[SourceLike, str | os.PathLike[str]]:
 
 def _no_pairs(given: object) -> TypeError:
     what = name_of(given) if isinstance(given, (str, bytes, os.PathLike)) else f"a {type(given).__name__}"
-    return TypeError(f"videos are pairs of a source and a directory, [(source, directory), ...]; got {what}")
+    return TypeError(
+        f"videos: expected pairs of a source and a directory, [(source, directory), ...]; got {what}"
+    )
 
 
 async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
-    """Make arrays of what names frames, so that iterators serve every video."""
+    """Read `indices` and `times` into arrays once, so that iterators serve every video."""
     named = {
         name: read(options[name])
         for name, read in (("indices", read_indices), ("times", read_times))
@@ -231,7 +234,7 @@ def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
 
 
 def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:
-    """Move a bar before the user's own callback is called."""
+    """Advance a bar, then call the user's own callback."""
 
     def count(step: int) -> Awaitable[None] | None:
         bar.update(step)

@@ -1,4 +1,4 @@
-"""`open_video`: from whatever names a video to a `Video`."""
+"""`open_video`: from a source to a `Video`."""
 
 from __future__ import annotations
 
@@ -62,68 +62,69 @@ def open_video(
         cover art is never decoded.
     on_corrupt
         ``"raise"`` raises `CorruptMediaError` at the first damage; ``"skip"``
-        leaves damaged frames out and logs a warning; ``"keep"`` yields what the
+        omits damaged frames and logs a warning; ``"keep"`` yields what the
         decoder made of them, marked `Frame.is_corrupt`. With the last two, and in
-        short streams with the first, damage has the stream decoded once from its
-        beginning before a frame is found by index: what a frame is, and what is
-        made of damage, is defined by that decode.
+        short streams with the first, damage causes one decode of the stream from its
+        beginning before a frame is found by index. That decode defines what each
+        frame is, and what damage makes of it.
     threads
         Most threads of each decoder; by default two more than there are CPUs, at
-        most 4. H.264 without fields, AV1 and some codecs of pictures that stand
-        alone (ProRes, DNxHD, FFV1, CineForm) use them, up to the first sign of
-        damage; other codecs decode damage differently with several, and have one.
-        A short stream (up to 8 Mi pixels or 512 KiB) has one in any case. 1 suits many
-        videos at once: the decoder then has no thread of its own.
+        most 4. H.264 without fields, AV1 and some intra-only codecs
+        (ProRes, DNxHD, FFV1, CineForm) use them, up to the first sign of
+        damage. Other codecs decode damage differently with several threads, so they get
+        one, as does any short stream (up to 8 Mi pixels or 512 KiB). 1 suits many videos
+        at once: the decoder then has no thread of its own.
     idle_priority
-        Whether these threads run only while nothing else wants the CPU (the policy
-        ``SCHED_IDLE``; on Linux, elsewhere it makes no difference). They never hold
-        up the event loop then, and decoding starves where other work keeps all CPUs
-        busy. With ``threads=1`` there are none.
+        Whether these threads run only while nothing else needs the CPU (the policy
+        ``SCHED_IDLE``; on Linux only, ignored elsewhere). They then never delay the
+        event loop, but decoding starves while other work keeps all CPUs busy. It
+        has no effect with ``threads=1``.
     cache_bytes
-        Bound on the bytes of the source kept in memory.
+        Most bytes of the source cached in memory.
     read_ahead_bytes
-        Most bytes of the source fetched before a decoder comes to them, at most a
-        share of the cache. Less spares bytes that a consumer who stops early does
-        not need, and costs a round trip for each piece; 0 fetches nothing ahead.
+        Most bytes of the source fetched before a decoder asks for them, limited to a
+        share of the cache. A lower value fetches fewer unneeded bytes if the consumer
+        stops early, but costs more round trips; 0 fetches nothing ahead.
     reorder_bytes
-        Bound on the frames kept that are decoded before their turn, when
-        frames are asked for out of order.
+        Most bytes of frames held that are decoded before their turn, when
+        frames are requested out of order.
     read_timeout_seconds
-        How long a decoder waits for bytes, retries of the source included.
+        How long a decoder waits for bytes, including the source's retries.
     deadline_seconds
-        Most seconds, by the clock, for each request for frames, from its first frame
-        asked for to its last one, the consumer's own time included; ``None`` for no
-        end. Then it raises `DeadlineError`, also while FFmpeg computes: that call
-        goes on in its thread, and closing the video waits for it.
+        Most seconds of wall-clock time for each request for frames, from asking for its
+        first frame to receiving its last one, including the consumer's own time;
+        ``None`` for no limit. After that the request raises `DeadlineError`, even while
+        FFmpeg computes: that call continues in its thread, and closing the video waits
+        for it.
     max_pixels
-        Refuse pictures with more pixels; a picture takes up to 8 bytes for each while it is decoded.
+        Refuse pictures with more pixels. Decoding takes up to 8 bytes per pixel.
     max_frames
-        Refuse to list more frames in a frame table, and headers that list many
-        more samples: each takes about 100 bytes. The default is over nine hours at
+        Refuse frame tables with more frames, and headers that list many more
+        samples: each takes about 100 bytes. The default allows over nine hours at
         30 frames per second. `Video.frames` without an index from the end needs no table.
     max_read_bytes
-        Refuse to fetch more bytes in the life of the video. By default 64 times
-        the size of the source and at least 1 GiB; 64 GiB where its size is unknown.
+        Refuse to fetch more bytes over the lifetime of the video. By default 64 times
+        the size of the source, at least 1 GiB; 64 GiB if the size is unknown.
     allow_containers
         Names of FFmpeg's demuxers to allow besides those that read one
-        self-contained video file, such as ``("swf",)``. Those that open further
+        self-contained video file, such as ``("swf",)``. Demuxers that open other
         files or addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed.
     seek_mode
-        ``"exact"``: frame i is the i-th that a decode of the whole stream puts
-        out. ``"approximate"``: it is the one shown at ``i / average_rate`` after
-        the first, found without a frame table; the same in a video of constant
-        rate, and another where the rate varies or the header is wrong.
+        ``"exact"``: frame i is the i-th that a decode of the whole stream outputs.
+        ``"approximate"``: frame i is the one shown at ``i / average_rate`` after the
+        first, found without a frame table. Both agree in a video of constant rate;
+        they differ if the rate varies or the header is wrong.
     frame_table
         Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
-        It stays as it is; `Video.frame_table` returns it with what decoding showed since.
+        The table itself never changes; `Video.frame_table` returns one with what
+        decoding has shown since.
     table_cache
-        Folder to remember frame tables in, up to 256 MiB of them; they are found
-        again by the name, size and validator of the source and its first bytes.
-        A source without a validator is not remembered, and an entry that cannot
-        be used is rebuilt.
+        Folder that stores frame tables, up to 256 MiB of them. A table is found by the
+        name, size, validator and first bytes of its source. The table of a source
+        without a validator is not stored. An entry that cannot be used is rebuilt.
     executor
-        Where blocking work runs; by default one bounded pool of daemon threads
-        that all videos of the process share, and of which a forked child has its own.
+        Where blocking work runs. By default all videos of the process share one
+        bounded pool of daemon threads; a forked child has its own.
     packet_progress
         Called in a worker thread for each packet read, with ``"index"`` or
         ``"decode"`` and the number of packets that the header claims.
@@ -136,27 +137,29 @@ def open_video(
     Raises
     ------
     SourceError
-        The bytes cannot be had; `SourceChangedError` where `frame_table` was
-        made from others.
+        The bytes cannot be read; `SourceChangedError` if `frame_table` belongs to
+        other bytes.
     MediaError
-        They are no video that can be decoded.
+        The bytes are not a video that can be decoded.
     ValueError
-        An option is invalid, no source type knows the address, or
-        `frame_table` is of another stream.
+        An option is invalid, no source type accepts the address, or `frame_table`
+        belongs to another stream.
 
     Notes
     -----
-    Many videos may be open at once. Each holds, for each request that ran side
-    by side, about 1.3 MiB of FFmpeg's and the pictures that its codec refers to
-    (1.5 bytes a pixel for 8-bit 4:2:0; from 4 to 17 of them for H.264, by what
-    its encoder chose); a request whose consumer is slow holds up to
-    ``(queue_maxsize + 1) * frame_bytes`` more, and no thread. A local file takes
-    one descriptor. Of other sources up to `cache_bytes` are kept of what was
-    read. With ``threads=1`` all of them run in the threads of `executor`; with
-    more, each decoder has so many of its own besides.
+    Many videos may be open at once. For each of its concurrent requests, a video holds
+    about 1.3 MiB of FFmpeg's memory and the pictures that its codec refers to (1.5 bytes
+    per pixel for 8-bit 4:2:0; 4 to 17 pictures for H.264, as its encoder chose). A request
+    with a slow consumer holds up to ``(queue_maxsize + 1) * frame_bytes`` more, and no
+    thread. A local file takes one descriptor; other sources cache up to `cache_bytes` of
+    what was read. With ``threads=1`` all decoders run in the threads of `executor`; with
+    more, each decoder has that many of its own as well.
     """
     if isinstance(source, Video):
-        raise TypeError("the source is a Video, which is open already: use its frames, save or write")
+        raise TypeError(
+            "source is a Video, which is already open: expected a path, URL, bytes, binary file or "
+            "StreamSource; call the video's own frames, save or write instead"
+        )
     if on_corrupt not in get_args(OnCorrupt):
         raise ValueError(f"on_corrupt={quoted(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}")
     if seek_mode not in get_args(SeekMode):

@@ -1,4 +1,4 @@
-"""One call from a source to frames or files: each opens a video, asks it, and closes it."""
+"""Functions that open a video, stream or write its frames, and close it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def stream_frames_to_dir(
     source
         As for `open_video`.
     output_dir
-        Where the files go; created if it does not exist.
+        Directory for the files; created if it does not exist.
     start, end, step
         As for `Video.frames`; a frame named twice is written once.
     **options
@@ -103,7 +103,7 @@ async def stream_frames_to_dir(
     Returns
     -------
     list of str
-        Absolute paths, in frame order; those that were already there included.
+        Absolute paths in frame order, including those of files that already existed.
 
     Raises
     ------
@@ -143,7 +143,7 @@ async def stream_frames_to_writer(
     source
         As for `open_video`.
     writer
-        Takes the frames, in the order asked.
+        Receives the frames, in the order requested.
     start, end, step
         As for `Video.frames`.
     **options
@@ -152,7 +152,7 @@ async def stream_frames_to_writer(
     Returns
     -------
     list of str
-        What the writer said of each frame.
+        What the writer returned for each frame.
 
     Raises
     ------

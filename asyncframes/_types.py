@@ -1,4 +1,4 @@
-"""The values that users hold: frames and what is known of a video."""
+"""The values that users receive: frames, and facts about a video."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[Any]
-"""``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` where asked."""
+"""``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` for 16 bits."""
 
 ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16", "i420"]
 """Layout of `Frame.image`; see there."""
@@ -22,19 +22,19 @@ TimeRange: TypeAlias = tuple[float | Fraction | None, float | Fraction | None]
 """From and up to, in seconds; ``None`` for an open end."""
 
 OnCorrupt: TypeAlias = Literal["raise", "skip", "keep"]
-"""What to do at damage: raise, leave the frame out, or yield what the decoder made of it."""
+"""What to do about damage: raise, omit the frame, or yield what the decoder made of it."""
 
 SeekMode: TypeAlias = Literal["exact", "approximate"]
-"""How frames are found: by a table of the stream's packets, or by index over average rate."""
+"""How frames are found: by a table of the stream's packets, or at the time index / average rate."""
 
 Overwrite: TypeAlias = Literal["error", "skip", "replace"]
-"""What to do where a frame's file is already there."""
+"""What to do if a frame's file already exists."""
 
 ProgressCallback: TypeAlias = Callable[[int], Awaitable[None] | None]
 """Called with 1 after each frame is stored; may be a coroutine function."""
 
 PacketProgress: TypeAlias = Callable[[Literal["index", "decode"], int | None], None]
-"""Called in a worker thread for each packet read, with the purpose and how many there may be."""
+"""Called in a worker thread for each packet read, with the purpose and the expected number of packets."""
 
 ImageWriter: TypeAlias = Callable[[str, Image], Awaitable[None] | None]
 """Stores an image at a path; may be a coroutine function."""
@@ -54,19 +54,19 @@ class PictureOptions(TypedDict, total=False):
         Stretch pixels along their shorter side to squares, so that the image
         looks right on a screen; a full `resize` takes precedence. Off by default.
     autorotate
-        Turn and mirror images as the display matrix asks. On by default.
+        Rotate and mirror images as the display matrix requires. On by default.
     deinterlace
         Interpolate the missing rows of frames that are marked as interlaced,
         from their neighbours in time (bwdif). One frame in, one frame out, so
-        indices stay; frames before and after are decoded as well. Off by default.
+        indices stay the same; neighbouring frames are decoded as well. Off by default.
     tone_map
         Convert HDR (`VideoInfo.hdr`) to the range and primaries of BT.709;
-        frames that are not HDR stay as they are. Off by default: HDR keeps its
-        PQ or HLG values. Its lookup table takes some seconds to make, once a decoder.
+        other frames are unchanged. Off by default: HDR frames keep their PQ or HLG
+        values. Each decoder takes some seconds, once, to build the lookup table.
     accurate_color
         Interpolate chroma and round to nearest in 8-bit 4:2:0 and 4:2:2 too, at
-        about 7 times the cost of the conversion. All other layouts, and images
-        that are resized, always are. Off by default.
+        about 7 times the cost of the conversion. All other layouts, and resized
+        images, are always converted this way. Off by default.
     color_matrix
         Convert YUV with this matrix rather than the stream's own (``"auto"``, the default).
     """
@@ -96,10 +96,10 @@ class Frame:
         for ``rgba``, ``(height, width)`` for ``gray``. ``rgb48`` and ``gray16``
         are ``uint16``, white is 65535. ``i420`` is YUV as JPEG stores it, BT.601
         in full range, shape ``(height * 3 // 2, width)``: the rows of Y, then U and
-        V at half the height and width, each without a gap; for even sizes. Where
-        the size changes in mid-stream, each frame has its own.
+        V at half the height and width, each without a gap; for even sizes only. If
+        the size changes mid-stream, each frame has its own.
     pts
-        Presentation time in ticks of `time_base`; ``None`` where the container
+        Presentation time in ticks of `time_base`; ``None`` if the container
         gives none.
     time_base
         Seconds per tick.
@@ -129,7 +129,7 @@ class VideoStreamInfo:
     Attributes
     ----------
     index
-        What `stream_index` takes.
+        Value for `stream_index`.
     codec
         As FFmpeg spells it.
     width, height
@@ -137,7 +137,7 @@ class VideoStreamInfo:
     is_default
         Whether the container marks the stream as one to play by default.
     is_cover_art
-        Whether it is a picture that goes with the file; never decoded.
+        Whether it is a picture attached to the file; never decoded.
     """
 
     index: int
@@ -150,7 +150,7 @@ class VideoStreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What the container and the decoder say of a video.
+    """Facts about a video, from its container and decoder.
 
     Attributes
     ----------
@@ -159,8 +159,8 @@ class VideoInfo:
     coded_width, coded_height
         Size as stored, before rotation.
     rotation
-        Degrees counterclockwise, one of 0, 90, 180, 270, that the display
-        matrix asks for; already applied to frames.
+        Degrees counterclockwise, 0, 90, 180 or 270, that the display matrix
+        requires; already applied to frames.
     mirrored
         Whether the display matrix also mirrors; already applied to frames.
     average_rate
@@ -175,15 +175,15 @@ class VideoInfo:
         Shape of a pixel as stored, width over height; not applied unless
         ``square_pixels=True``.
     duration_seconds_from_header, frames_from_header
-        Claims of the container, ``None`` where it makes none; `Video.count`
-        gives the exact number.
+        Claims of the container, ``None`` if it makes none; `Video.count`
+        returns the exact number.
     color_space, color_range, color_primaries, color_transfer
         As numbers of ITU-T H.273; 2 means unspecified. `color_range` is
         ``"limited"``, ``"full"`` or ``"unspecified"``.
     color_matrix
-        Matrix that frames are converted with: the stream's own, or a guess
-        where it is unspecified. ``"rgb"`` where none is needed,
-        ``"unsupported"`` where frames are an error without ``color_matrix=``.
+        Matrix that converts frames: the stream's own, or a guess if that is
+        unspecified. ``"rgb"`` if none is needed; ``"unsupported"`` if decoding
+        raises an error without ``color_matrix=``.
     hdr
         ``"pq"`` or ``"hlg"`` (ITU-R BT.2100), ``None`` for SDR.
     has_alpha
@@ -195,10 +195,10 @@ class VideoInfo:
     video_streams
         All video streams of the container, cover art included.
     size_bytes
-        Size of the source, ``None`` while unknown.
+        Size of the source, ``None`` if unknown.
     seek_mode
-        How frames are found. With ``"approximate"``, `Frame.index` is what was
-        asked for, which need not be the frame's place.
+        How frames are found. With ``"approximate"``, `Frame.index` is the requested
+        index, which may differ from the frame's true place.
     """
 
     width: int
@@ -229,7 +229,7 @@ class VideoInfo:
     seek_mode: SeekMode = "exact"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: fractions become ``"num/den"`` text."""
+        """Return plain values for JSON; fractions become ``"num/den"`` text."""
         return {
             name: f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
             for name, value in asdict(self).items()

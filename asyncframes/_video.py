@@ -1,4 +1,4 @@
-"""`Video`: an open video, and what one can ask of it."""
+"""`Video`: an open video."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from asyncframes.abc import FrameWriter
 
 
 class Video(Opened):
-    """A video that is open for requests; made by `open_video`.
+    """A video that is open for requests, as `open_video` returns it.
 
-    Requests may run side by side. As many decode at once as there are CPUs, from 2
-    to 8, and the others wait in order; one whose consumer is behind does not count.
-    Requests that wait for single frames of the same GOP share one decode of it.
-    In a forked child every call is a `ForkedError`.
+    Requests may run concurrently. As many decode at once as there are CPUs, from 2 to 8,
+    and the others wait in order; a request whose consumer has fallen behind does not count.
+    Requests that wait for single frames of the same GOP share one decode of it. In a forked
+    child every call raises `ForkedError`.
     """
 
     def __init__(self, requests: Requests) -> None:
@@ -49,33 +49,33 @@ class Video(Opened):
 
     @property
     def info(self) -> VideoInfo:
-        """What the header and the first picture say."""
+        """Facts about the video from its header and first picture."""
         return self._requests.info
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes were fetched so far; files on disk are not counted."""
+        """Number of bytes fetched so far; reads of local files are not counted."""
         return self._requests.cached.bytes_read
 
     @property
     def range_requests(self) -> int:
-        """How many byte ranges were fetched so far."""
+        """Number of byte ranges fetched so far."""
         return self._requests.cached.requests
 
     async def count(self) -> int:
         """Return the exact number of frames.
 
-        Needs the frame table: the header of an MP4/MOV, one pass over other
-        containers, a decode where neither can tell. In approximate mode it is the
-        number that the header claims, or rate times duration.
+        Builds the frame table: from the header of an MP4/MOV, in one pass over other
+        containers, or by decoding if neither is enough. In approximate mode, returns
+        the header's claim, or rate times duration.
         """
         return len(await self._requests.rows())
 
     async def frame_table(self) -> FrameTable:
-        """Return the frame table, found in the cheapest way there is; exact in either mode.
+        """Return the frame table, built in the cheapest way that is exact, even in approximate mode.
 
-        Give it to `open_video` with the same bytes later to save the scan. `count` says what that costs.
-        Later calls may return another table, with what decoding showed meanwhile.
+        Pass it to a later `open_video` of the same bytes to skip the scan, whose cost `count`
+        describes. Later calls may return another table, with what decoding has shown since.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Video(Opened):
     ) -> NDArray[np.int64]:
         """Return the indices of the frames that `frames` would yield, without decoding them.
 
-        Takes the arguments of `frames` that select, and raises the same errors.
+        Takes the arguments of `frames` that select frames, and raises the same errors.
         """
         return await self._requests.resolve(make_selection(start, end, step, **selection))
 
@@ -128,12 +128,12 @@ class Video(Opened):
         Yields
         ------
         Frame
-            In presentation order, or in the order asked.
+            In presentation order, or in the order requested.
 
         Raises
         ------
         FrameIndexError
-            `start`, an index or a time lies outside the video.
+            `start`, an index or a time is outside the video.
         CorruptMediaError
             A frame does not decode and ``on_corrupt="raise"``.
         SourceError
@@ -145,7 +145,7 @@ class Video(Opened):
         ClosedError
             The video is closed.
         DeadlineError
-            It takes longer than the video's ``deadline_seconds``.
+            The request takes longer than the video's ``deadline_seconds``.
         """
         request = make_request(start, end, step, options)
         self._guard.check()
@@ -187,7 +187,7 @@ class Video(Opened):
         Parameters
         ----------
         seconds
-            On the clock of `Frame.pts_seconds`; not every video begins at 0.
+            In terms of `Frame.pts_seconds`. Not every video begins at 0.
         tolerance_seconds
             See `SelectionOptions`.
         **picture
@@ -196,7 +196,7 @@ class Video(Opened):
         Raises
         ------
         FrameIndexError
-            No frame is shown then.
+            No frame is shown at that time.
         CorruptMediaError
             The packets for this frame do not decode.
         """
@@ -221,26 +221,26 @@ class Video(Opened):
         Parameters
         ----------
         output_dir
-            Where the files go; created if it does not exist.
+            Directory for the files; created if it does not exist.
         start, end, step
             As for `frames`; a frame named twice is written once.
         **options
             What is written and how (see `SaveOptions`), and those of `frames`.
             ``image_format`` may be any but ``"bgr24"``, which is for an ``image_writer``;
             ``"rgb48"`` and ``"gray16"`` go into png, npy and raw files, ``"i420"`` into jpg,
-            npy and raw. A jpg of RGB without further options is made of the planes as they
-            were decoded if these are what JPEG stores: 8-bit 4:2:0 of BT.601 in full range.
+            npy and raw. An RGB jpg without other options uses the decoded planes directly if
+            JPEG stores such planes: 8-bit 4:2:0, BT.601, full range.
 
         Returns
         -------
         list of str
-            Absolute paths, in frame order; those that were already there included.
+            Absolute paths in frame order, including those of files that already existed.
 
         Raises
         ------
         FrameWriteError
-            A frame could not be stored; `FrameExistsError` if its file is already there,
-            `FrameMismatchError` if ``overwrite="skip"`` would keep another video's.
+            A frame could not be stored; `FrameExistsError` if its file already exists,
+            `FrameMismatchError` if ``overwrite="skip"`` would keep another video's file.
         AsyncFramesError
             As `frames` does.
         ValueError
@@ -267,14 +267,14 @@ class Video(Opened):
         Parameters
         ----------
         writer
-            Takes the frames, in the order asked.
+            Receives the frames, in the order requested.
         start, end, step, **options
             As for `frames`; see also `WriteOptions`.
 
         Returns
         -------
         list of str
-            What the writer said of each frame.
+            What the writer returned for each frame.
 
         Raises
         ------
@@ -291,7 +291,7 @@ class Video(Opened):
             return await write(self._requests, request, writer, options)
 
     async def aclose(self) -> None:
-        """End every request and release the source; called again, or in a forked child, it does nothing."""
+        """End every request and release the source. Does nothing when called again or in a forked child."""
         if self._guard.is_forked:
             return
         self._closed = True

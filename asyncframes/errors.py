@@ -3,7 +3,7 @@
 ::
 
     AsyncFramesError
-    ├── SourceError                 the bytes could not be had
+    ├── SourceError                 the bytes could not be read
     │   ├── SourceAddressError      also ValueError
     │   ├── SourceNotFoundError     also FileNotFoundError
     │   ├── SourceNotReadyError     also RuntimeError
@@ -14,12 +14,12 @@
     │   ├── ShortReadError
     │   ├── SourceChangedError
     │   └── SourceLimitError
-    ├── MediaError                  the bytes were had and are not usable video
+    ├── MediaError                  the bytes are not usable video
     │   ├── NoVideoStreamError
     │   ├── UnsupportedMediaError
     │   └── CorruptMediaError
     ├── FrameIndexError             also IndexError
-    ├── FrameWriteError             a frame was decoded and could not be stored
+    ├── FrameWriteError             a frame was decoded but could not be stored
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
@@ -79,7 +79,7 @@ class AsyncFramesError(Exception):
     """Base of every error this library raises by name."""
 
     def __init__(self, message: str = "") -> None:
-        # Names, paths and the words of other libraries go into messages, and some are as long as a video.
+        # Messages quote names, paths and other libraries' texts, which may be arbitrarily long.
         super().__init__(shortened(str(message), longest=_LONGEST_MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ class AsyncFramesError(Exception):
 
 
 class SourceError(AsyncFramesError):
-    """The bytes could not be had.
+    """The bytes could not be read.
 
     Attributes
     ----------
@@ -101,32 +101,32 @@ class SourceError(AsyncFramesError):
 
 
 class SourceAddressError(SourceError, ValueError):
-    """The address cannot be opened by this source, or by any: another scheme, an impossible host or port."""
+    """No source, or not this one, can open the address: wrong scheme, invalid host or port."""
 
 
 class SourceNotFoundError(SourceError, FileNotFoundError):
-    """Nothing lies at this address."""
+    """There is nothing at this address."""
 
 
 class SourceNotReadyError(SourceError, RuntimeError):
-    """The server knows it and has no bytes of it yet; asking again later may help."""
+    """The server knows the source but has no bytes of it yet. Try again later."""
 
 
 class SourceAccessError(SourceError, PermissionError):
-    """The address exists and may not be read: refused credentials, a directory."""
+    """The address exists but cannot be read: refused credentials, a directory."""
 
 
 class SourceTimeoutError(SourceError, TimeoutError):
-    """No bytes came within the time allowed."""
+    """No bytes arrived in time."""
 
 
 class SourceUnavailableError(SourceError, ConnectionError):
-    """The network or the server failed, also after the retries.
+    """The network or the server failed, even after retries.
 
     Attributes
     ----------
     retry_after_seconds
-        When the server said to come back, ``None`` where it did not.
+        When the server said to retry, ``None`` if it did not say.
     """
 
     def __init__(
@@ -137,18 +137,18 @@ class SourceUnavailableError(SourceError, ConnectionError):
 
 
 class RangeNotSupportedError(SourceError):
-    """The server answered a range request with something other than that range."""
+    """The server answered a range request with something else than that range."""
 
 
 class ShortReadError(SourceError):
-    """Fewer bytes came than were asked for.
+    """Fewer bytes arrived than were requested.
 
     Attributes
     ----------
     start, stop
-        Half-open byte range that was asked for.
+        The requested byte range, half-open.
     received
-        How many bytes came.
+        How many bytes arrived.
     """
 
     def __init__(
@@ -167,15 +167,15 @@ class ShortReadError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """Validator or size differ from when the source was opened, or its frame table made."""
+    """The validator or size differs from when the source was opened or its frame table was built."""
 
 
 class SourceLimitError(SourceError):
-    """A bound that protects the caller was reached (bytes read, spool size)."""
+    """A limit that protects the caller was reached (bytes read, spool size)."""
 
 
 class MediaError(AsyncFramesError):
-    """The bytes were had and are not usable video.
+    """The bytes are not usable video.
 
     Attributes
     ----------
@@ -189,20 +189,20 @@ class MediaError(AsyncFramesError):
 
 
 class NoVideoStreamError(MediaError):
-    """The container holds no video stream (audio or subtitles only, or cover art)."""
+    """The container has no video stream: only audio, subtitles or cover art."""
 
 
 class UnsupportedMediaError(MediaError):
-    """No allowed demuxer or no decoder knows these bytes."""
+    """No allowed demuxer, or no decoder, supports these bytes."""
 
 
 class CorruptMediaError(MediaError):
-    """The bytes claim to be video and do not decode.
+    """The bytes claim to be video but do not decode.
 
     Attributes
     ----------
     index
-        Index of the first frame hit, ``None`` when unknown.
+        Index of the first damaged frame, ``None`` if unknown.
     pts
         Its presentation time in ticks, ``None`` when unknown.
     """
@@ -221,14 +221,14 @@ class CorruptMediaError(MediaError):
 
 
 class FrameIndexError(AsyncFramesError, IndexError):
-    """A frame index lies outside the video.
+    """A frame index is outside the video.
 
     Attributes
     ----------
     index
-        The index asked for.
+        The requested index.
     length
-        How many frames there are, ``None`` when unknown.
+        Number of frames in the video, ``None`` if unknown.
     """
 
     def __init__(self, message: str = "", *, index: int | None = None, length: int | None = None) -> None:
@@ -238,14 +238,14 @@ class FrameIndexError(AsyncFramesError, IndexError):
 
 
 class FrameWriteError(AsyncFramesError):
-    """A frame was decoded and could not be stored.
+    """A frame was decoded but could not be stored.
 
     Attributes
     ----------
     index
         Index of the frame.
     path
-        Where it should have gone, ``None`` when the writer has no paths.
+        Where it was to be stored, ``None`` if the writer has no paths.
     """
 
     def __init__(self, message: str = "", *, index: int | None = None, path: str | None = None) -> None:
@@ -255,11 +255,11 @@ class FrameWriteError(AsyncFramesError):
 
 
 class FrameExistsError(FrameWriteError, FileExistsError):
-    """The file of a frame is already there and ``overwrite="error"`` was asked."""
+    """The file of a frame already exists, and ``overwrite="error"``."""
 
 
 class FrameMismatchError(FrameExistsError):
-    """``overwrite="skip"`` met a file that is not known to be that frame: another video's, say."""
+    """``overwrite="skip"`` found a file that is not known to be that frame, such as another video's."""
 
 
 class ClosedError(AsyncFramesError, RuntimeError):
@@ -267,12 +267,12 @@ class ClosedError(AsyncFramesError, RuntimeError):
 
 
 class DeadlineError(AsyncFramesError, TimeoutError):
-    """A request was not done in the time it was given.
+    """A request did not finish before its deadline.
 
     Attributes
     ----------
     seconds
-        How long that was.
+        The time that was allowed.
     """
 
     def __init__(self, message: str, *, seconds: float | None = None) -> None:
@@ -281,16 +281,16 @@ class DeadlineError(AsyncFramesError, TimeoutError):
 
 
 class ForkedError(AsyncFramesError, RuntimeError):
-    """A video, source or iterator that the parent opened was used in a forked child."""
+    """A forked child used a video, source or iterator that its parent opened."""
 
 
 class MissingExtraError(AsyncFramesError, ImportError):
-    """An optional package is needed.
+    """An optional package is missing.
 
     Attributes
     ----------
     extra
-        Name of the extra that brings it.
+        Name of the extra that installs it.
     """
 
     def __init__(self, message: str = "", *, extra: str | None = None) -> None:

@@ -4,9 +4,9 @@
 
     from asyncframes.supervisely import stream_video_frames_to_dir
 
-in place of the SDK's import is the only line to change. The SDK is not needed:
-a `SuperviselyServer` serves in place of its ``Api`` object. What differs, and
-why, is in ``docs/supervisely.md``.
+This import in place of the SDK's is the only line to change. The SDK is not required:
+a `SuperviselyServer` replaces its ``Api`` object. ``docs/supervisely.md`` lists what
+differs, and why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
-from asyncframes._model.color import UNTOLD_SPACES
+from asyncframes._model.color import UNSPECIFIED_SPACES
 from asyncframes._opening import open_video
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._saving.progress import packet_bars
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 AnyWriter: TypeAlias = Callable[[str, Image], Any]
-"""Stores an image at a path; what it returns counts only if it is awaitable."""
+"""Stores an image at a path. An awaitable result is awaited; any other is ignored."""
 
 
 async def async_stream_video_frames(
@@ -53,16 +53,16 @@ async def async_stream_video_frames(
 ) -> AsyncGenerator[tuple[int, Image], None]:
     """Stream frames of a video.
 
-    Damaged frames are left out; one warning in the log counts them and names the first.
+    Damaged frames are omitted; one warning in the log counts them and names the first.
 
     Parameters
     ----------
     api
-        The SDK's ``Api`` object, or what `SuperviselySource` takes in its place.
+        The SDK's ``Api`` object, or a replacement that `SuperviselySource` accepts.
     video_id
-        Number of the video.
+        ID of the video.
     start, end
-        First and last frame, both inclusive, from 0. A negative `start` is 0, an
+        First and last frame, both inclusive, from 0. A negative `start` becomes 0; an
         `end` past the last frame clamps.
     queue_maxsize
         How many frames are decoded ahead of the consumer.
@@ -77,13 +77,13 @@ async def async_stream_video_frames(
     Raises
     ------
     FrameIndexError
-        `start` lies past the last frame.
+        `start` is past the last frame.
     SourceError
-        The server or its storage does not give the bytes.
+        The server or its storage does not deliver the bytes.
     MediaError
-        They are no video that can be decoded.
+        The bytes are not a video that can be decoded.
     ValueError
-        `end` lies before `start`.
+        `end` is before `start`.
     """
     first, last = _bounds(start, end)
     async with (
@@ -110,15 +110,15 @@ async def async_stream_video_frames_to_dir(
 ) -> list[str]:
     """Write frames of a video as image files ``frame_<index:06d>.<ext>``.
 
-    Files that are already there are replaced; each appears whole or not at all.
-    Damaged frames are left out; one warning in the log counts them and names the first.
+    Existing files are replaced; each file appears only once complete.
+    Damaged frames are omitted; one warning in the log counts them and names the first.
 
     Parameters
     ----------
     api, video_id
         As for `async_stream_video_frames`.
     output_dir
-        Where the files go; made if it is not there.
+        Directory for the files; created if it does not exist.
     start, end
         As for `async_stream_video_frames`.
     ext
@@ -126,9 +126,8 @@ async def async_stream_video_frames_to_dir(
     progress_cb
         Called with 1 after each file is on disk, on the event loop; plain or async.
     image_writer
-        Called with each path and image in place of the encoders, in a thread, or
-        on the event loop if it is async; what it writes, and where, is its own
-        affair.
+        Called with each path and image in place of the encoders: in a thread, or on
+        the event loop if it is async. It decides what to write, and where.
     max_write_workers
         How many frames are encoded and written at once.
     queue_maxsize
@@ -146,12 +145,11 @@ async def async_stream_video_frames_to_dir(
     FrameWriteError
         A frame could not be stored.
     Exception
-        What `image_writer` or `progress_cb` raised, as it is.
+        Whatever `image_writer` or `progress_cb` raises, unchanged.
     AsyncFramesError
         As `async_stream_video_frames` does.
     ValueError
-        `end` lies before `start`, `ext` is none that can be written, or a
-        number is below 1.
+        `end` is before `start`, `ext` cannot be written, or a number is below 1.
     """
     first, last = _bounds(start, end)
     async with _workers(max_write_workers) as executor:
@@ -185,8 +183,8 @@ def stream_video_frames_to_dir(
 ) -> list[str]:
     """Do what `async_stream_video_frames_to_dir` does, blocking.
 
-    Works in a script, in any thread, and inside a running loop, which then
-    stands still meanwhile. `progress_cb` is called in another thread.
+    Works in a script, in any thread, and inside a running loop, which it blocks.
+    `progress_cb` is called in another thread.
 
     Parameters
     ----------
@@ -202,7 +200,7 @@ queue_maxsize, show_decoding_progress
     Raises
     ------
     AsyncFramesError
-        As `async_stream_video_frames_to_dir` does, and whatever else that raises.
+        As for `async_stream_video_frames_to_dir`, like every other error.
     """
     return _to_dir(
         api,
@@ -220,7 +218,7 @@ queue_maxsize, show_decoding_progress
 
 
 class _CallersWriter(FrameWriter):
-    """Hands images to the caller's function, with the paths that the frames' own files would have."""
+    """Passes images to the user's function, with the path that each frame's file would have."""
 
     def __init__(self, files: DirectoryWriter, image_writer: AnyWriter, executor: Executor) -> None:
         self._files = files
@@ -234,16 +232,16 @@ class _CallersWriter(FrameWriter):
 
 
 def _bounds(start: int | None, end: int | None) -> tuple[int, int | None]:
-    """Clamp a negative start, as the SDK does; refuse an empty range, which the SDK makes one frame."""
+    """Clamp a negative start, as the SDK does. Refuse an empty range, where the SDK returns one frame."""
     first = max(0, start or 0)
     if end is not None and end < first:
-        raise ValueError(f"end={end} lies before start={first}; both are inclusive")
+        raise ValueError(f"end={end} is before start={first}: expected start <= end, both inclusive")
     return first, end
 
 
 def _frames(video: Video, first: int, last: int | None, queue_maxsize: int) -> AsyncGenerator[Frame, None]:
-    """Ask for frames in the SDK's colours: where no matrix is named, FFmpeg takes BT.601 at every size."""
-    is_untagged = video.info.color_space in UNTOLD_SPACES and video.info.color_matrix != "rgb"
+    """Request frames in the SDK's colours: if the stream names no matrix, FFmpeg uses BT.601."""
+    is_untagged = video.info.color_space in UNSPECIFIED_SPACES and video.info.color_matrix != "rgb"
     matrix: Literal["bt601", "auto"] = "bt601" if is_untagged else "auto"
     return video.frames(first, last, queue_maxsize=queue_maxsize, color_matrix=matrix)
 
@@ -265,9 +263,9 @@ def _bars(video_id: int) -> AbstractContextManager[PacketProgress]:
 
 @asynccontextmanager
 async def _workers(number: int) -> AsyncIterator[Executor]:
-    """Run as many threads as frames may be written at once; the loop's own executor may have fewer."""
+    """Provide a thread for each concurrent write; the loop's own executor may have fewer."""
     if number < 1:
-        raise ValueError(f"max_write_workers is at least 1, got {number}")
+        raise ValueError(f"max_write_workers={number}: expected 1 or more")
     executor = ThreadPoolExecutor(number, thread_name_prefix="asyncframes write")
     try:
         yield executor

@@ -1,15 +1,14 @@
 """The same names, signatures and docstrings as `asyncframes`, blocking.
 
-One event loop, in a thread of its own, serves every caller of the process; it
-is started for the first and stopped after the last. That works in a plain
-script, in any thread, and inside a running loop (Jupyter), which then stands
-still for the length of each call. Callbacks run in that thread.
+One event loop, in its own thread, serves every caller of the process. It starts for
+the first caller and stops after the last. This works in a plain script, in any
+thread, and inside a running loop (Jupyter), which is blocked during each call.
+Callbacks run in the loop's thread.
 
-An iterator that is dropped before its end is closed by that loop, a moment later;
-`close` waits for it. A video is to be closed: one that is dropped is closed in the
-same way, with a `ResourceWarning`. Nothing that is left open holds up the
-interpreter's exit. A forked child gets a loop of its own, and cannot use what its
-parent opened (`asyncframes.errors.ForkedError`).
+The loop soon closes an iterator that you drop before its end; `close` waits until it
+is closed. Close every video: the loop closes one that you drop in the same way, with a
+`ResourceWarning`. Nothing left open delays the interpreter's exit. A forked child gets
+its own loop, and cannot use what its parent opened (`asyncframes.errors.ForkedError`).
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _STILL_RUNNING_SECONDS = 0.001
 def _call(
     portal: BlockingPortal, function: Callable[P, Coroutine[Any, Any, T]], *args: Any, **kwargs: Any
 ) -> T:
-    """Run a coroutine function; an interrupt of this thread cancels it."""
+    """Run a coroutine function on the loop. An interrupt of this thread cancels it."""
 
     async def call() -> T:
         return await function(*args, **kwargs)
@@ -66,7 +65,7 @@ async def _next(frames: AsyncGenerator[T, None]) -> T | object:
 
 
 async def _close(frames: AsyncGenerator[Any, None]) -> None:
-    # An interrupted `_next` may still be on its way out of the generator, and nothing tells when it is.
+    # An interrupted `_next` may still be leaving the generator, and there is nothing to wait on but the flag.
     while getattr(frames, "ag_running", False):  # noqa: ASYNC110
         await asyncio.sleep(_STILL_RUNNING_SECONDS)
     await frames.aclose()
@@ -75,8 +74,8 @@ async def _close(frames: AsyncGenerator[Any, None]) -> None:
 class _Iterator(Generator[T, None, None]):
     """Steps an async generator from outside its loop.
 
-    An iterator that is dropped leaves its generator to the loop to close: whoever
-    drops it may be the garbage collector, in any thread and under any lock.
+    The loop closes the generator of an iterator that is dropped: the garbage collector may
+    drop it in any thread and under any lock, so `__del__` must not wait.
     """
 
     def __init__(self, frames: AsyncGenerator[T, None]) -> None:
@@ -102,7 +101,7 @@ class _Iterator(Generator[T, None, None]):
         if self._ended:
             raise StopIteration
         if self._lease is None:
-            # An iterator keeps the loop running by itself: it may be closed after its video was.
+            # The iterator holds its own lease on the loop, because it may outlive its video.
             self._lease = lease()
             self._lease.hold(self._frames)
         portal = self._lease.portal
@@ -182,7 +181,7 @@ def _iterating_method(
 
 
 class Video:
-    """The blocking twin of `asyncframes.Video`; made by `open_video`."""
+    """The blocking twin of `asyncframes.Video`, as `open_video` returns it."""
 
     def __init__(self, held: Lease, video: _video.Video) -> None:
         self._lease = held
@@ -198,20 +197,20 @@ class Video:
 
     @property
     def info(self) -> VideoInfo:
-        """What the header and the first picture say."""
+        """Facts about the video from its header and first picture."""
         return self._video.info
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes were fetched so far; files on disk are read past this count."""
+        """Number of bytes fetched so far; reads of local files are not counted."""
         return self._video.bytes_read
 
     @property
     def range_requests(self) -> int:
-        """How many byte ranges were fetched so far."""
+        """Number of byte ranges fetched so far."""
         return self._video.range_requests
 
-    # `Final`, so that checkers that go by annotations alone know the types of twins.
+    # `Final` lets checkers that rely on annotations alone infer the types of the twins.
     count: Final = _blocking_method(_video.Video.count)
     frame_table: Final = _blocking_method(_video.Video.frame_table)
     indices: Final = _blocking_method(_video.Video.indices)
@@ -222,9 +221,9 @@ class Video:
     write: Final = _blocking_method(_video.Video.write)
 
     def close(self) -> None:
-        """End every request and release the source; calling it again does nothing.
+        """End every request and release the source. A second call does nothing.
 
-        In a forked child it does nothing either: what is open is the parent's.
+        Nor does a call in a forked child: the open video belongs to the parent.
         """
         if self._closed or self._lease.guard.is_forked:
             return

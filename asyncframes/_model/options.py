@@ -1,4 +1,4 @@
-"""Options that several calls take: each is written down once, with its default, and checked by name."""
+"""Options that several calls share: each is defined once, with its default, and checked by name."""
 
 from __future__ import annotations
 
@@ -31,35 +31,36 @@ T = TypeVar("T")
 
 
 class SelectionOptions(TypedDict, total=False):
-    """Ways to name frames other than by ``start``, ``end`` and ``step``.
+    """Ways to select frames besides ``start``, ``end`` and ``step``.
 
     Attributes
     ----------
     indices
-        Up to 10,000,000 frames by index, repeats included, in the order asked;
-        each GOP is decoded once if what waits for its turn fits into ``reorder_bytes``.
-        A long iterable is read and checked when the first frame is asked for.
+        Up to 10,000,000 frames by index, including repeats, in the order requested.
+        Each GOP is decoded once if the frames that wait for their turn fit into
+        ``reorder_bytes``. A long iterable is read and checked when the first frame is
+        requested.
     times
-        Frames shown at these seconds, in the order asked. Containers round times
-        to ticks, so a time names a frame from half a tick before its pts, unless
-        frames are one tick apart. Of frames with the same pts, or one before an
-        earlier frame's, it is the first in presentation order; a warning is logged.
+        Frames shown at these seconds, in the order requested. Containers round times
+        to ticks, so a time selects a frame from half a tick before its pts, unless
+        frames are one tick apart. If frames have the same pts, or one before an earlier
+        frame's, a time selects the first in presentation order, and a warning is logged.
     time_range
         Bounds in seconds in place of ``start`` and ``end``: the frames shown
         from the first time up to, but not including, the second; ``None`` for an
         open end. Goes with ``step``, `fps` and `keyframes`.
     fps
-        The bounds resampled: for each tick of this rate, counted from the first
-        frame, the frame that is shown then; up to 10,000,000. A frame may begin a
-        tick of its container late, so a video's own constant rate gives each frame
-        once. Otherwise, except for how long the last frame lasts, as FFmpeg's filter
+        Resample the bounds: for each tick of this rate, counted from the first frame,
+        the frame shown at that time; up to 10,000,000. A frame may begin one tick of its
+        container late, so a video's own constant rate gives each frame once. Otherwise,
+        except for the duration of the last frame, the result equals FFmpeg's filter
         ``fps=…:round=up`` with ``start_time`` at the first frame.
     keyframes
-        Only the keyframes of the bounds. Off by default.
+        Only the keyframes within the bounds. Off by default.
     tolerance_seconds
-        How much earlier than a frame's pts a time may be, beyond half a tick: 0.0005 for
-        times rounded to three decimals. 0 by default, and never as much as half the
-        time from one frame to the next.
+        How much earlier than a frame's pts a time may be, beyond half a tick: use 0.0005
+        for times rounded to three decimals. 0 by default; always less than half the time
+        from one frame to the next.
     """
 
     indices: Iterable[int] | None
@@ -76,9 +77,9 @@ class FrameOptions(SelectionOptions, PictureOptions, total=False):
     Attributes
     ----------
     queue_maxsize
-        How many frames are decoded ahead of the consumer, 32 by default; of large
-        frames, no more than 256 MiB. Memory is bounded by
-        ``(queue_maxsize + 1) * frame_bytes`` besides the codec's own.
+        How many frames to decode ahead of the consumer, 32 by default, and at most
+        256 MiB of them. Besides the codec's own memory, a request takes at most
+        ``(queue_maxsize + 1) * frame_bytes``.
     """
 
     queue_maxsize: int
@@ -92,7 +93,7 @@ class WriteOptions(FrameOptions, total=False):
     progress_cb
         Called with 1 after each frame is stored, on the event loop; plain or async.
     max_write_workers
-        How many frames are encoded and written at once, 4 by default.
+        How many frames to encode and write at once, 4 by default.
     """
 
     progress_cb: ProgressCallback | None
@@ -106,22 +107,22 @@ class SaveOptions(WriteOptions, total=False):
     ----------
     ext
         Kind of image file: png (the default), jpg, npy, raw (the array's bytes), or any
-        that imageio writes.
+        format that imageio writes.
     template
         File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``;
         ``"frame_{index:06d}.{ext}"`` by default.
     quality, compression_level
-        Of the encoder, where it has them.
+        Options of the encoder, if it has them.
     overwrite
-        What to do if a file is already there: ``"error"`` (the default), ``"replace"``, or
-        ``"skip"``, which leaves it and does not decode its frame again, so that
-        a run that was killed continues where it stopped. Only files that this request
-        would make are left: the hidden file ``.asyncframes.json`` in the
-        directory says which source (name, size and validator) and which options
-        files were made from. A file it does not know is an error too.
+        What to do if a file already exists: ``"error"`` (the default), ``"replace"``, or
+        ``"skip"``, which keeps the file and does not decode its frame, so that a killed
+        run continues where it stopped. It keeps only files that this request would
+        write: the hidden file ``.asyncframes.json`` in the directory records the source
+        (name, size and validator) and the options of the files. A file that it does not
+        record is an error.
     image_writer
-        Plain or async function ``(path, image)`` that stores an image at a
-        temporary path, in place of the encoder.
+        Plain or async function ``(path, image)`` that stores an image at a temporary
+        path, in place of the encoder.
     """
 
     ext: str
@@ -215,14 +216,14 @@ DEFAULTS: dict[str, Any] = {
     "executor": None,
     "packet_progress": None,
 }
-"""What each option is when it is not given."""
+"""Default of each option."""
 
 
 def with_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Make a function that takes ``**options`` show each of them, and refuse any other by name.
+    """Decorate a function that takes ``**options``: show each option, and refuse any other by name.
 
     `inspect.signature`, `help` and completion in notebooks see the options as parameters with
-    their defaults. An unknown one is a `TypeError` that names the nearest right one.
+    their defaults. An unknown option is a `TypeError` that suggests the nearest known one.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -246,7 +247,7 @@ def with_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def _explicit(signature: inspect.Signature, options: type) -> inspect.Signature:
-    """Put a keyword parameter for each option in the place of ``**options``."""
+    """Replace ``**options`` by a keyword parameter for each option."""
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     more = [
         inspect.Parameter(
@@ -263,12 +264,12 @@ def _as_written(annotation: Any) -> Any:
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse options by name.
+    """Refuse unknown options.
 
     Raises
     ------
     TypeError
-        One is unknown.
+        An option is unknown. The message suggests the nearest known one.
     """
     names = [name for name in known if name != "self"]
     for name in given:
@@ -279,7 +280,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
 
 
 def part_of(options: Mapping[str, Any], kind: type[T]) -> T:
-    """Return those options that are of one kind."""
+    """Return the options that belong to one kind."""
     return cast("T", {name: value for name, value in options.items() if name in kind.__annotations__})
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 LONGEST = 200
-"""Most characters that are quoted of one input."""
+"""Most characters quoted from one input."""
 
 _GAP = "…"
 
 
 def shortened(text: str, *, longest: int = LONGEST) -> str:
-    """Return text that can be shown: what is unprintable escaped, the middle of what is long left out.
+    """Return printable text: escape unprintable characters, and omit the middle of long text.
 
     Parameters
     ----------
     text
-        Of any length; only its ends are looked at.
+        Text of any length; only its ends are read.
     longest
         Most characters of the result.
     """
@@ -29,12 +29,12 @@ def shortened(text: str, *, longest: int = LONGEST) -> str:
 
 
 def quoted(value: object, *, longest: int = LONGEST) -> str:
-    """Return a representation that can be shown: as `repr`, but never long.
+    """Return a short, printable representation of a value, like `repr`.
 
     Parameters
     ----------
     value
-        What was given. Where the representation of an object fails, only its type is named.
+        Any object. If its `repr` raises, only its type is named.
     longest
         Most characters of the result.
     """
@@ -45,7 +45,7 @@ def quoted(value: object, *, longest: int = LONGEST) -> str:
         return f"{type(value).__name__} of length {len(value)}"
     try:
         return shortened(repr(value), longest=longest)
-    except Exception:  # noqa: BLE001 - an error about a value must not end in another one
+    except Exception:  # noqa: BLE001 - a failing `repr` must not replace the error that quotes the value
         return f"a {type(value).__name__}"
 
 

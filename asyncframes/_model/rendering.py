@@ -1,4 +1,4 @@
-"""How decoded pictures become images: what was asked, and the sizes that follow from it."""
+"""How decoded pictures become images: the options, and the sizes that follow from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MATRICES = ("auto", *get_args(ColorMatrix))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What `PictureOptions` and ``image_format`` ask for; see there."""
+    """The values of `PictureOptions`; see there."""
 
     image_format: ImageFormat = "rgb24"
     resize: tuple[int | None, int | None] | None = None
@@ -28,11 +28,11 @@ class Rendering:
 
     @property
     def reach(self) -> int:
-        """How many frames before and after each one its image depends on."""
+        """How many frames before and after a frame its image depends on."""
         return int(self.deinterlace)
 
     def storing(self, image_format: ImageFormat) -> Rendering:
-        """Return the same in another layout."""
+        """Return the same rendering with another image format."""
         return replace(self, image_format=image_format)
 
     def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:
@@ -41,9 +41,9 @@ class Rendering:
         Parameters
         ----------
         width, height
-            Of the upright picture, as stored.
+            Size of the upright picture, as stored.
         pixel_shape
-            Width of its pixels over their height.
+            Width of a pixel over its height.
         """
         full_width, full_height = Fraction(width), Fraction(height)
         if self.square_pixels and pixel_shape > 1:
@@ -69,7 +69,7 @@ def make_rendering(**options: Unpack[PictureOptions]) -> Rendering:
     ValueError
         A value is invalid.
     TypeError
-        It is of the wrong type.
+        A value has the wrong type.
     """
     rendering = Rendering(**options)
     formats = get_args(ImageFormat)
@@ -77,7 +77,7 @@ def make_rendering(**options: Unpack[PictureOptions]) -> Rendering:
         given = quoted(rendering.image_format)
         raise ValueError(f"image_format={given}: expected one of {', '.join(formats)}")
     if rendering.image_format == "i420" and rendering.tone_map:
-        raise ValueError('tone_map=True converts to RGB: it does not go with image_format="i420"')
+        raise ValueError('tone_map=True converts to RGB: expected an image_format other than "i420"')
     if rendering.color_matrix not in _MATRICES:
         raise ValueError(
             f"color_matrix={quoted(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"

@@ -1,1 +1,1 @@
-"""Frames of a video to files: what is written, what is left, and bars while it goes on."""
+"""Saving frames of a video as files: what to write, what to keep, and progress bars."""

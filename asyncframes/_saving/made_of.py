@@ -1,4 +1,4 @@
-"""What makes frames on disk what they are: the source, and the options that shape pictures."""
+"""The facts that determine a saved frame: its source, and the options of its image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROBE_BYTES = 1 << 16
 
 
 async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions) -> dict[str, Any]:
-    """Collect the facts by which a frame on disk is known to be one that a request would make.
+    """Collect the facts that identify the frames that a request would write.
 
     Returns
     -------
@@ -49,7 +49,7 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
 
 
 async def _checksum_of_ends(requests: Requests) -> str | None:
-    """Hash the first and last bytes of a source without a validator, ``None`` where they come once."""
+    """Hash the first and last bytes of a source without a validator; ``None`` for a sequential one."""
     source = requests.cached
     if source.size is None or sequential(requests.source) is not None:
         return None

@@ -1,4 +1,4 @@
-"""Progress bars, and how many frames to expect."""
+"""Progress bars, and the number of frames to expect."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _LABELS = {"index": "Scanning packets", "decode": "Decoding packets"}
 
 
 class Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A bar without tqdm's watching thread, which would outlive the call."""
+    """A bar without tqdm's monitor thread, which would outlive the call."""
 
     monitor_interval = 0
 
 
 @contextmanager
 def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> Iterator[PacketProgress]:
-    """Show one bar for each thing that packets are read for, from its first packet on.
+    """Show one bar for each purpose of reading packets, from its first packet on.
 
     Parameters
     ----------
     labels
-        What stands before the bars of ``"index"`` and ``"decode"``.
+        Labels of the bars for ``"index"`` and ``"decode"``.
     leave
-        Whether the bars stay on the screen when they are full.
+        Whether the bars stay on the screen afterwards.
     """
     bars: dict[str, Bar] = {}
 
@@ -49,21 +49,21 @@ def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> I
 
 
 class ManyBars:
-    """A bar for how many of many videos are done, and one below it for each that is being worked on."""
+    """One bar that counts finished videos, and below it one for each video at work."""
 
     def __init__(self, total: int | None) -> None:
         self._whole = _bar("all", total, "video", leave=True)
 
     def advance(self) -> None:
-        """Count a video as done."""
+        """Count a video as finished."""
         self._whole.update()
 
     def of(self, name: str) -> Bar:
-        """Open the bar of one video, with no total as yet."""
+        """Open the bar of one video, without a total yet."""
         return _bar(name, None, "frame", leave=False)
 
     def close(self) -> None:
-        """Leave the bar of the whole on the screen as it is."""
+        """Close the bar of all videos, and leave it on the screen."""
         self._whole.close()
 
 
@@ -72,13 +72,13 @@ def _bar(label: str, total: int | None, unit: str, **options: Any) -> Bar:
 
 
 async def expected_frames(requests: Requests, selection: Selection) -> int | None:
-    """Count the frames that a selection gives, without reading for it more than decoding will.
+    """Count the frames of a selection, without reading more than decoding them will.
 
     Returns
     -------
     int or None
-        For a range near the start that can do without the table, what the
-        header claims, ``None`` if nothing; else the exact number.
+        The exact number; but for a range that needs no frame table, a number from the
+        header's claims, or ``None`` if it makes none.
     """
     if not selection.is_forward:
         return len(await requests.resolve(selection, distinct=True))

@@ -1,4 +1,4 @@
-"""Frames of a request into a writer, or into image files of one directory."""
+"""Saving the frames of a request with a writer, or as image files in one directory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from asyncframes._model.color import is_as_in_jpeg
 from asyncframes._model.options import SaveOptions, WriteOptions, option
+from asyncframes._model.quoting import quoted
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import BoolArray, Int64Array
@@ -29,7 +30,7 @@ _EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 async def write(
     requests: Requests, request: Request, writer: FrameWriter, options: WriteOptions
 ) -> list[str]:
-    """Write frames with a writer that is open; return what it said of each."""
+    """Write frames with an open writer, and return its result for each."""
     return await write_frames(
         requests.frames(request),
         writer,
@@ -39,12 +40,12 @@ async def write(
 
 
 class Saving:
-    """Frames of a request as image files.
+    """A request whose frames are saved as image files.
 
     Raises
     ------
     ValueError
-        The selection or an option is invalid: nothing was opened or written yet.
+        The selection or an option is invalid. Nothing has been opened or written.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Saving:
         self._writer(self._request.rendering.image_format, None)
 
     async def run(self, requests: Requests) -> list[str]:
-        """Write what is missing; return all paths in frame order, those that were there included."""
+        """Write the missing files, and return all paths in frame order, including those that existed."""
         request, image_format = self._request, self._stored_format(requests.info)
         writer = self._writer(image_format, requests.executor)
         await writer.prepare()
@@ -84,7 +85,7 @@ class Saving:
         return await in_thread(requests.executor, _all_paths, writer, chosen, is_there, written)
 
     async def missing(self, requests: Requests) -> int | None:
-        """Count the files to write, ``None`` if that is not known without reading the video."""
+        """Count the files to write; ``None`` if only reading the video could tell."""
         if not self._skips:
             return await expected_frames(requests, self._request.selection)
         writer = self._writer(self._request.rendering.image_format, requests.executor)
@@ -97,10 +98,10 @@ class Saving:
         return DirectoryWriter(self._output_dir, image_format=image_format, executor=executor, **options)
 
     def _stored_format(self, info: VideoInfo) -> ImageFormat:
-        """Choose whether decoded planes go into JPEG files as they are.
+        """Choose the format of the images: decoded planes if JPEG can store them unchanged.
 
-        They do if they are what JPEG stores and nothing else is asked of the image: to
-        convert the range or the matrix of planes costs as much as going through RGB.
+        That requires a request without other picture options. Converting the range or
+        the matrix of planes would cost as much as a conversion to RGB.
         """
         asked = self._request.rendering
         has_encoder = option(self._options, "image_writer") is None and is_jpeg(self._ext)
@@ -109,9 +110,9 @@ class Saving:
         return asked.image_format
 
     async def _plan(self, requests: Requests, writer: DirectoryWriter) -> tuple[Int64Array | None, BoolArray]:
-        """Name the frames to write, each once and ascending, and say which are on disk already.
+        """Return the frames to save, each once and in ascending order, and which of them are on disk.
 
-        A plain range that leaves nothing out needs no list: ``None``.
+        The frames are ``None`` for a plain range without files to keep, which needs no list.
         """
         selection = self._request.selection
         if selection.is_range and not self._skips:
@@ -130,7 +131,7 @@ def _mask(chosen: Int64Array, present: set[int]) -> BoolArray:
 def _all_paths(
     writer: DirectoryWriter, chosen: Int64Array, is_there: BoolArray, written: list[str]
 ) -> list[str]:
-    # Damaged frames that were left out have no file.
+    # Damaged frames that were skipped have no file.
     stored = set(written)
     paths = zip(map(writer.path_for, each(chosen)), is_there.tolist(), strict=True)
     return [path for path, there in paths if there or path in stored]
@@ -139,14 +140,16 @@ def _all_paths(
 def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
     if image_format == "bgr24":
         raise ValueError(
-            'image_format="bgr24": the encoders expect RGB; use "rgb24", or an image_writer of your own'
+            'image_format="bgr24": expected "rgb24", as the encoders take RGB; or pass an image_writer'
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
-        raise ValueError(f'image_format="{image_format}" goes into png, npy and raw files, not {ext}')
+        raise ValueError(
+            f'image_format="{image_format}" with ext={quoted(ext, longest=60)}: expected png, npy or raw'
+        )
 
 
 def _holds_jpeg_planes(info: VideoInfo) -> bool:
-    """Whether pictures are stored as JPEG stores them, so that no sample needs to change."""
+    """Whether JPEG can store the decoded planes unchanged."""
     full = info.color_range == "full" or info.pixel_format.startswith("yuvj")
     even = not info.width % 2 and not info.height % 2
     return even and is_as_in_jpeg(info.pixel_format, info.color_matrix, is_full_range=full)

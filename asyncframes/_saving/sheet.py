@@ -1,4 +1,4 @@
-"""Contact sheets: many frames in one picture, each with its index and time."""
+"""Contact sheets: many frames in one image, each with its index and time."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def clock(seconds: float) -> str:
 
 def tile_width_for(sheet_width: int, columns: int) -> int:
     """Return the width of a tile so that `columns` of them fill a sheet of `sheet_width` pixels."""
-    # a gap is a 24th of a tile, and there is one more of them
+    # A gap is a 24th of a tile, and there is one gap more than there are tiles.
     return max(1, int(sheet_width / (columns + (columns + 1) / 24)))
 
 
 def shrink(frame: Frame, width: int) -> Frame:
-    """Scale a frame down to `width` pixels, aspect kept; a narrower frame stays as it is."""
+    """Scale a frame down to `width` pixels and keep its aspect ratio. Return a narrower frame as is."""
     height, own_width = frame.image.shape[:2]
     if own_width <= width:
         return frame
@@ -51,7 +51,7 @@ def contact_sheet(
     tile_width: int,
     title: str | None = None,
 ) -> PillowImage.Image:
-    """Draw frames row by row on a dark ground, index and time under each.
+    """Draw frames in rows on a dark background, with the index and time below each.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def contact_sheet(
     columns
         Frames per row; fewer frames make fewer columns.
     tile_width
-        Pixels; the first frame's shape decides how high tiles are.
+        In pixels. The first frame's shape determines the height of all tiles.
     title
-        A line at the top, shortened where it is too long.
+        A line at the top, shortened if it is too long.
 
     Raises
     ------
     ValueError
-        There is no frame, or a size is not positive.
+        There are no frames, or a size is not positive.
     """
     if not frames or columns < 1 or tile_width < 1:
         raise ValueError(
@@ -110,7 +110,7 @@ def _gap_for(tile_width: int) -> int:
 
 
 def _font_for(tile_width: int) -> FreeTypeFont:
-    # "#123456" and "00:00:00.000" side by side take about eleven times the size
+    # "#123456" and "00:00:00.000" side by side are about eleven times as wide as the font size.
     size = min(20, max(8, tile_width // 14))
     return cast("FreeTypeFont", ImageFont.load_default(size))
 

@@ -1,4 +1,4 @@
-"""Where frames go: files in a directory, tar shards, one array, or whatever implements `FrameWriter`."""
+"""Destinations for frames: image files, tar shards, one array, or any `FrameWriter`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames as image files in one directory, each whole or not there at all."""
+"""Frames as image files in one directory. Each file appears only once complete."""
 
 from __future__ import annotations
 
@@ -27,45 +27,44 @@ __all__ = ["DirectoryWriter"]
 class DirectoryWriter(FrameWriter):
     """Stores each frame as an image file.
 
-    A frame is encoded in a thread and written under a hidden temporary name in
-    the same directory; a rename then puts it in place. A failed, cancelled or
-    killed run leaves only whole files (a lost power supply is not covered:
-    nothing is synced to the disk). Temporaries that a killed run left are
-    removed by the next run on the same machine, or elsewhere once they are an
-    hour old.
+    A frame is encoded in a thread, written to a hidden temporary file in the same
+    directory, and then renamed. A failed, cancelled or killed run leaves only complete
+    files. A power failure may not, because nothing is synced to the disk. The next run
+    on the same machine removes the temporary files of a killed run; a run on another
+    machine removes them once they are an hour old.
 
     Parameters
     ----------
     directory
-        Made, with its parents, when it is not there.
+        Created, with its parents, if it does not exist.
     ext
-        File extension, with or without its dot; see `encoder_for`. With an
-        `image_writer`, anything.
+        File extension, with or without its dot; see `encoder_for`. Any extension if
+        there is an `image_writer`.
     template
-        `str.format` template of the file names: ``index`` (needed), ``ext``,
-        ``pts`` (ticks) and ``seconds`` are there to use.
+        `str.format` template of the file names, with the fields ``index`` (required),
+        ``ext``, ``pts`` (ticks) and ``seconds``.
     quality, compression_level
         See `encoder_for`.
     overwrite
-        Where a frame's file is already there: ``"error"`` raises
-        `FrameExistsError`, ``"replace"`` replaces it, ``"skip"`` leaves it
-        without encoding the frame, whatever it holds: only `stream_frames_to_dir`
-        knows of which video it is. A directory of a killed run is completed by
-        ``"skip"``; `existing` tells which frames need not even be decoded.
+        What to do if a frame's file already exists: ``"error"`` raises
+        `FrameExistsError`, ``"replace"`` replaces it, and ``"skip"`` keeps it,
+        whatever its contents, and does not encode the frame. Only
+        `stream_frames_to_dir` checks which video it is from. Use ``"skip"`` to complete
+        a killed run; `existing` returns the frames that need no decoding at all.
     image_writer
         Stores images in place of the built-in encoders. It is called with the
-        temporary path, which has the right suffix, and must leave the file
-        there. A plain function is called in a thread.
+        temporary path, which has the right suffix, and must create the file there. A
+        plain function is called in a thread.
     image_format
-        Of the frames; the built-in encoders need to know where it is ``"i420"``.
+        Format of the frames. Required by the built-in encoders for ``"i420"``.
     executor
-        Where blocking calls are made; the event loop's default if ``None``.
+        Runs blocking calls; ``None`` for the event loop's default executor.
 
     Raises
     ------
     ValueError
-        An extension that nothing writes, an option that it does not take, or a
-        template that does not give each frame its own name in the directory.
+        No encoder writes the extension, the encoder does not accept an option, or the
+        template does not give each frame its own name in the directory.
     """
 
     def __init__(
@@ -82,10 +81,12 @@ class DirectoryWriter(FrameWriter):
         executor: Executor | None = None,
     ) -> None:
         if overwrite not in get_args(Overwrite):
-            raise ValueError(f"overwrite is one of {', '.join(get_args(Overwrite))}, got {quoted(overwrite)}")
+            raise ValueError(
+                f"overwrite={quoted(overwrite)}: expected one of {', '.join(get_args(Overwrite))}"
+            )
         if image_writer is not None and (quality, compression_level) != (None, None):
             raise ValueError(
-                "quality and compression_level are for the built-in encoders, not an image_writer"
+                "quality and compression_level are for the built-in encoders: omit them with image_writer"
             )
         self._names = NameTemplate(template, ext.removeprefix("."))
         self._fill: Callable[[FrameFile, Image], Awaitable[bool]]
@@ -105,12 +106,12 @@ class DirectoryWriter(FrameWriter):
         self._preparing = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Make the directory now, rather than with the first `write`.
+        """Create the directory now, rather than with the first `write`.
 
         Raises
         ------
         FrameWriteError
-            It cannot be made.
+            The directory cannot be created.
         """
         try:
             await self._prepare()
@@ -118,10 +119,10 @@ class DirectoryWriter(FrameWriter):
             raise self._directory_error("not usable", exc) from exc
 
     async def existing(self, indices: Iterable[int]) -> set[int]:
-        """Tell which of these frames have their file already.
+        """Return which of these frames already have a file.
 
-        Costs one listing of the directory. Where the template uses ``pts`` or
-        ``seconds`` an index does not give the name, and the answer is empty.
+        Lists the directory once. If the template uses ``pts`` or ``seconds``, an index
+        does not determine the name, and the result is empty.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class DirectoryWriter(FrameWriter):
             raise self._directory_error("not readable", exc) from exc
 
     async def _expect(self, facts: Facts) -> None:
-        """Keep no files from here on but those that the directory says were made in this way."""
+        """From now on, keep only files that the directory's manifest lists with these facts."""
         self._run = Run(self._names.naming, facts)
         try:
             self._manifest = await in_thread(self._executor, Manifest.load, self._directory)
@@ -146,7 +147,7 @@ class DirectoryWriter(FrameWriter):
             raise self._directory_error("not readable", exc) from exc
 
     async def _claim(self) -> None:
-        """Write down in the directory how the frames that follow are made."""
+        """Record in the directory's manifest how the following frames are made."""
         if self._run is not None:
             try:
                 claim = in_thread(self._executor, Manifest.claim, self._directory, self._run)
@@ -155,7 +156,7 @@ class DirectoryWriter(FrameWriter):
                 raise self._directory_error("not usable", exc) from exc
 
     def path_for(self, index: int) -> str:
-        """Give the absolute path of a frame's file, whether it is there or not.
+        """Return the absolute path of a frame's file, whether it exists or not.
 
         Raises
         ------
@@ -169,7 +170,7 @@ class DirectoryWriter(FrameWriter):
         path = self._path_of(frame)
         try:
             await self._prepare()
-            # Temporary names need facts of the process, which are read when the directory is prepared.
+            # A temporary name needs facts that `_prepare` has read in a thread, so this does not block.
             file = FrameFile.at(path, index=frame.index, overwrite=self._overwrite, prove=self._prove)
             await self._store(file, frame.image)
         except FrameWriteError:
@@ -207,7 +208,7 @@ class DirectoryWriter(FrameWriter):
         try:
             return self._directory / self._names.name_of(frame)
         except ValueError as exc:
-            raise FrameWriteError(f"frame {frame.index} not stored: {exc}", index=frame.index) from exc
+            raise FrameWriteError(f"frame {frame.index} was not stored: {exc}", index=frame.index) from exc
 
     def _directory_error(self, what: str, exc: OSError) -> FrameWriteError:
         message = f"directory {self._directory} is {what}: {reason_of(exc)}"

@@ -1,4 +1,4 @@
-"""Which encoder serves an extension, and which options it takes."""
+"""The encoder for each file extension, and its options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asyncframes.writers._png import encode_png
 __all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for", "is_jpeg"]
 
 Encoder: TypeAlias = Callable[[Image], bytes]
-"""Makes a whole file of an image; thread-safe."""
+"""Encodes an image as a complete file; thread-safe."""
 
 JPEG_EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 QUALITY_EXTENSIONS = JPEG_EXTENSIONS | {".webp", ".avif"}
@@ -41,46 +41,46 @@ def encoder_for(
     compression_level
         For png (0 to 9, default 1).
     image_format
-        What the images are; ``"i420"`` goes into jpeg, npy and raw files.
+        Format of the images; jpeg, npy and raw files can store ``"i420"``.
 
     Returns
     -------
     Encoder
-        Makes the bytes of a whole file; thread-safe.
+        Returns the bytes of a complete file; thread-safe.
 
     Raises
     ------
     ValueError
-        An extension that nothing here writes, or an option that its format
-        does not have or whose value is outside its range.
+        No encoder writes the extension, its format lacks an option, or an option is
+        out of range.
     """
     extension = "." + ext.removeprefix(".").lower()
     if compression_level is not None and extension != ".png":
-        raise ValueError(f"{extension} takes no compression_level: only .png does")
+        raise ValueError(f"compression_level is for .png only: omit it for {extension}")
     if quality is not None and extension not in QUALITY_EXTENSIONS:
-        raise ValueError(f"{extension} takes no quality: only .jpg, .webp and .avif do")
+        raise ValueError(f"quality is for .jpg, .webp and .avif only: omit it for {extension}")
     if image_format == "i420" and extension not in JPEG_EXTENSIONS | ARRAY_ENCODERS.keys():
-        raise ValueError(f'image_format="i420" goes into jpg, npy and raw files, not {extension}')
+        raise ValueError(f'image_format="i420" cannot be stored as {extension}: expected jpg, npy or raw')
     encoder = _choose(extension, quality, compression_level, planar=image_format == "i420")
-    # An option out of range or a codec that this Pillow lacks shows here, not after the first frame.
+    # A trial run reveals an option out of range, or a codec that Pillow lacks, before the first frame.
     encoder(np.zeros((24, 16) if image_format == "i420" else (16, 16, 3), np.uint8))
     return encoder
 
 
 def is_jpeg(ext: str) -> bool:
-    """Tell whether a file extension, with or without its dot, is one of JPEG."""
+    """Tell whether a file extension, with or without its dot, is for JPEG."""
     return "." + ext.removeprefix(".").lower() in JPEG_EXTENSIONS
 
 
 def encode_npy(image: Image) -> bytes:
-    """Encode an image in NumPy's own format, as `numpy.save` does."""
+    """Encode an image in NumPy's format, as `numpy.save` does."""
     file = BytesIO()
     np.lib.format.write_array(file, image, allow_pickle=False)
     return file.getvalue()
 
 
 def encode_raw(image: Image) -> bytes:
-    """Give the bytes of the array in C order, without a header; those of 16 bits in the machine's order."""
+    """Return the array's bytes in C order, without a header; 16-bit values in the machine's byte order."""
     return image.tobytes()
 
 
@@ -99,7 +99,7 @@ def _choose(extension: str, quality: int | None, compression_level: int | None, 
         return encode if quality is None else partial(encode, quality=quality)
     if extension in ARRAY_ENCODERS:
         return ARRAY_ENCODERS[extension]
-    # imageio and Pillow take 0.2 s to import, which png and jpeg need not pay.
+    # imageio and Pillow take 0.2 s to import, and png and jpeg need neither.
     from asyncframes.writers._imageio import encode_with_imageio
 
     return partial(encode_with_imageio, extension=extension, quality=quality)

@@ -1,4 +1,4 @@
-"""Files of frames: what to do where one is there already, and what to say of failures. All calls block."""
+"""Files of frames: existing files, and errors. All calls block."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["FrameFile", "file_names", "prepare_directory", "reason_of", "write_e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameFile(WholeFile):
-    """The file of one frame, on its way to its place.
+    """The file of one frame, which gets its final path once it is complete.
 
     Attributes
     ----------
     index
         Index of the frame.
     overwrite
-        What to do where `path` is already there.
+        What to do if `path` already exists.
     prove
-        Raises unless the file at a path is a frame that may be kept.
+        Raises unless the file at a path is proven to be the frame.
     """
 
     index: int
@@ -43,16 +43,20 @@ class FrameFile(WholeFile):
         overwrite: Overwrite,
         prove: Callable[[int, Path], None] | None = None,
     ) -> Self:
-        """Choose a temporary name that nobody else has."""
+        """Choose a unique temporary path."""
         return cls(index=index, path=path, temporary=temporary_beside(path), overwrite=overwrite, prove=prove)
 
+    def is_skipped(self) -> bool:
+        """Whether the frame's file exists and is to stay, because ``overwrite`` is ``"skip"``."""
+        return self.overwrite == "skip" and self.path.is_file()
+
     def refuse_other_files(self) -> None:
-        """Refuse a file that is already there, unless it may be replaced or skipped.
+        """Refuse an existing file unless it may be replaced or kept.
 
         Raises
         ------
         FrameExistsError
-            It is there and ``overwrite`` is ``"error"``, or it cannot be shown to be this frame.
+            A file exists and ``overwrite`` is ``"error"``, or it is not proven to be this frame.
         """
         if self.overwrite == "replace" or not self.path.is_file():
             return
@@ -61,19 +65,15 @@ class FrameFile(WholeFile):
         if self.prove is not None:
             self.prove(self.index, self.path)
 
-    def is_skipped(self) -> bool:
-        """Whether the file is already there and stays as it is."""
-        return self.overwrite == "skip" and self.path.is_file()
-
     def publish(self) -> None:
-        """Give the temporary file its final name, in one step.
+        """Rename the temporary file to its final path, atomically.
 
         Raises
         ------
         FrameExistsError
-            Another file took the name meanwhile and ``overwrite`` is ``"error"``.
+            A file appeared there meanwhile and ``overwrite`` is ``"error"``.
         OSError
-            The file system refused.
+            The file system refuses.
         """
         if self.overwrite == "replace":
             self.put()
@@ -86,41 +86,41 @@ class FrameFile(WholeFile):
         self.discard()
 
     def write_error(self, reason: str) -> FrameWriteError:
-        """Say that the frame could not be stored, where, and why."""
+        """Return an error that says where the frame could not be stored, and why."""
         return write_error(self.index, self.path, reason)
 
     def _exists_error(self) -> FrameExistsError:
         message = (
-            f"frame {self.index}: {self.path} is already there; overwrite='replace' or 'skip' allows that"
+            f"frame {self.index}: {self.path} already exists; pass overwrite='replace' or 'skip' to allow it"
         )
         return FrameExistsError(message, index=self.index, path=str(self.path))
 
 
 def write_error(index: int, path: Path, reason: str) -> FrameWriteError:
-    """Say which frame could not be stored, where, and why."""
-    message = f"frame {index} not stored at {path}: {reason}"
+    """Return an error that says which frame could not be stored, where, and why."""
+    message = f"frame {index} was not stored at {path}: {reason}"
     return FrameWriteError(message, index=index, path=str(path))
 
 
 def prepare_directory(directory: Path) -> None:
-    """Make the directory with its parents, and clear what runs that were killed left in it.
+    """Create the directory with its parents, and remove temporary files that killed runs left in it.
 
     Raises
     ------
     OSError
-        It cannot be made or read.
+        The directory cannot be created or read.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sweep(directory)
 
 
 def file_names(directory: Path) -> set[str]:
-    """Name every file in the directory; one listing, no call a file.
+    """Return the name of every file in the directory, with one listing and no call per file.
 
     Raises
     ------
     OSError
-        It cannot be read; a directory that is not there has no files.
+        The directory cannot be read. A missing directory has no files.
     """
     try:
         with os.scandir(directory) as entries:
@@ -130,5 +130,5 @@ def file_names(directory: Path) -> set[str]:
 
 
 def reason_of(exc: OSError) -> str:
-    """Say what the operating system said, without the (temporary) path."""
+    """Return the operating system's message, without the (temporary) path."""
     return exc.strerror or type(exc).__name__

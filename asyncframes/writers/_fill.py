@@ -1,4 +1,4 @@
-"""Ways to put an image into a frame's temporary file."""
+"""Ways to write an image to a frame's temporary file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["call_writer", "fill_by_callback", "fill_by_encoder"]
 async def fill_by_encoder(
     file: FrameFile, image: Image, *, encoder: Encoder, executor: Executor | None
 ) -> bool:
-    """Encode in a thread, write with aiofiles.
+    """Encode an image in a thread, and write it with aiofiles.
 
     Returns
     -------
     bool
-        ``False`` if the frame's own file is there to stay, and nothing was encoded.
+        ``False`` if the frame is stored already, so that nothing was encoded.
     """
     data = await in_thread(executor, _encode, file, image, encoder)
     if data is None:
@@ -37,23 +37,24 @@ async def fill_by_encoder(
 async def fill_by_callback(
     file: FrameFile, image: Image, *, image_writer: ImageWriter, executor: Executor | None
 ) -> bool:
-    """Let the user's function write: coroutine functions on the loop, others in a thread.
+    """Have the user's function write the file: a coroutine function on the loop, any other in a thread.
 
     Returns
     -------
     bool
-        ``False`` if the frame's own file is there to stay, and the function was not called.
+        ``False`` if the frame is stored already, so that the function was not called.
     """
+    is_skipped = await in_thread(executor, file.is_skipped)
     await in_thread(executor, file.refuse_other_files)
-    if await in_thread(executor, file.is_skipped):
+    if is_skipped:
         return False
     try:
         await call_writer(image_writer, str(file.temporary), image, executor)
     except Exception as exc:
-        # Its text may hold an address with credentials, so only the type is told; the cause is chained.
+        # The text may contain an address with credentials: quote only the type, and chain the cause.
         raise file.write_error(f"image_writer raised {type(exc).__name__}") from exc
     if not await in_thread(executor, file.temporary.is_file):
-        raise file.write_error("image_writer left no file at the path it was given")
+        raise file.write_error("image_writer created no file at the path it was given")
     return True
 
 
@@ -62,15 +63,17 @@ async def call_writer(image_writer: ImageWriter, path: str, image: Image, execut
     if inspect.iscoroutinefunction(image_writer):
         await image_writer(path, image)
         return
-    # A plain callable may still hand out an awaitable: a lambda, an object with an async __call__.
+    # A plain callable may still return an awaitable: a lambda, or an object with an async __call__.
     outcome = await run_to_completion(in_thread(executor, image_writer, path, image))
     if inspect.isawaitable(outcome):
         await outcome
 
 
 def _encode(file: FrameFile, image: Image, encoder: Encoder) -> bytes | None:
+    # In this order: a file that appears between the two calls is not kept without a check.
+    is_skipped = file.is_skipped()
     file.refuse_other_files()
-    if file.is_skipped():
+    if is_skipped:
         return None
     try:
         return encoder(image)
@@ -83,4 +86,4 @@ async def _save(path: Path, data: bytes, executor: Executor | None) -> None:
     try:
         await file.write(data)
     finally:
-        await file.close()  # `async with` would close in the event loop's own executor
+        await file.close()  # `async with` would close it in the event loop's own executor

@@ -1,4 +1,4 @@
-"""Every other still-image format, through imageio."""
+"""All other still-image formats, through imageio."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from functools import partial
 import imageio.v3 as iio
 from PIL import Image as PillowImage
 
+from asyncframes._model.quoting import quoted
 from asyncframes._types import Image
 
 __all__ = ["encode_with_imageio"]
 
 
 def encode_with_imageio(image: Image, *, extension: str, quality: int | None = None) -> bytes:
-    """Encode an image in the format that the extension names.
+    """Encode an image in the format of a file extension.
 
-    Pillow is named as the plugin, so that the bytes do not depend on what else
-    is installed, and no video extension is taken for a still image.
+    Pillow is the only plugin used: the bytes then do not depend on other installed
+    plugins, and no video extension counts as a still image.
 
     Parameters
     ----------
     image
-        ``uint8`` gray, RGB or RGBA, as the format allows.
+        ``uint8`` gray, RGB or RGBA, if the format supports it.
     extension
         With its dot, in lower case.
     quality
@@ -30,17 +31,19 @@ def encode_with_imageio(image: Image, *, extension: str, quality: int | None = N
     Returns
     -------
     bytes
-        A whole image file.
+        A complete image file.
 
     Raises
     ------
     ValueError
-        Nothing writes this extension, or its format cannot hold this image.
+        No encoder writes this extension, or its format cannot store this image.
     """
     if extension not in PillowImage.registered_extensions():
-        raise ValueError(f"{extension} is no image format that can be written")
+        raise ValueError(
+            f"ext={quoted(extension)}: expected png, jpg, npy, raw or a still-image format that Pillow writes"
+        )
     if quality is not None and not 0 <= quality <= 100:
-        raise ValueError(f"{extension} quality is 0 to 100, got {quality}")
+        raise ValueError(f"quality={quality}: expected 0 to 100 for {extension}")
     encode = partial(iio.imwrite, "<bytes>", image, extension=extension, plugin="pillow")
     try:
         return encode() if quality is None else encode(quality=quality)

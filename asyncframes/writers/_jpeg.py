@@ -1,4 +1,4 @@
-"""JPEG through libjpeg-turbo, GIL released."""
+"""JPEG through libjpeg-turbo, with the GIL released."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from asyncframes._types import Image
 __all__ = ["Subsampling", "encode_i420", "encode_jpeg"]
 
 Subsampling: TypeAlias = Literal["444", "422", "420", "440", "411"]
-"""How much smaller the colour planes are stored; ``"444"`` keeps them whole."""
+"""How far colour planes are reduced; ``"444"`` stores them at full size."""
 
 
 def encode_i420(image: Image, *, quality: int = 95) -> bytes:
-    """Encode planes as JPEG, as they are: none of their samples is converted or resampled.
+    """Encode YUV planes as JPEG without converting or resampling them.
 
     Thread-safe; the GIL is released while encoding.
 
     Parameters
     ----------
     image
-        ``uint8``, ``(height * 3 // 2, width)``, as ``image_format="i420"`` gives it.
+        ``uint8``, ``(height * 3 // 2, width)``, the layout of ``image_format="i420"``.
     quality
         As for `encode_jpeg`.
 
     Returns
     -------
     bytes
-        A whole JFIF file, its colour planes of half the height and width.
+        A complete JFIF file, with colour planes of half the height and width.
 
     Raises
     ------
     TypeError
         The image is not ``uint8``.
     ValueError
-        A shape that holds no such planes, or a quality outside its range.
+        The shape has no room for such planes, or the quality is out of range.
     """
     _check_options(quality, "420")
     if image.dtype != np.uint8:
-        raise TypeError(f"JPEG needs uint8, got {image.dtype}")
+        raise TypeError(f"image of {image.dtype}: expected uint8 for JPEG")
     if image.ndim != 2 or image.shape[0] % 3 or image.shape[1] % 2 or not image.size:
-        raise ValueError(f"i420 is (height * 3 // 2, width) of even sides, got {image.shape}")
+        raise ValueError(
+            f"image of shape {image.shape}: expected (height * 3 // 2, width) with even sides for i420"
+        )
     height, width = image.shape[0] // 3 * 2, image.shape[1]
     whole = np.ascontiguousarray(image)
     chroma = whole[height:].reshape(2, height // 2, width // 2)
@@ -63,23 +65,23 @@ def encode_jpeg(image: Image, *, quality: int = 95, subsampling: Subsampling = "
         ``uint8``; ``(height, width)`` gray or ``(height, width, 3)`` RGB. Need
         not be contiguous.
     quality
-        1 to 100. The default, 95 with ``"420"``, is OpenCV's; Pillow's is 75.
-        Below 96 libjpeg-turbo takes its fast DCT, which costs 0.2 to 0.4 dB;
-        from 96 on the pixels are those of Pillow.
+        1 to 100. The default of 95 with ``"420"`` is OpenCV's; Pillow's is 75. Below 96
+        libjpeg-turbo uses its fast DCT, which costs 0.2 to 0.4 dB; from 96 on the pixels
+        equal Pillow's.
     subsampling
-        Of the colour planes; gray has none.
+        Subsampling of the colour planes; ignored for gray.
 
     Returns
     -------
     bytes
-        A whole JFIF file.
+        A complete JFIF file.
 
     Raises
     ------
     TypeError
         The image is not ``uint8``.
     ValueError
-        A shape that JPEG cannot hold (RGBA among them), or an option outside its range.
+        JPEG cannot store the shape (RGBA, for example), or an option is out of range.
     """
     _check_options(quality, subsampling)
     gray = _is_gray(image)
@@ -94,18 +96,18 @@ def encode_jpeg(image: Image, *, quality: int = 95, subsampling: Subsampling = "
 
 def _check_options(quality: int, subsampling: str) -> None:
     if not 1 <= quality <= 100:
-        raise ValueError(f"JPEG quality is 1 to 100, got {quality}")
+        raise ValueError(f"quality={quality}: expected 1 to 100 for JPEG")
     if subsampling not in get_args(Subsampling):
         raise ValueError(
-            f"subsampling is one of {', '.join(get_args(Subsampling))}, got {quoted(subsampling)}"
+            f"subsampling={quoted(subsampling)}: expected one of {', '.join(get_args(Subsampling))}"
         )
 
 
 def _is_gray(image: Image) -> bool:
     if image.dtype != np.uint8:
-        raise TypeError(f"JPEG needs uint8, got {image.dtype}")
+        raise TypeError(f"image of {image.dtype}: expected uint8 for JPEG")
     if image.ndim == 3 and image.shape[2] == 4:
         raise ValueError("JPEG has no alpha: store RGBA as png or webp, or decode to rgb24")
     if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3):
         return image.ndim == 2
-    raise ValueError(f"JPEG needs (height, width) or (height, width, 3), got {image.shape}")
+    raise ValueError(f"image of shape {image.shape}: expected (height, width) or (height, width, 3) for JPEG")

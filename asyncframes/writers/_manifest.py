@@ -1,4 +1,4 @@
-"""What a directory says of the runs that wrote frames into it. All calls block."""
+"""The manifest of a directory: which runs wrote frames into it. All calls block."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from asyncframes.errors import FrameMismatchError
 __all__ = ["MANIFEST_NAME", "Facts", "Manifest", "Run"]
 
 MANIFEST_NAME = ".asyncframes.json"
-"""Name of the file in a directory of frames."""
+"""Name of the manifest file in a directory of frames."""
 
 Facts = Mapping[str, Any]
-"""What made frames what they are, as plain JSON values."""
+"""The source and options that determine the frames, as plain JSON values."""
 
 _VERSION = 1
 _MOST_BYTES = 1 << 20
 _MOST_RUNS = 100
 
-# Linux stamps files with a clock that ticks every 1 to 10 ms.
+# Linux updates its clock for file times every 1 to 10 ms.
 _WAIT_SECONDS = 0.001
 _MOST_WAITS = 30
 
@@ -41,10 +41,10 @@ class Run:
     naming
         Template of the file names.
     facts
-        What made the frames what they are.
+        The source and options that determine the frames.
     since_ns
-        When it began, on the clock of the file system: files of this naming that are
-        younger are its, until the next run of this naming began.
+        When the run began, on the file system's clock. Files with this naming that are
+        younger belong to it, up to the start of the next run with this naming.
     """
 
     naming: str
@@ -60,12 +60,12 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: Path) -> Manifest:
-        """Read what a directory says; nothing where that is missing or malformed.
+        """Read the manifest of a directory; an empty one if it is missing or malformed.
 
         Raises
         ------
         OSError
-            It cannot be read.
+            The manifest cannot be read.
         """
         try:
             with (directory / MANIFEST_NAME).open("rb") as file:
@@ -79,40 +79,42 @@ class Manifest:
             return cls()
 
     def check(self, run: Run, path: Path, *, index: int | None) -> None:
-        """Make sure that a file is one of a run.
+        """Check that a run wrote a file.
 
         Raises
         ------
         FrameMismatchError
-            It is another's, or it is not known whose.
+            Another run wrote it, or an unknown one.
         OSError
-            It cannot be looked at.
+            The file's modification time cannot be read.
         """
         written_ns = path.stat().st_mtime_ns
         before = [one for one in self.runs if one.naming == run.naming and one.since_ns <= written_ns]
         if not before or before[-1].facts != run.facts:
             why = (
-                _difference(before[-1].facts, run.facts) if before else "it is not known of which video it is"
+                _difference(before[-1].facts, run.facts)
+                if before
+                else "the directory does not record its video"
             )
             message = (
-                f"{path} is there already, and {why}: overwrite='skip' keeps only frames that this request "
-                "would make; use another directory, or overwrite='replace'"
+                f"{path} already exists, and {why}: overwrite='skip' keeps only frames that this request "
+                "would write; use another directory, or overwrite='replace'"
             )
             raise FrameMismatchError(message, index=index, path=str(path))
 
     @classmethod
     def claim(cls, directory: Path, run: Run) -> Manifest:
-        """Write down that frames of a run begin, unless it was the last of its naming.
+        """Record the start of a run, unless the latest run with its naming is the same.
 
         Returns
         -------
         Manifest
-            What the directory says then.
+            The manifest with this run.
 
         Raises
         ------
         OSError
-            The file system refused.
+            The file system refuses.
         """
         with alone_in(directory):
             manifest = cls.load(directory)
@@ -120,25 +122,24 @@ class Manifest:
             if next((one for one in reversed(runs) if one.naming == run.naming), None) == run:
                 return manifest
             begun = Run(run.naming, run.facts, _now_ns(directory))
-            kept = [*runs, begun][-_MOST_RUNS:]
-            said = [{"naming": one.naming, "since_ns": one.since_ns, "facts": one.facts} for one in kept]
+            recent = [*runs, begun][-_MOST_RUNS:]
+            said = [{"naming": one.naming, "since_ns": one.since_ns, "facts": one.facts} for one in recent]
             text = json.dumps({"version": _VERSION, "runs": said}, indent=1)
             write_whole(directory / MANIFEST_NAME, text.encode())
-            return cls(tuple(kept))
+            return cls(tuple(recent))
 
 
 def _difference(there: Facts, here: Facts) -> str:
-    """Name the first fact that differs."""
+    """Describe the first fact that differs."""
     name = next(name for name in [*here, *there] if there.get(name) != here.get(name))
     was, now = (quoted(facts.get(name), longest=80) for facts in (there, here))
-    return f"its {name} was {was} and is {now} now"
+    return f"its {name} was {was} and is now {now}"
 
 
 def _now_ns(directory: Path) -> int:
-    """Tell the time by the clock of a file system, which may be another machine's, as its next tick begins.
+    """Wait for the next tick of the file system's clock, which may be another machine's, and return its time.
 
-    Files that were written before are then older than what is told. A clock that ticks only now and then is
-    not waited for.
+    Files written earlier are then older than this time. The wait is bounded, in case the clock ticks rarely.
     """
     path = temporary_beside(directory / MANIFEST_NAME)
     try:

@@ -16,14 +16,14 @@ TRIAL_INDICES = (0, 1, 9, 10, 999_999, 1_000_000, 1_000_001)
 
 @dataclass(frozen=True, slots=True)
 class NameTemplate:
-    """A `str.format` template that gives each frame a name of its own.
+    """A `str.format` template that gives each frame its own name.
 
     Attributes
     ----------
     template
-        Fields: ``index`` (needed), ``ext``, ``pts`` (ticks), ``seconds``.
+        Fields: ``index`` (required), ``ext``, ``pts`` (ticks), ``seconds``.
     ext
-        Without its dot.
+        File extension without its dot.
     """
 
     template: str
@@ -34,13 +34,15 @@ class NameTemplate:
             fields = self._fields()
             names = {self._format(index, pts=0, seconds=0.0) for index in TRIAL_INDICES}
         except (KeyError, IndexError, ValueError, AttributeError) as exc:
-            raise ValueError(f"template {quoted(self.template)} does not format: {exc}") from exc
+            raise ValueError(f"template={quoted(self.template)} cannot be formatted: {exc}") from exc
         if "index" not in fields or len(names) < len(TRIAL_INDICES):
-            raise ValueError(f"template {quoted(self.template)} does not give each index its own name")
+            raise ValueError(
+                f"template={quoted(self.template)}: expected a template that gives each index its own name"
+            )
         for name in names:
             if name in {".", ".."} or set(name) & set("/\\\0"):
                 raise ValueError(
-                    f"template {quoted(self.template)} leaves the directory: it gives {quoted(name)}"
+                    f"template={quoted(self.template)} leaves the directory: it gives {quoted(name)}"
                 )
 
     @property
@@ -50,38 +52,38 @@ class NameTemplate:
 
     @property
     def naming(self) -> str:
-        """The template with the extension in its place."""
+        """The template with the extension filled in."""
         return self.template.replace("{ext}", self.ext)
 
     def name(self, index: int) -> str:
-        """Name the file of a frame of which only the index is known.
+        """Return the file name for an index.
 
         Raises
         ------
         ValueError
-            The template asks for pts or seconds.
+            The template uses ``pts`` or ``seconds``.
         """
         if self.needs_pts:
-            raise ValueError(f"template {quoted(self.template)} needs more than the frame's index")
+            raise ValueError(f"template={quoted(self.template)} needs more than the frame's index")
         return self._format(index, pts=None, seconds=None)
 
     def name_of(self, frame: Frame) -> str:
-        """Name the file of a frame.
+        """Return the file name for a frame.
 
         Raises
         ------
         ValueError
-            The template asks for pts or seconds and the frame has none.
+            The template uses ``pts`` or ``seconds``, and the frame has none.
         """
         if frame.pts is None and self.needs_pts:
-            raise ValueError(f"template {quoted(self.template)} needs pts, and the frame has none")
+            raise ValueError(f"template={quoted(self.template)} needs a pts, and the frame has none")
         return self._format(frame.index, pts=frame.pts, seconds=frame.pts_seconds)
 
     def _fields(self) -> set[str]:
         fields = {field for _, field, _, _ in Formatter().parse(self.template) if field is not None}
         if unknown := fields - FIELDS:
             raise ValueError(
-                f"unknown {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(sorted(FIELDS))}"
+                f"unknown {', '.join(sorted(map(repr, unknown)))}: expected {', '.join(sorted(FIELDS))}"
             )
         return fields
 

@@ -1,4 +1,4 @@
-"""All frames as one array in one ``.npy`` file."""
+"""All frames as one array in a ``.npy`` file."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ __all__ = ["NpyWriter"]
 
 
 class NpyWriter(OrderedWriter[Image]):
-    """Stores frames behind each other as one array of shape ``(frames, height, width, channels)``.
+    """Stores frames as one array of shape ``(frames, height, width, channels)``.
 
-    Frames are streamed to a hidden temporary file in the same directory, and
-    its header gets their number in the end; a rename by `aclose` then puts it
-    in place. Memory does not grow with their number, and
-    ``numpy.load(path, mmap_mode="r")`` reads them likewise. Where no frame came
-    there is no file.
+    Frames are streamed to a hidden temporary file in the same directory. `aclose` writes
+    their number into the header and renames the file. Memory does not grow with the
+    number of frames, nor does it when ``numpy.load(path, mmap_mode="r")`` reads them.
+    Without frames there is no file.
 
     Parameters
     ----------
     path
-        Where the array shall be; directories are made.
+        Path of the array file. Directories are created.
     overwrite
-        Where it is there already: ``"error"`` raises `FrameExistsError` at the
-        first frame, ``"replace"`` replaces it in the end.
+        What to do if the file exists: ``"error"`` raises `FrameExistsError` at the first
+        frame, ``"replace"`` replaces it on closing.
     executor
-        Where blocking calls are made; the event loop's default if ``None``.
+        Runs blocking calls; ``None`` for the event loop's default executor.
 
     Raises
     ------
     ValueError
-        `overwrite` is something else.
+        `overwrite` is invalid.
     """
 
     def __init__(
@@ -67,8 +66,8 @@ class NpyWriter(OrderedWriter[Image]):
         if self._bytes is None or self._like is None:
             self._begin(frame.index, prepared)
         elif (prepared.shape, prepared.dtype) != (self._like.shape, self._like.dtype):
-            what = f"{_kind(prepared)}, and the array is of {_kind(self._like)}"
-            raise self._write_error(frame, f"it is {what}")
+            reason = f"its shape is {_kind(prepared)}: expected {_kind(self._like)}, as in the first frame"
+            raise self._write_error(frame, reason)
         assert self._bytes is not None  # noqa: S101 - narrows for the type checker
         self._bytes.write(prepared.data)
         self._count += 1
@@ -83,7 +82,7 @@ class NpyWriter(OrderedWriter[Image]):
         self._write_header()
 
     def _write_header(self) -> None:
-        """Write the header where it belongs; NumPy pads it so that it stays as long with any number."""
+        """Write the header at the start. NumPy pads it to the same length for any number of frames."""
         assert self._bytes is not None  # noqa: S101 - narrows for the type checker
         assert self._like is not None  # noqa: S101 - narrows for the type checker
         self._bytes.seek(0)

@@ -1,4 +1,4 @@
-"""What writers of one file for many frames share: order, and a file that appears only once complete."""
+"""The base of writers that store many frames in one file: in order, and renamed once complete."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ T = TypeVar("T")
 
 
 class SinkFile(FrameFile):
-    """A file of many frames, on its way to its place; `index` is that of the first of them."""
+    """A file of many frames; `index` is that of the first one."""
 
     __slots__ = ()
 
     def _exists_error(self) -> FrameExistsError:
-        message = f"frame {self.index}: {self.path} is already there; overwrite='replace' allows that"
+        message = f"frame {self.index}: {self.path} already exists; pass overwrite='replace' to allow it"
         return FrameExistsError(message, index=self.index, path=str(self.path))
 
 
 class OrderedWriter(FrameWriter, Generic[T]):
-    """Prepares frames side by side, and stores them one at a time in the order in which they came.
+    """Prepares frames concurrently, and stores them one at a time, in the order of their `write` calls.
 
-    After a frame that was not stored there is no going on: what is unfinished
-    is dropped.
+    After a frame that could not be stored, every later one fails, and the unfinished file is
+    removed.
     """
 
     def __init__(self, executor: Executor | None) -> None:
@@ -46,27 +46,27 @@ class OrderedWriter(FrameWriter, Generic[T]):
 
     @abstractmethod
     def _prepare(self, frame: Frame) -> T:
-        """Make of a frame what is stored; in a thread, several at a time."""
+        """Convert a frame to what is stored. Called in a thread, for several frames at once."""
 
     @abstractmethod
     def _store(self, frame: Frame, prepared: T) -> str:
-        """Put it behind the one before, and say where it is; in a thread, one at a time."""
+        """Append a prepared frame, and return where it is. Called in a thread, for one frame at a time."""
 
     @abstractmethod
     def _finish(self) -> None:
-        """Give what is unfinished its final name; in a thread."""
+        """Complete the unfinished file and rename it. Called in a thread."""
 
     @abstractmethod
     def _drop(self) -> None:
-        """Remove what is unfinished, if there is anything; in a thread."""
+        """Remove the unfinished file, if there is one. Called in a thread."""
 
     @abstractmethod
     def _path_of(self) -> Path:
-        """Tell where the next frame goes."""
+        """Return the path of the file for the next frame."""
 
     async def write(self, frame: Frame) -> str:
-        """Store one frame behind those whose `write` began before; see `FrameWriter.write`."""
-        # Before the first await, for calls begin in the order of their frames.
+        """Store one frame after those of earlier `write` calls; see `FrameWriter.write`."""
+        # Claim the place before the first await: calls start in the order of their frames.
         before, self._last = self._last, asyncio.Event()
         mine = self._last
         try:
@@ -101,24 +101,26 @@ class OrderedWriter(FrameWriter, Generic[T]):
 
     def _refuse_if_ended(self, frame: Frame) -> None:
         if self._closed:
-            raise ClosedError(f"frame {frame.index} came after the writer of {self._path_of()} was closed")
+            raise ClosedError(
+                f"frame {frame.index} was not stored: the writer of {self._path_of()} is closed"
+            )
         if self._failed:
-            raise self._write_error(frame, "one before it was not stored")
+            raise self._write_error(frame, "an earlier frame was not stored")
 
     def _write_error(self, frame: Frame, reason: str) -> FrameWriteError:
         path = self._path_of()
-        message = f"frame {frame.index} not stored at {path}: {reason}"
+        message = f"frame {frame.index} was not stored at {path}: {reason}"
         return FrameWriteError(message, index=frame.index, path=str(path))
 
     async def aclose(self) -> None:
-        """Wait for the frames that are being written, and give the file its name; again does nothing.
+        """Wait for pending writes, then rename the file to its final path. A second call does nothing.
 
-        Where a frame was not stored this is `abort`.
+        If a frame could not be stored, this is `abort`.
 
         Raises
         ------
         FrameWriteError
-            The file cannot be finished; it is dropped.
+            The file cannot be completed; it is removed.
         """
         if self._last is not None:
             await self._last.wait()
@@ -134,19 +136,19 @@ class OrderedWriter(FrameWriter, Generic[T]):
             except BaseException as exc:
                 await run_to_completion(in_thread(self._executor, self._drop))
                 if isinstance(exc, OSError) and not isinstance(exc, FrameWriteError):
-                    message = f"{path} not finished: {reason_of(exc)}"
+                    message = f"{path} was not completed: {reason_of(exc)}"
                     raise FrameWriteError(message, path=str(path)) from exc
                 raise
 
     async def abort(self) -> None:
-        """Drop what is unfinished; no frame is taken any more."""
+        """Remove the unfinished file, and refuse further frames."""
         self._failed = True
         await self.aclose()
 
 
 def check_overwrite(overwrite: Literal["error", "replace"]) -> None:
-    """Refuse options that are invalid for a file of many frames."""
+    """Refuse values that do not apply to a file of many frames."""
     if overwrite not in {"error", "replace"}:
         raise ValueError(
-            f"overwrite is 'error' or 'replace' for a file of many frames, got {quoted(overwrite)}"
+            f"overwrite={quoted(overwrite)}: expected 'error' or 'replace' for a file of many frames"
         )

@@ -1,4 +1,4 @@
-"""Frames into a writer, several writes at once, in bounded memory."""
+"""Writing frames concurrently, in bounded memory."""
 
 from __future__ import annotations
 
@@ -22,38 +22,37 @@ async def write_frames(
 ) -> list[str]:
     """Store every frame, up to `max_write_workers` at once.
 
-    A frame is pulled only when a worker is free, so no more than
-    `max_write_workers` of them are held. `frames` is closed in the end,
-    whatever happened; the writer is not.
+    A frame is requested only when a worker is free, so at most `max_write_workers` frames
+    are in memory. `frames` is always closed at the end; the writer is not.
 
     Parameters
     ----------
     frames
         Any async iterable of frames.
     writer
-        Takes the frames, in the order that they come.
+        Receives the frames, in the order of `frames`.
     max_write_workers
-        How many writes may be in flight.
+        Most concurrent writes.
     progress_cb
-        Called with 1 on the event loop after each frame is stored, once at a
-        time; may be a coroutine function.
+        Called with 1 on the event loop after each frame is stored, never concurrently;
+        may be a coroutine function.
 
     Returns
     -------
     list[str]
-        What `writer` said of each frame, in the order that the frames came.
+        What `writer` returned for each frame, in the order of `frames`.
 
     Raises
     ------
     FrameWriteError
-        A frame could not be stored. Nothing more is pulled, and the writes in
-        flight are cancelled.
+        A frame could not be stored. No further frame is requested, and pending writes
+        are cancelled.
     Exception
-        What `frames` or `progress_cb` raised, as it is, once the frames pulled
-        before it are stored.
+        Whatever `frames` or `progress_cb` raises, unchanged, once the frames already
+        requested are stored.
     """
     if max_write_workers < 1:
-        raise ValueError(f"max_write_workers is at least 1, got {max_write_workers}")
+        raise ValueError(f"max_write_workers={max_write_workers}: expected 1 or more")
     iterator = aiter(frames)
     try:
         return await _Run(writer, max_write_workers, progress_cb).all_of(iterator)
@@ -78,14 +77,14 @@ class _Run:
         self._puller: asyncio.Task[None]
 
     async def all_of(self, frames: AsyncIterator[Frame]) -> list[str]:
-        """Store them all; the first failure is raised alone, when no task is left."""
+        """Store all frames. Once every task has ended, raise the first failure, by itself."""
         with suppress(ExceptionGroup):
             async with asyncio.TaskGroup() as group:
                 self._puller = group.create_task(self._pull(frames, group))
         try:
             return self._outcome()
         finally:
-            self._failure = None  # its traceback leads back here and holds a frame
+            self._failure = None  # its traceback references this object, and a frame with it
 
     async def _pull(self, frames: AsyncIterator[Frame], group: asyncio.TaskGroup) -> None:
         try:
@@ -94,20 +93,20 @@ class _Run:
                 frame = await anext(frames)
                 self._paths.append(None)
                 group.create_task(self._store(len(self._paths) - 1, frame))
-                del frame  # it would stay alive while the next one is awaited
+                del frame  # or it stays in memory while the next one is awaited
         except StopAsyncIteration:
             self._exhausted = True
-        except Exception as exc:  # noqa: BLE001 - raised when the writes in flight are done
+        except Exception as exc:  # noqa: BLE001 - raised once pending writes are done
             self._fail(exc)
 
     async def _store(self, position: int, frame: Frame) -> None:
         try:
             self._paths[position] = await self._writer.write(frame)
-            del frame  # its memory is not held for the callback
+            del frame  # free its memory before the callback
             async with self._reporting:
                 await self._report()
         except asyncio.CancelledError:
-            self._puller.cancel()  # a writer's own cancellation too: the group takes no notice of it
+            self._puller.cancel()  # the group ignores a cancellation that the writer itself raises
             raise
         except Exception as exc:
             self._fail(exc)
@@ -121,7 +120,7 @@ class _Run:
             outcome = self._progress_cb(1)
             if isawaitable(outcome):
                 await outcome
-        except Exception as exc:  # noqa: BLE001 - raised when the writes in flight are done
+        except Exception as exc:  # noqa: BLE001 - raised once pending writes are done
             self._fail(exc)
             self._progress_cb = None
             self._puller.cancel()
@@ -135,5 +134,5 @@ class _Run:
             raise self._failure
         paths = [path for path in self._paths if path is not None]
         if not self._exhausted or len(paths) < len(self._paths):
-            raise asyncio.CancelledError("the frames or the writer were cancelled from within")
+            raise asyncio.CancelledError("the source of the frames or the writer raised CancelledError")
         return paths

@@ -1,4 +1,4 @@
-"""Lossless PNG at the speed of its deflate: one fixed row filter, compressed strip by strip."""
+"""Lossless PNG at the speed of deflate: one fixed row filter, compressed in strips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asyncframes._types import Image
 try:
     from isal import isal_zlib as fast_zlib
 except ImportError:
-    import zlib as fast_zlib  # type: ignore[no-redef]  # no wheel for this platform: the same API, slower
+    import zlib as fast_zlib  # type: ignore[no-redef]  # no wheel for this platform: zlib has the same API and is slower
 
 __all__ = ["encode_png"]
 
@@ -26,20 +26,20 @@ STRIP_BYTES = 1 << 18
 
 
 class Deflater(Protocol):
-    """What `zlib` and `isal_zlib` both make."""
+    """A compressor of `zlib` or `isal_zlib`."""
 
     def compress(self, data: memoryview, /) -> bytes:
-        """Take more data in; give out what is ready."""
+        """Accept more data, and return the output that is ready."""
 
     def flush(self) -> bytes:
-        """Give out the rest."""
+        """Return the remaining output."""
 
 
 def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
-    """Encode an image as PNG, lossless.
+    """Encode an image as PNG, losslessly.
 
-    Thread-safe; the GIL is released while filtering and deflating. Beside the
-    compressed bytes it needs about 0.3 MB, whatever the size of the image.
+    Thread-safe; the GIL is released while filtering and compressing. Besides the
+    compressed bytes it needs about 0.3 MB, regardless of the image's size.
 
     Parameters
     ----------
@@ -47,21 +47,21 @@ def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
         ``uint8`` or ``uint16``; ``(height, width)`` gray, ``(height, width, 3)``
         RGB or ``(height, width, 4)`` RGBA. Need not be contiguous.
     compression_level
-        0 to 9, as for zlib. 0 stores; 1 uses ISA-L where the platform has it,
-        several times faster than zlib at about its level 2; 2 to 9 are zlib's
-        own, each slower and smaller.
+        0 to 9, as for zlib. 0 stores without compression. 1 uses ISA-L if the platform
+        has it: several times faster than zlib, at about the size of zlib's level 2. 2 to
+        9 are zlib's levels, each slower and smaller than the one before.
 
     Returns
     -------
     bytes
-        A whole PNG file.
+        A complete PNG file.
 
     Raises
     ------
     TypeError
         The image is neither ``uint8`` nor ``uint16``.
     ValueError
-        A shape that PNG cannot hold, or a level outside 0 to 9.
+        PNG cannot store the shape, or the level is not 0 to 9.
     """
     height, width, channels = _dimensions(image)
     deflater = _deflater(compression_level)
@@ -77,22 +77,24 @@ def encode_png(image: Image, *, compression_level: int = 1) -> bytes:
 
 def _dimensions(image: Image) -> tuple[int, int, int]:
     if image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
-        raise TypeError(f"PNG needs uint8 or uint16, got {image.dtype}")
+        raise TypeError(f"image of {image.dtype}: expected uint8 or uint16 for PNG")
     shape = image.shape if image.ndim == 3 else (*image.shape, 1)
     if len(shape) != 3 or shape[2] not in COLOR_TYPES or not image.size:
-        raise ValueError(f"PNG needs (height, width) or (height, width, 3 or 4), got {image.shape}")
+        raise ValueError(
+            f"image of shape {image.shape}: expected (height, width) or (height, width, 3 or 4) for PNG"
+        )
     return shape
 
 
 def _deflater(level: int) -> Deflater:
     if not 0 <= level <= 9:
-        raise ValueError(f"compression_level is 0 to 9, got {level}")
-    # ISA-L's own levels 0 to 3 differ by a few per cent; its level 1 is the useful one.
+        raise ValueError(f"compression_level={level}: expected 0 to 9")
+    # ISA-L's levels 0 to 3 differ by only a few per cent, so its level 1 serves alone.
     return fast_zlib.compressobj(1) if level == 1 else zlib.compressobj(level)
 
 
 def _filtered_strips(image: Image, *, row_bytes: int) -> Iterator[memoryview]:
-    """Each row less the row above, its filter's number in front; one buffer serves all strips."""
+    """Yield strips of rows, each the filter type and the row minus the one above. Reuses one buffer."""
     rows = min(len(image), max(1, STRIP_BYTES // row_bytes))
     buffer = np.empty((rows, 1 + row_bytes), np.uint8)
     buffer[:, 0] = UP_FILTER

@@ -1,4 +1,4 @@
-"""Frames as members of tar files, as WebDataset reads them."""
+"""Frames as members of tar files, for WebDataset."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Member:
 
     @property
     def nbytes(self) -> int:
-        """What it takes in a tar file."""
+        """Size of the member in a tar file."""
         header = len(self.info.tobuf(tarfile.PAX_FORMAT))
         return header + _rounded_up(len(self.data), tarfile.BLOCKSIZE)
 
@@ -47,27 +47,27 @@ class Shard:
         self._names: set[str] = set()
 
     def has_room_for(self, member: Member, *, max_frames: int | None, max_bytes: int | None) -> bool:
-        """Whether the file stays within its bounds with this member, whose name it does not have yet."""
+        """Whether the file stays within its limits with this member added."""
         if max_frames is not None and len(self._names) >= max_frames:
             return False
         size = _rounded_up(self._tar.offset + member.nbytes + _END_BYTES, tarfile.RECORDSIZE)
         return max_bytes is None or size <= max_bytes
 
     def add(self, member: Member) -> None:
-        """Put a frame behind the others.
+        """Append a frame.
 
         Raises
         ------
         ValueError
-            There is one of its name.
+            The shard already has a member of this name.
         """
         if member.info.name in self._names:
-            raise ValueError(f"{member.info.name} is in it already")
+            raise ValueError(f"the shard already has a member {member.info.name}")
         self._names.add(member.info.name)
         self._tar.addfile(member.info, BytesIO(member.data))
 
     def finish(self) -> None:
-        """Write the end, and give the file its name."""
+        """Complete the file and rename it to its final path."""
         self._tar.close()
         self._bytes.close()
         self.file.publish()
@@ -81,40 +81,39 @@ class Shard:
 class TarWriter(OrderedWriter[Member]):
     """Stores frames as members of numbered tar files (shards), in order.
 
-    Each shard is written under a hidden temporary name in the same directory
-    and renamed when it is whole: when the next frame does not fit, and the last
-    one by `aclose`. Where no frame came there is no shard.
+    Each shard is written to a hidden temporary file in the same directory, and renamed
+    once complete: when the next frame does not fit, or by `aclose`. Without frames there
+    is no shard.
 
     Parameters
     ----------
     path_template
-        `str.format` template of the paths, whose last part has the field
-        ``shard``: ``"out/{shard:06d}.tar"``. Directories are made.
+        `str.format` template of the paths. The last part has the field ``shard``:
+        ``"out/{shard:06d}.tar"``. Directories are created.
     ext
         Kind of image file; see `encoder_for`.
     max_frames_per_shard
         Most frames in a shard.
     max_shard_bytes
-        Longest shard, unless a frame by itself is longer.
+        Largest size of a shard, unless a single frame is larger.
     member_template
-        Name of a member, formatted as by `DirectoryWriter`. A shard takes each
-        name once.
+        Template of the members' names, as for `DirectoryWriter`. Names are unique within
+        a shard.
     quality, compression_level
         See `encoder_for`.
     overwrite
-        Where a shard is there already: ``"error"`` raises `FrameExistsError` at
-        its first frame, ``"replace"`` replaces it. Further shards of an earlier
-        run stay.
+        What to do if a shard exists: ``"error"`` raises `FrameExistsError` at its first
+        frame, ``"replace"`` replaces it. Other shards of an earlier run remain.
     image_format
-        Of the frames; the encoder needs to know where it is ``"i420"``.
+        Format of the frames. Required by the encoder for ``"i420"``.
     executor
-        Where blocking calls are made; the event loop's default if ``None``.
+        Runs blocking calls; ``None`` for the event loop's default executor.
 
     Raises
     ------
     ValueError
-        A template that does not give each shard or frame its own name, or an
-        option out of its range.
+        A template does not give each shard or frame its own name, or an option is out of
+        range.
     """
 
     def __init__(
@@ -187,14 +186,14 @@ class TarWriter(OrderedWriter[Member]):
 
 
 def _checked(name: str) -> str:
-    """Return the template of a shard's name, if it gives each its own."""
+    """Return the template of the shards' names if it gives each its own name."""
     try:
         fields = {field for _, field, _, _ in Formatter().parse(name) if field is not None}
         numbered = {name.format(shard=number) for number in (0, 1, 10, 999_999, 1_000_000)}
     except (KeyError, IndexError, ValueError, AttributeError) as exc:
-        raise ValueError(f"path_template ends in {quoted(name)}, which does not format: {exc}") from exc
+        raise ValueError(f"path_template ends in {quoted(name)}, which cannot be formatted: {exc}") from exc
     if fields != {"shard"} or len(numbered) < 5:
-        raise ValueError(f"path_template ends in {quoted(name)}: expected a name with {{shard}} in it")
+        raise ValueError(f"path_template ends in {quoted(name)}: expected a name that contains {{shard}}")
     return name
 
 

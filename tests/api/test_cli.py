@@ -141,7 +141,7 @@ def test_extract_over_files_that_are_there(
     assert kept.read_bytes() == b"mine"
 
     assert main([*extract, "--overwrite", "skip"]) == 1
-    assert "not known of which video" in error_line(capsys)
+    assert "does not record its video" in error_line(capsys)
     assert kept.read_bytes() == b"mine"
 
     assert main([*extract, "--overwrite", "replace"]) == 0

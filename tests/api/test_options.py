@@ -132,9 +132,9 @@ async def test_misuse_says_what_was_meant(tmp_path: Path) -> None:
     async with af.open_video(CLIP) as video:
         with pytest.raises(TypeError, match=r"resize=640: expected \(width, height\)"):
             video.frames(resize=640)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="open already: use its frames, save or write"):
+        with pytest.raises(TypeError, match=r"already open: .* call the video's own frames, save or write"):
             await af.stream_frames_to_dir(video, tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"videos are pairs of a source and a directory"):
+    with pytest.raises(TypeError, match=r"videos: expected pairs of a source and a directory"):
         async for _ in af.extract_many(["x.mp4"]):  # type: ignore[list-item]
             pass
 

@@ -128,7 +128,8 @@ MAKERS: dict[type, list[Callable[[], Any]]] = {
 WITHOUT = {
     abc.FrameWriter, abc.StreamSource, af.Frame, af.FrameTable, af.Packets, af.SourceIdentity, af.Video,
     af.VideoInfo, af.VideoStreamInfo,
-    af.PictureOptions, LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
+    af.PictureOptions, af.FrameOptions, af.OpenOptions, af.SaveOptions, af.SelectionOptions, af.WriteOptions,
+    LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
     testing.SourceContract, writers.DirectoryWriter, writers.NpyWriter, writers.TarWriter,
 }  # fmt: skip
 

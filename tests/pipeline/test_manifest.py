@@ -101,7 +101,7 @@ async def test_frames_that_nothing_is_known_of_are_not_kept(
     (out / MANIFEST_NAME).unlink()
     if manifest is not None:
         (out / MANIFEST_NAME).write_bytes(manifest)
-    with pytest.raises(FrameMismatchError, match="not known of which video"):
+    with pytest.raises(FrameMismatchError, match="does not record its video"):
         await af.stream_frames_to_dir(clip, out, overwrite="skip")
     await af.stream_frames_to_dir(clip, out, overwrite="replace")
     await af.stream_frames_to_dir(clip, out, overwrite="skip")
@@ -124,5 +124,5 @@ def test_a_file_that_is_just_written_is_older_than_the_run(tmp_path: Path) -> No
         file = tmp_path / f"{number}" / "frame_000000.png"
         file.write_bytes(b"mine")
         run = Run("{index}", {})
-        with pytest.raises(FrameMismatchError, match="not known of which video"):
+        with pytest.raises(FrameMismatchError, match="does not record its video"):
             Manifest.claim(file.parent, run).check(run, file, index=0)

@@ -122,7 +122,7 @@ async def test_a_range_is_inclusive_and_clamps(
 @pytest.mark.parametrize("options", [{"start": 5, "end": 4}, {"end": -1}, {"start": -9, "end": -2}])
 async def test_an_empty_range_is_refused(server: SuperviselyServer, options: dict[str, int]) -> None:
     """An end before the start is an error before anything is asked, where the SDK gives one frame."""
-    with pytest.raises(ValueError, match="both are inclusive"):
+    with pytest.raises(ValueError, match="both inclusive"):
         await indices(server, **options)
 
 

@@ -144,7 +144,7 @@ async def test_templates_may_use_all_fields(tmp_path: Path) -> None:
 async def test_a_template_that_needs_pts_names_a_frame_without(tmp_path: Path) -> None:
     """Law: a frame without pts is not stored under a made-up one."""
     frame = Frame(index=4, image=painted(4).image, pts=None, time_base=Fraction(1, 25))
-    with pytest.raises(FrameWriteError, match=r"frame 4 .* needs pts") as caught:
+    with pytest.raises(FrameWriteError, match=r"frame 4 .* needs a pts") as caught:
         await DirectoryWriter(tmp_path, template="{index}_{pts}.{ext}").write(frame)
     assert caught.value.index == 4
     assert names(tmp_path) == []
@@ -391,7 +391,7 @@ async def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
         await writer.prepare()
     with pytest.raises(FrameWriteError, match="not readable: Not a directory"):
         await writer.existing([0])
-    with pytest.raises(FrameWriteError, match=r"frame 9 not stored at .*: File exists") as caught:
+    with pytest.raises(FrameWriteError, match=r"frame 9 was not stored at .*: File exists") as caught:
         await writer.write(painted(9))
     assert not isinstance(caught.value, FrameExistsError)
     assert caught.value.index == 9
@@ -402,7 +402,7 @@ async def test_a_directory_removed_meanwhile_is_named(tmp_path: Path) -> None:
     writer = DirectoryWriter(tmp_path / "out")
     await writer.prepare()
     (tmp_path / "out").rmdir()
-    with pytest.raises(FrameWriteError, match=r"frame 1 not stored at .*: No such file") as caught:
+    with pytest.raises(FrameWriteError, match=r"frame 1 was not stored at .*: No such file") as caught:
         await writer.write(painted(1))
     assert (caught.value.index, caught.value.path) == (1, writer.path_for(1))
     assert isinstance(caught.value.__cause__, FileNotFoundError)
@@ -428,7 +428,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         [sys.executable, "-W", "error", "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert (
-        done.stdout == f"FrameWriteError frame 5 not stored at {tmp_path}/frame_000005.png: File too large\n"
+        done.stdout
+        == f"FrameWriteError frame 5 was not stored at {tmp_path}/frame_000005.png: File too large\n"
     )
     assert done.stderr == ""
     assert names(tmp_path) == []
@@ -506,7 +507,7 @@ async def test_a_failing_image_writer_is_named_without_its_text(tmp_path: Path) 
 
 async def test_an_image_writer_that_leaves_no_file_is_named(tmp_path: Path) -> None:
     """Law: a frame counts as stored only if its file is there."""
-    with pytest.raises(FrameWriteError, match="image_writer left no file"):
+    with pytest.raises(FrameWriteError, match="image_writer created no file"):
         await DirectoryWriter(tmp_path, image_writer=lambda path, image: None).write(painted(0))
 
 
