@@ -1,6 +1,6 @@
-"""The boundary to PyAV: whatever one of its calls raises comes out as an error of ours.
+"""The boundary to PyAV, which turns all of its exceptions into one error.
 
-Besides FFmpeg's own errors PyAV raises what its Python happens to meet in hostile bytes:
+Hostile bytes make PyAV raise more than FFmpeg's own errors:
 `ValueError` for values that are new to it, `IndexError` for streams that appear late,
 `OverflowError` and `MemoryError` for sizes, `AttributeError` where a decoder is missing.
 """
@@ -19,7 +19,7 @@ from asyncframes.errors import AsyncFramesError
 
 _LONGEST_REASON = 200
 
-# How often in a row a demuxer may ask to be called again.
+# A demuxer may ask to be called again this many times in a row.
 _MOST_REPEATS = 1000
 
 
@@ -35,9 +35,9 @@ def reason_of(exc: Exception) -> str:
 
 @contextmanager
 def pyav_calls() -> Iterator[None]:
-    """Turn whatever PyAV raises into a `PyAVError`; errors of ours, which a read may raise, pass.
+    """Turn any exception of PyAV into a `PyAVError`. Errors of this package, which a read may raise, pass.
 
-    Nothing but calls into PyAV belongs inside.
+    Only calls into PyAV belong inside.
     """
     try:
         yield
@@ -65,7 +65,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
         except AsyncFramesError:
             raise
         except av.BlockingIOError as exc:
-            # Some demuxers say so where they passed over something, and go on when they are asked again.
+            # Some demuxers say so after skipping something, and continue when called again.
             repeats += 1
             if repeats > _MOST_REPEATS:
                 raise PyAVError(reason_of(exc)) from exc

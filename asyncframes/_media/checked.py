@@ -1,4 +1,4 @@
-"""Reading hostile bytes: every parser takes its fields from here, and fails with one error only."""
+"""Reads hostile bytes. Every parser takes its fields from here and fails with one error only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 
 class MalformedError(Exception):
-    """Bytes are not what they claim to be; whoever parses them does without."""
+    """The bytes do not have the format they claim. The caller falls back to another method."""
 
 
 class TooManyBoxesError(MalformedError):
-    """More boxes lie side by side than any video has."""
+    """There are more sibling boxes than any video has."""
 
 
 class Fields:
@@ -44,7 +44,7 @@ class Fields:
         return fields
 
     def rows(self, count: int, *kinds: str) -> list[NDArray[np.int64]]:
-        """Take a table of so many rows, as one array a column, made only where the bytes are there.
+        """Take a table of this many rows, one array per column. Missing bytes fail before any allocation.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What the header and the first picture say of a video."""
+"""Describes a video from its header and its first picture."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def _describe_stream(stream: VideoStream) -> VideoStreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class CodingHints:
-    """What a codec says that makes packets poor witnesses of frames.
+    """Signs from a codec that packets may not match frames.
 
     Attributes
     ----------
     has_fields
         Pictures are interlaced: two packets may make one frame.
     reorders
-        Frames are decoded in another order than they are shown.
+        Frames are decoded in a different order than they are shown.
     syntax
         What the bytes of its packets say.
     """
@@ -113,7 +113,7 @@ class CodingHints:
 
 
 def coding_hints(stream: VideoStream, syntax: PacketSyntax, picture: VideoFrame | None) -> CodingHints:
-    """Ask the codec and the first picture."""
+    """Collect the signs from the codec and the first picture."""
     return CodingHints(
         has_fields=picture is not None and picture.interlaced_frame,
         reorders=bool(stream.codec_context.has_b_frames),

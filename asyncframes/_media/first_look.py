@@ -1,4 +1,4 @@
-"""The first look at a video: its header and its first picture."""
+"""Takes a first look at a video: its header and its first picture."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from asyncframes.errors import CorruptMediaError
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """What the header and the first picture of a video say.
+    """What the header and the first picture of a video show.
 
     Attributes
     ----------
     info
-        For the user.
+        Properties of the video, as users see them.
     hints
-        What makes its packets poor witnesses of frames.
+        Reasons why its packets may not match its frames.
     first_pts
-        When the first picture is shown, in ticks; ``None`` where that is not told.
+        The pts of the first picture, in ticks; ``None`` if unknown.
     first_packets
-        What was read for it.
+        The packets that were read for it.
     has_picture
-        Whether anything decodes, as far as was looked.
+        Whether the first look found a picture.
     """
 
     info: VideoInfo
@@ -86,6 +86,6 @@ def _info(decoder: Decoder, frame: VideoFrame | None, size_bytes: int | None) ->
     info = describe(decoder.reader.container, decoder.stream, frame, size_bytes)
     if not decoder.file.opened_blind:
         return info
-    # FFmpeg knows the first fragment only, and takes its length for that of the whole file.
+    # FFmpeg knows only the first fragment here, and reports its length as that of the whole file.
     claim = claimed_seconds(decoder.file)
     return replace(info, duration_seconds_from_header=None if claim is None else float(claim))

@@ -28,16 +28,16 @@ class Ratio(Protocol):
 
 
 def open_input(file: object, *, options: dict[str, str], buffer_size: int, **more: Any) -> InputContainer:
-    """Open a container for reading; metadata in whatever encoding are no error.
+    """Open a container for reading; metadata may have any encoding.
 
     Parameters
     ----------
     file
         A readable object, or an address.
     options
-        FFmpeg's, for the container and its streams.
+        FFmpeg's options for the container and its streams.
     buffer_size
-        Bytes that one read of an object asks for.
+        Bytes that FFmpeg requests in one read.
     **more
         Further arguments of `av.open`.
 

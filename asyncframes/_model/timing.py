@@ -137,7 +137,7 @@ class Orientation:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the picture is mirrored besides being rotated."""
+        """Whether the picture is mirrored as well as rotated."""
         return self.transpose ^ self.flip_x ^ self.flip_y
 
     @property

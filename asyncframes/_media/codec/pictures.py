@@ -1,4 +1,4 @@
-"""What comes out of a decoder."""
+"""The output of a decoder: pictures and damage."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from asyncframes.errors import CorruptMediaError, MediaError
 
 @dataclass(slots=True, eq=False)
 class Picture:
-    """A decoded picture and the packet it comes from; not frozen, for that would be slower to make."""
+    """A decoded picture and the packet it comes from. Not frozen, so that it is faster to create."""
 
     packet: int
     pts: int | None
     frame: VideoFrame
     alpha: VideoFrame | None = None
-    """Its opacity, where the container keeps that apart and it was asked for."""
+    """Its opacity, if it was requested and the container stores it separately."""
     alpha_damage: str | None = None
     """Why its opacity did not decode."""
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the decoder marked it, or its opacity is lost."""
+        """Whether the decoder marked it as damaged, or its opacity is lost."""
         return self.frame.is_corrupt or self.alpha_damage is not None
 
     @property
@@ -35,7 +35,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with a packet: the decoder refused it, or marked the picture that it became."""
+    """Damage to a packet: the decoder refused it, or marked its picture as damaged."""
 
     packet: int
     pts: int | None
@@ -44,14 +44,14 @@ class Damage:
 
 
 def refuse_without_pictures(source: str, *, packets: int, frames: int) -> None:
-    """Refuse a stream, read to its end, of which nothing decodes.
+    """Refuse a stream that was read to its end without a picture.
 
     Raises
     ------
     CorruptMediaError
-        It has packets, and none becomes a picture.
+        The stream has packets, but none becomes a picture.
     MediaError
-        It has no packets: only a header is there.
+        The stream has a header but no packets.
     """
     if frames:
         return

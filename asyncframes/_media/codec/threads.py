@@ -1,15 +1,15 @@
-"""How many threads a codec gets, so that what it outputs is what one thread outputs.
+"""Chooses codec threads whose output equals that of one thread.
 
-With damaged input FFmpeg's threads are not equal to one thread. Seen with random damage to real
-files, four threads against one:
+With damaged input, FFmpeg's output depends on its threads. Observed with random damage to real files,
+four threads against one:
 
-- Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output other pictures, or lose some, without a sign.
+- Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output different pictures or lose some, without a sign.
 - Frame threads of H.264 show damage too, but late: on a picture that is decoded earlier and shown later.
 - Slice threads of HEVC, VP9, H.264 and MPEG-2 lose pictures or damage too.
-- dav1d, which has threads of its own, outputs damaged pictures without a sign when it decodes several at
+- dav1d, which has its own threads, outputs damaged pictures without a sign when it decodes several at
   once. With one picture at a time (``max_frame_delay=1``) its threads share the work inside each.
 
-So H.264 has threads, watched for a sign of damage, AV1, and codecs whose pictures all stand alone.
+So threads are used for H.264 (watched for signs of damage), for AV1, and for intra-only codecs.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class CodecThreads:
     Attributes
     ----------
     count
-        How many.
+        Number of threads.
     kind
         FFmpeg's name for how they share the work.
     run_ahead
-        Whether packets are decoded side by side, so that damage shows later than what it spoils.
+        Whether packets are decoded in parallel, so that damage may show after the pictures it spoils.
     options
-        What the codec is told besides.
+        Further options of the codec.
     """
 
     count: int
@@ -48,7 +48,7 @@ class CodecThreads:
 
 
 def threads_for(codec: str, wanted: int) -> CodecThreads:
-    """Choose the threads of a codec, at most as many as wanted."""
+    """Choose the threads of a codec, up to the wanted number."""
     if codec in _FRAME_THREADS:
         return CodecThreads(wanted, "AUTO", run_ahead=wanted > 1)
     if codec in _OWN_THREADS:
@@ -57,13 +57,13 @@ def threads_for(codec: str, wanted: int) -> CodecThreads:
 
 
 def is_strict(codec: str) -> bool:
-    """Whether a decoder hides damage that it reports when it is asked to (``err_detect=explode``)."""
+    """Whether a decoder hides damage unless told to report it (``err_detect=explode``)."""
     return codec in _STRICT
 
 
 def marks_late(codec: str) -> bool:
-    """Whether a decoder conceals damage without an error, and tells by a mark on the picture alone.
+    """Whether a decoder conceals damage without an error, and only marks the damaged picture.
 
-    Pictures that refer to it may be shown, and so come out, before it.
+    Pictures that refer to it may come out before it.
     """
     return codec in _MARKS_LATE

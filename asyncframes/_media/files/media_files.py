@@ -2,7 +2,7 @@
 
 FFmpeg drops an exception that a read raises if it reads on (PyAV prints it to
 stderr), so each file keeps its first error and answers ``b""`` from then on;
-whoever called into FFmpeg asks for `error` afterwards. A file has no ``name``:
+the caller checks `error` afterwards. A file has no ``name``:
 FFmpeg would take it into account when it guesses the format.
 """
 
@@ -46,7 +46,7 @@ class MediaFile(ABC):
     opened_blind
         Whether a container was opened without looking past the first fragment.
     holds_media
-        Whether its media is there, and not zeros in its place.
+        Whether its media can be read; if not, it reads as zeros.
     guard
         What watches the reads of FFmpeg, if anything does.
     """

@@ -1,7 +1,7 @@
-"""Fragmented MP4 over a network: its headers, which lie between the media, without the media.
+"""Reads the headers of a fragmented MP4 over a network, without the media between them.
 
-The headers are found by going from box to box; ``sidx`` and ``mfra`` only say
-beforehand where fragments begin, so that several are fetched at a time.
+The headers are found by walking from box to box. ``sidx`` and ``mfra`` only give the
+places of fragments in advance, so that several headers are fetched at a time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from asyncframes._media.mp4.segments import LONGEST_SIDX, places_in_mfra, read_m
 from asyncframes._model.ranges import ByteRange
 from asyncframes.sources._cache.blocks import KeptRanges
 
-# Boxes whose payload nobody reads at the top level.
+# Top-level boxes whose payload is never read.
 _PASSED_OVER = {b"mdat", b"free", b"skip", b"wide", b"mfra"}
 
-# A longer box is no header of a fragment; what of it is needed is read like media.
+# A longer box is no fragment header. FFmpeg reads what it needs of it like media.
 _LONGEST_BOX = 1024 * 1024
 
-# Bytes of headers from the end of one media box to the beginning of the next, before any was seen.
+# Assumed bytes of headers between two media boxes, until the first such gap is measured.
 _FIRST_GUESS = 1024
 
 # Small boxes (styp, sidx, prft) may stand before the fragment that an index points to.
@@ -32,26 +32,26 @@ _LONGEST_LEAD = 4096
 
 _AT_ONCE = 128
 
-# Where fragments are shorter, a request for each costs more than to read through several.
+# For shorter fragments, one request each costs more than reading through several.
 _SHORT_FRAGMENT = 16 * 1024
 _SEVERAL_FRAGMENTS = 512 * 1024
 
-# A header that comes last is fetched up to here before it has said how long it is: enough for half an hour.
+# Bytes fetched of a header at the end of a file before its length is known: enough for half an hour.
 _LIKELY_HEADER_BYTES = 1024 * 1024
 _MOST_BOXES_BEFORE_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What the first bytes of a file show of it.
+    """What the first bytes of a file reveal.
 
     Attributes
     ----------
     is_fragmented
-        Whether it is an MP4 whose first media is that of a fragment.
+        Whether it is an MP4 whose first media belongs to a fragment.
     header
-        Where the header of an MP4 lies, with what is before it if that is no media;
-        ``None`` for any other file.
+        Byte range of an MP4's header, including any boxes before it that are not media;
+        ``None`` for other files.
     """
 
     is_fragmented: bool = False
@@ -59,7 +59,7 @@ class Beginning:
 
 
 def beginning_of(file: MediaFile) -> Beginning:
-    """Look at the first boxes of a file, as far as its first bytes hold them, and find its header."""
+    """Find the header of a file from the boxes in its first bytes."""
     try:
         return _beginning_of(file)
     except MalformedError:
@@ -81,9 +81,9 @@ def _beginning_of(file: MediaFile) -> Beginning:
 
 
 def _header_behind(file: MediaFile, begin: int) -> ByteRange | None:
-    """Find the header of an MP4 that comes after its media; other boxes may lie before it.
+    """Find the header of an MP4 behind its media; other boxes may precede it.
 
-    Reading on from its first bytes, for FFmpeg reads it piece by piece, and each would cost a round trip.
+    FFmpeg reads such a header piece by piece, at a round trip each, so it is fetched in one go.
     """
     size = file.size or 0
     file.plan([(begin, min(begin + _LIKELY_HEADER_BYTES, size))])
@@ -95,12 +95,12 @@ def _header_behind(file: MediaFile, begin: int) -> ByteRange | None:
 def media_ranges(file: MediaFile) -> list[ByteRange] | None:
     """List the byte ranges of the payloads of top-level ``mdat`` boxes.
 
-    Over a network the headers of fragments are fetched here, and kept.
+    Over a network, this fetches the headers of the fragments and keeps them.
 
     Returns
     -------
     list of (start, stop) or None
-        ``None`` where the file is not made of such boxes, or of too many, or its size is unknown.
+        ``None`` if the file has no such boxes, has too many, or is of unknown size.
     """
     try:
         return _media_ranges(file)
@@ -123,7 +123,7 @@ def _media_ranges(file: MediaFile) -> list[ByteRange] | None:
 
 
 class _Walk:
-    """Goes over all fragments of a file, from the first one on."""
+    """Walks all fragments of a file, starting at the first."""
 
     def __init__(self, file: CachedFile, begin: int, places: Iterable[int]) -> None:
         self._file = file
@@ -137,7 +137,7 @@ class _Walk:
         self._is_short = False
 
     def run(self) -> list[ByteRange]:
-        """Return where the media lies; the file keeps the headers, and reads nothing ahead from now on."""
+        """Return the media's byte ranges; the file keeps the headers and stops reading ahead."""
         self._file.plan(())
         if len(self._places) < 2 and (mfra := read_mfra(self._file)) is not None:
             self._seen.add([mfra])
@@ -153,7 +153,7 @@ class _Walk:
         return media
 
     def _expect(self, places: list[int]) -> None:
-        """Take up where fragments begin, most often all behind those that are known."""
+        """Add the places of fragments, which mostly lie behind the known ones."""
         last = self._places[-1] if self._places else -1
         if places and places[0] <= last:
             self._places = sorted({*self._places[bisect_left(self._places, self._position) :], *places})
@@ -161,7 +161,7 @@ class _Walk:
             self._places += places
 
     def _next_box(self) -> Box | None:
-        """Pass over a box, holding its header, or all of it where FFmpeg will want to read it."""
+        """Step over a box, and keep its header, or all of it if FFmpeg will read it."""
         box = parse_box(self._bytes(self._position, LONGEST_HEADER), self._position, self._size)
         if box is None:
             return None
@@ -175,7 +175,8 @@ class _Walk:
         return len(self._seen.run(box.begin, box.end)) == box.end - box.begin
 
     def _learn(self, media: Box) -> None:
-        """Expect the next fragment to be like the one whose media this is."""
+        """Predict the size of the next headers from the fragment that this media belongs to."""
+        # The guess shrinks slowly and grows at once: too short a guess costs another round trip.
         self._guess = max(self._guess * 7 // 8, (media.body - self._media_end) * 5 // 4)
         self._is_short = media.end - self._media_end < _SHORT_FRAGMENT
         self._media_end = media.end
@@ -193,7 +194,7 @@ class _Walk:
         return data
 
     def _fetch_headers(self, position: int) -> None:
-        """Fetch the headers of the fragments from here on, where their places are known."""
+        """Fetch the headers of the next fragments, if their places are known."""
         coming = self._places[(place := bisect_left(self._places, position)) : place + _AT_ONCE]
         lead = coming[0] - position if coming else _LONGEST_LEAD
         is_next = position == self._media_end and lead < _LONGEST_LEAD
@@ -203,7 +204,7 @@ class _Walk:
             self._fetch([missing for begin in begins for missing in self._missing(begin)])
 
     def _missing(self, position: int) -> Iterator[ByteRange]:
-        """Yield what lacks of the headers from here up to the next media, as far as can be told."""
+        """Yield the known missing range of the headers between here and the next media."""
         while box := parse_box(self._seen.run(position, position + LONGEST_HEADER), position, self._size):
             stop = min(box.end + LONGEST_HEADER, self._size)
             if box.kind in _PASSED_OVER or stop - position > _LONGEST_BOX:
@@ -214,7 +215,7 @@ class _Walk:
             position = box.end
 
     def _fetch(self, ranges: list[ByteRange]) -> None:
-        """See these bytes, and forget those that were passed."""
+        """Fetch these ranges, and drop the bytes before the current position."""
         wanted = [(start, min(stop, self._size)) for start, stop in ranges if start < self._size]
         still = [(start, data) for start, data in self._seen.items() if start + len(data) > self._position]
         self._seen = KeptRanges()

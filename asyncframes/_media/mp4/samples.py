@@ -1,8 +1,8 @@
-"""Packets of an MP4/MOV track from its sample tables, held against FFmpeg's index of them.
+"""Lists the packets of an MP4/MOV track from its sample tables, and compares them with FFmpeg's index.
 
 ISO/IEC 14496-12, 8.6.1.2 ``stts`` (how long), 8.6.1.3 ``ctts`` (how much later it is shown), 8.6.2 ``stss``
 (keyframes), 8.7.3.2 ``stsz`` (bytes), 8.7.4 ``stsc`` and 8.7.5 ``stco``, ``co64`` (where), 8.6.6 ``elst``
-(edits). FFmpeg keeps an index of the same, edits applied; to read all of it takes up to thirty times as long.
+(edits). FFmpeg keeps the same index with edits applied, but reading it takes up to thirty times as long.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from asyncframes._model.table import Int64Array, Packets
 _CONTAINERS = {b"edts", b"mdia", b"minf", b"stbl"}
 _TABLES = {b"elst", b"stts", b"ctts", b"stss", b"stps", b"stsz", b"stsc", b"stco", b"co64"}
 
-# Tables of more samples that may be keyframes: where they are, packets are listed by demuxing.
+# Tables that name further keyframes. If a track has one, its packets are listed by demuxing.
 _MORE_KEYFRAMES = {b"stps", b"sbgp rap "}
 
-# FFmpeg takes composition offsets beyond this for damage, and durations beyond the other.
+# FFmpeg treats composition offsets and durations beyond these limits as damage.
 _LARGEST_OFFSET = 1 << 28
 _LONGEST_DURATION = 1 << 31
 
-# Sums of later times and of the durations of any table are still numbers of 64 bits.
+# Up to here a time plus all durations of any table still fits 64 bits.
 _LATEST_BEGINNING = 1 << 61
 
-# Entries of FFmpeg's index to compare: so many at either end, where edits cut, and as many in between.
+# Entries of FFmpeg's index to compare: this many at each end, where edits cut, and as many in between.
 _COMPARED = 64
 
 _KEYFRAME, _DISCARD = 1, 2
@@ -50,8 +50,8 @@ def packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> Pa
     Returns
     -------
     Packets or None
-        ``None`` where the tables do not speak of the samples that FFmpeg lists, some are
-        not there, or the packets compared are others.
+        ``None`` if the tables do not describe the samples that FFmpeg lists, some samples
+        are missing, or the compared packets differ.
     """
     try:
         return _packets_by_index(file, stream, first)
@@ -64,7 +64,7 @@ def _packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> P
     tables = _tables_of(file, stream.id)
     if tables is None or not len(first) or not len(entries):
         return None
-    # Sums of larger times would wrap around, and the packets come out at others.
+    # Sums of larger times would wrap around and give wrong times.
     if max(abs(entries[0].timestamp), abs(int(first.pts[0]))) > _LATEST_BEGINNING:
         return None
     listed = _listed(tables, len(entries), dts=entries[0].timestamp, pts=int(first.pts[0]))
@@ -74,7 +74,7 @@ def _packets_by_index(file: MediaFile, stream: VideoStream, first: Packets) -> P
 
 
 def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) -> Packets | None:
-    """Make packets of the tables, the first one at these times; ``None`` where they are invalid."""
+    """Make packets from the tables, the first at these times; ``None`` if the tables are invalid."""
     durations = _runs(tables.get(b"stts"), count, _LONGEST_DURATION)
     offsets: Int64Array | None = np.zeros(count, np.int64)
     if b"ctts" in tables:
@@ -86,7 +86,7 @@ def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) ->
     keyframes = _keyframes(tables, count)
     if positions is None or keyframes is None:
         return None
-    # FFmpeg shifts all times by what an edit list says; its first packet tells by how much.
+    # FFmpeg shifts all times by the edit list. The first packet it outputs shows by how much.
     ticks = np.cumsum(durations) - durations + dts
     return Packets(
         pts=ticks + offsets + (pts - dts - int(offsets[0])),
@@ -100,8 +100,8 @@ def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) ->
 
 
 def _agree(packets: Packets, entries: IndexEntries) -> bool:
-    """Whether FFmpeg's index says the same of the packets at both ends, and of some in between."""
-    # Each entry that is read costs a call into PyAV; all of a long film's would take seconds.
+    """Whether FFmpeg's index agrees on the packets at both ends and on some in between."""
+    # Each entry costs a call into PyAV, so reading all entries of a long film would take seconds.
     count = len(packets)
     between = range(_COMPARED, count - _COMPARED, max(1, count // _COMPARED))
     keyframes = np.flatnonzero(packets.is_keyframe)[:: max(1, count // _COMPARED)].tolist()
@@ -117,7 +117,7 @@ def _is_same(packets: Packets, entries: IndexEntries, place: int) -> bool:
 
 
 def _is_there(packets: Packets, file_size: int | None) -> bool:
-    """Whether none is empty, which the demuxer leaves out, or cut off by the end of the file."""
+    """Whether no packet is empty (the demuxer skips those) or cut off by the end of the file."""
     ends = packets.position + packets.size
     return bool(np.all(packets.size > 0)) and (file_size is None or int(ends.max()) <= file_size)
 
@@ -133,12 +133,12 @@ def _tables_of(file: MediaFile, track: int) -> dict[bytes, bytes] | None:
 
 
 def _number(track: int) -> bytes:
-    # FFmpeg keeps it as a signed number.
+    # FFmpeg stores the track number as a signed integer, the file as an unsigned one.
     return (track & 0xFFFFFFFF).to_bytes(4, "big")
 
 
 def _tracks(moov: bytes) -> Iterator[dict[bytes, bytes]]:
-    """Yield for each track its number under ``tkhd``, and the tables looked for."""
+    """Yield the tables of each track, with its number under ``tkhd``."""
     for track in boxes_in(moov):
         if track.kind == b"trak":
             yield dict(_tables(moov[track.body : track.end]))
@@ -159,7 +159,7 @@ def _tables(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _is_edited(tables: Mapping[bytes, bytes]) -> bool:
-    """Whether an edit list does more than to say when the track begins."""
+    """Whether an edit list does more than set the start of the track."""
     edits = tables.get(b"elst")
     if edits is None:
         return False
@@ -169,7 +169,7 @@ def _is_edited(tables: Mapping[bytes, bytes]) -> bool:
 
 
 def _columns(table: bytes | None, *kinds: str) -> list[Int64Array] | None:
-    """Read a table that says its length; ``None`` where it is not there."""
+    """Read a table that starts with its length; ``None`` if it is absent."""
     if table is None:
         return None
     fields = Fields(table)
@@ -178,7 +178,7 @@ def _columns(table: bytes | None, *kinds: str) -> list[Int64Array] | None:
 
 
 def _runs(table: bytes | None, samples: int, bound: int) -> Int64Array | None:
-    """Expand a table of (how many samples, value); ``None`` where it is invalid."""
+    """Expand a table of (sample count, value) runs; ``None`` if it is invalid."""
     runs = _columns(table, ">i4", ">i4")
     if runs is None:
         return None
@@ -198,14 +198,14 @@ def _sizes(table: bytes | None, samples: int) -> Int64Array | None:
 
 
 def _positions(tables: Mapping[bytes, bytes], sizes: Int64Array) -> Int64Array | None:
-    """Lay the samples into their chunks, one behind the other."""
+    """Return the position of each sample; the samples of a chunk are contiguous."""
     chunks = _columns(tables.get(b"stco"), ">u4") or _columns(tables.get(b"co64"), ">i8")
     runs = _columns(tables.get(b"stsc"), ">u4", ">u4", ">u4")
     if chunks is None or runs is None or not len(runs[0]):
         return None
     firsts, each, _ = runs
     lengths = np.diff(firsts, append=len(chunks[0]) + 1)
-    # Products of larger numbers would be too long for the type, and come out as others.
+    # Products of larger numbers would overflow and give wrong positions.
     if np.any(each > len(sizes)) or firsts[0] != 1 or np.any(lengths < 0):
         return None
     if np.sum(lengths * each) != len(sizes):
@@ -225,7 +225,7 @@ def _keyframes(tables: Mapping[bytes, bytes], samples: int) -> NDArray[np.bool_]
     if b"stss" not in tables:
         return np.ones(samples, np.bool_)
     numbers = _columns(tables[b"stss"], ">u4")
-    # FFmpeg makes something else of an empty table.
+    # FFmpeg interprets an empty table differently, so leave it to the demuxer.
     if numbers is None or not len(numbers[0]) or numbers[0].min() < 1 or numbers[0].max() > samples:
         return None
     flags = np.zeros(samples, np.bool_)

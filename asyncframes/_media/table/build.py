@@ -107,7 +107,7 @@ def _scan(
 
 
 def _refuse_without_packets(file: MediaFile, scanned: Scanned) -> None:
-    """Refuse a stream none of whose packets is to be shown."""
+    """Refuse a stream that has no packet to show."""
     if np.all(scanned.packets.is_discard):
         refuse_without_pictures(file.source_name, packets=len(scanned.packets), frames=0)
 
