@@ -1,4 +1,4 @@
-"""Which containers are opened, which may be allowed besides, and what to say of the others."""
+"""Lists the containers that are opened, those that may be allowed, and names for the rest."""
 
 from __future__ import annotations
 

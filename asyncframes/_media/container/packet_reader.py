@@ -156,7 +156,7 @@ class PacketReader:
             self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
 
     def why_incomplete(self) -> str | None:
-        """Return why the packets ended early, ``None`` where they did not as far as can be told."""
+        """Return why the packets ended early, or ``None`` if there is no sign that they did."""
         return self._failure or cut_short(self.stream, self.file.size)
 
     def first_missing_dts(self) -> int | None:

@@ -41,7 +41,7 @@ class ContainerLimits:
     max_frames
         Most frames of a frame table, and of what a header claims.
     allow_containers
-        Names of FFmpeg's demuxers that are allowed besides the usual ones.
+        Names of FFmpeg's demuxers that are allowed in addition to the usual ones.
     """
 
     max_frames: int = 1 << 20

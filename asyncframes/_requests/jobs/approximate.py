@@ -124,7 +124,7 @@ class ApproximateJob(FrameJob):
                 yield replace(frame, image=frame.image.copy()) if index in wanted else frame
 
     def _fetch(self, index: int, wanted: Wanted) -> Iterator[None]:
-        """Decode until a frame is held, or given up as damaged."""
+        """Decode until a frame is held or given up as damaged."""
         if not wanted.is_missing(index):
             return
         tick = self._ticks[index]
@@ -166,14 +166,14 @@ class ApproximateJob(FrameJob):
                     yield from self._find_keyframe()
                 if self._last is not None and _pts(self._last) <= tick + self._half:
                     return
-            # No seek landed before the time, so all from the beginning is decoded.
+            # No seek landed before the time, so decoding starts at the beginning.
             self.decoder.reopen()
         self._last = None
         self.decoder.file.plan_forward()
         self._outputs = self.decoder.decode()
 
     def _find_keyframe(self) -> Iterator[None]:
-        """Pass over what may refer to pictures before the place sought."""
+        """Skip pictures that may refer to others before the seek target."""
         self._last = None
         self.decoder.file.plan_forward()
         self._outputs = self.decoder.decode()

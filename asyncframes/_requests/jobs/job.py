@@ -102,7 +102,7 @@ class Evidence:
 
 
 class FrameJob(ABC):
-    """Frames of one request, made step by step on a decoder that nobody else uses meanwhile.
+    """Makes the frames of one request step by step, on a decoder reserved for it.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class FrameJob(ABC):
 
     @abstractmethod
     def _make(self) -> Iterator[Frame | None]:
-        """Yield the frames; ``None`` wherever a step may end without one."""
+        """Yield the frames, and ``None`` where a step may end without one."""
 
     def step(
         self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
@@ -167,7 +167,7 @@ class FrameJob(ABC):
                     return True
             return False
         finally:
-            # Also when the frames end in an error: those before it come first.
+            # Even if an error ends the frames, those before it are delivered first.
             if batch:
                 deliver(batch)
 
