@@ -7,7 +7,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from asyncframes._model.quoting import shortened
 from asyncframes.errors import (
@@ -22,7 +23,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger("asyncframes")
 
+# Waits double from the first to the longest, whoever does the waiting.
 _FIRST_WAIT_SECONDS = 0.2
+_GROWTH = 2.0
 _MOST_JITTER_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 5.0
 
@@ -101,4 +104,17 @@ def may_pass(exc: SourceError) -> bool:
 def backoff_seconds(attempt: int) -> float:
     """Choose the wait after an attempt that failed: doubled each time, and not the same for everybody."""
     jitter = random.uniform(0, _MOST_JITTER_SECONDS)  # noqa: S311 - spreads requests, hides nothing
-    return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1) + jitter)
+    return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * _GROWTH ** (attempt - 1) + jitter)
+
+
+def retries_of_obstore(attempts: int, within_seconds: float) -> dict[str, Any]:
+    """Return the same policy as obstore's ``retry_config``, which retries by itself."""
+    return {
+        "max_retries": attempts - 1,
+        "retry_timeout": timedelta(seconds=within_seconds),
+        "backoff": {
+            "init_backoff": timedelta(seconds=_FIRST_WAIT_SECONDS),
+            "max_backoff": timedelta(seconds=_LONGEST_WAIT_SECONDS),
+            "base": _GROWTH,
+        },
+    }

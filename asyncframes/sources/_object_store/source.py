@@ -21,6 +21,7 @@ from asyncframes.errors import (
 from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._object_store.errors import as_source_error, is_unsatisfiable
 from asyncframes.sources._one_process import OneProcess
+from asyncframes.sources._retries import retries_of_obstore
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -112,7 +113,7 @@ class ObjectStoreSource(OneProcess):
                 "timeout": timedelta(seconds=range_timeout_seconds),
             }
             config["client_options"] = client | config.get("client_options", {})
-            config.setdefault("retry_config", _retries(attempts, range_timeout_seconds))
+            config.setdefault("retry_config", retries_of_obstore(attempts, range_timeout_seconds))
             self._store: ObjectStore | None = make_store(scheme, bucket, config)
         else:
             if path is None or config:
@@ -286,18 +287,6 @@ def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
         reason = shortened(str(exc).partition("\n")[0])
         raise ValueError(f"{scheme}://{bucket} cannot be configured: {reason}") from None
     return store
-
-
-def _retries(attempts: int, range_timeout_seconds: float) -> dict[str, Any]:
-    return {
-        "max_retries": attempts - 1,
-        "retry_timeout": timedelta(seconds=range_timeout_seconds),
-        "backoff": {
-            "init_backoff": timedelta(milliseconds=200),
-            "max_backoff": timedelta(seconds=5),
-            "base": 2,
-        },
-    }
 
 
 def _validator(meta: ObjectMeta) -> str:
