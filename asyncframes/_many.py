@@ -91,9 +91,8 @@ def extract_many(
         Show tqdm bars on stderr: one for videos done, with a total if `videos` has
         a length, and one for the frames of each video at work.
     **options
-        As for `stream_frames_to_dir`, except that by default the CPUs are
-        shared out: `threads` is their number over that of the videos at once,
-        1 to 4, where there are several.
+        As for `stream_frames_to_dir`. By default concurrent videos share the CPUs: each
+        gets 1 to 4 `threads`, the number of CPUs divided by that of the videos.
 
     Yields
     ------

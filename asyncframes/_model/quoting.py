@@ -24,8 +24,8 @@ def shortened(text: str, *, longest: int = LONGEST) -> str:
     if len(text) <= longest and len(head) <= longest:
         return head
     tail = _printable(text[-longest:])
-    kept = longest - len(_GAP)
-    return head[: kept - kept // 3] + _GAP + tail[len(tail) - kept // 3 :]
+    room = longest - len(_GAP)
+    return head[: room - room // 3] + _GAP + tail[len(tail) - room // 3 :]
 
 
 def quoted(value: object, *, longest: int = LONGEST) -> str:

@@ -153,7 +153,7 @@ class DecoderSession:
         if source is None:
             return
         if not self.decoder.at_start:
-            source.keep("frames are asked for a second time")
+            source.keep("frames are requested a second time")
         await source.let_go(self.file.tell())
 
     async def list_packets(self, first: Packets) -> Scanned | None:

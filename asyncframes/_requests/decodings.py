@@ -79,7 +79,9 @@ class Decodings:
         self._pool.refuse_if_closed()
         session = await self._pool.take(max(1, self._threads // lanes))
         try:
+            # A sequential source delivers its bytes once. A second request has it store them, if it can.
             await session.release_consumed_bytes()
+            # Only a seek needs the positions of all fragments; a decode from the start does not.
             if table is not None:
                 await session.load_fragment_index()
             session.report_progress("decode")
@@ -92,6 +94,7 @@ class Decodings:
                 delivered,
                 may_rebuild=may_rebuild,
             )
+            # The lanes share the bound, so their number does not multiply the memory.
             size = max(1, queue_maxsize // lanes)
             pump = Pump(session.worker, session.turn, job, size, holds_turn=holds_turn)
             self.running[pump] = session
@@ -99,6 +102,7 @@ class Decodings:
                 yield pump
             finally:
                 self.running.pop(pump, None)
+                # The pump first: until it is closed, a thread may still step the job.
                 await pump.aclose()
                 job.close()
                 self._tables.learn(job.evidence)

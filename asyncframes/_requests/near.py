@@ -60,10 +60,12 @@ class NearFrames:
         return await group.frame(index)
 
     async def _decode(self, group: _Group, key: _Key, options: JobOptions) -> None:
+        # Called once the turn has come. A request that arrives later would miss this decode.
         def selection() -> Selection:
             self._close_group(group, key)
             return group.selection()
 
+        # A wrong table fails the group. Each request then decodes alone, and may rebuild the table.
         decoding = self._decodings.pumped(
             selection, key[0], options, queue_maxsize=_QUEUE_MAXSIZE, may_rebuild=False, holds_turn=True
         )
@@ -117,6 +119,7 @@ class _Group:
 
     def selection(self) -> Selection:
         """Return the frames still awaited, in presentation order, each once per request."""
+        # The future of a cancelled request is done.
         awaited = {
             index: deque(future for future in futures if not future.done())
             for index, futures in self._awaited.items()

@@ -56,6 +56,7 @@ class Turns:
 
     async def take(self) -> None:
         """Wait for a turn."""
+        # Counted by hand: the semaphore does not tell how many wait.
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -119,6 +120,7 @@ class Worker:
         process = os.getpid()
         future = in_thread(self._executor, _called, partial(function, *args, **kwargs))
         try:
+            # Shielded: a cancelled future would report that it is done while its thread still runs.
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if os.getpid() != process:
@@ -220,7 +222,7 @@ class Pump:
         self._taken_bytes = 0
         self._image_bytes = 0
         self._maxsize = queue_maxsize
-        self._keeps_turn = holds_turn
+        self._holds_turn = holds_turn
         self._has_room = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
@@ -237,7 +239,7 @@ class Pump:
                 more = await self._worker.run(
                     self._job.step, self._room, self._deliver, lambda: self._stopped
                 )
-                if more and self._delivered and not self._keeps_turn:
+                if more and self._delivered and not self._holds_turn:
                     self._turn.share()
         except Exception as exc:  # noqa: BLE001 - `get` raises it for the consumer
             end = _Failure(exc)
@@ -247,7 +249,7 @@ class Pump:
 
     async def _wait_for_room(self) -> None:
         while not self._room():
-            if not self._keeps_turn:
+            if not self._holds_turn:
                 self._turn.end()
             self._has_room.clear()
             await self._has_room.wait()
@@ -263,6 +265,7 @@ class Pump:
         if free < (self._maxsize + 1) // 2:
             return 0
         if not self._image_bytes:
+            # The size of the first frame is unknown, so only one frame is safe.
             return 1
         fitting = (_QUEUE_BYTES - (self._delivered_bytes - self._taken_bytes)) // self._image_bytes
         return min(free, max(fitting, 0 if queued else 1))

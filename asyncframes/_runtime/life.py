@@ -22,6 +22,7 @@ __all__ = ["ForkGuard", "GuardedFrames", "Opened", "is_exiting", "on_fork", "wat
 
 T = TypeVar("T")
 
+# Weak references: watching an object does not keep it alive while the process runs.
 _watched: WeakSet[Any] = WeakSet()
 _resets: list[Callable[[], None]] = []
 _exiting = False
@@ -43,12 +44,14 @@ def is_exiting() -> bool:
 
 
 def _never_free() -> None:
+    # A reference that nothing releases: the objects' finalisers never run in this process.
     for thing in list(_watched):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _in_child() -> None:
     _never_free()
+    # The parent reports its unclosed objects, so the child must not.
     _watched.clear()
     for reset in _resets:
         reset()
@@ -56,6 +59,7 @@ def _in_child() -> None:
 
 def _at_exit() -> None:
     global _exiting
+    # Set before anything else: idle worker threads and finalisers check it.
     _exiting = True
     for thing in list(_watched):
         if isinstance(thing, Opened) and (name := thing._unclosed()) is not None:

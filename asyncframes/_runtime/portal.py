@@ -70,6 +70,7 @@ def lease() -> Lease:
 
 def _start() -> _Running:
     ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
+    # A daemon thread: a lease that is never released must not block the interpreter's exit.
     thread = threading.Thread(target=_serve, args=(ready,), name="asyncframes loop", daemon=True)
     thread.start()
     running = _Running(*ready.result(), thread)
@@ -131,6 +132,7 @@ class Lease:
 
     def _begin(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._running.loop.create_task(self._close(close), name="asyncframes close")
+        # The loop holds only weak references to its tasks.
         _closing.add(task)
         task.add_done_callback(_closing.discard)
 
@@ -147,6 +149,7 @@ class Lease:
             self._running.leases -= 1
             if self._running.leases:
                 return None
+            # Cleared under the lock: a new lease starts another loop while this one stops.
             self._holder.running = None
             return self._running
 
