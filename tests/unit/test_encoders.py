@@ -276,3 +276,11 @@ def test_png_and_jpeg_do_not_load_imageio() -> None:
         "assert 'asyncframes.writers._imageio' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("options", [{"quality": 50}, {"compression_level": 1}, {"image_format": "i420"}, {}])
+def test_a_long_extension_is_quoted_short(options: dict[str, Any]) -> None:
+    """An error quotes at most 200 characters of an extension."""
+    with pytest.raises(ValueError, match="x") as caught:
+        encoder_for("x" * 10_000, **options)
+    assert len(str(caught.value)) < 400
