@@ -67,6 +67,8 @@ MAY_BLOCK = [
     ("asyncframes/_runtime/temporaries.py", "_start_of_own"),
     # The blocking API blocks, also where it is called inside a running loop.
     *(("asyncframes/sync.py", name) for name in ("_call", "call", "open_blocking", "_step", "close")),
+    # fsspec's own finaliser, which runs whenever the garbage collector does.
+    ("fsspec/implementations/http.py", "close_session"),
     # What measures coverage keeps its data behind a lock.
     ("coverage/collector.py", "lock_data"),
 ]
