@@ -100,7 +100,7 @@ def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.f
     whole, over = divmod(over, under)
     if count * under < MOST_TICKS:
         more, rest = np.divmod(numbers * over, under)
-        return numbers * whole + more, rest / under
+        return numbers * whole + more, np.asarray(rest / under, np.float64)
     left = numbers * (over / under)
     floor = np.floor(left)
     return numbers * whole + floor.astype(np.int64), left - floor

@@ -154,8 +154,9 @@ class Runs:
         self._reach = reach
         self._asked = rows = np.unique(order)
         around = self._neighbours(rows)
-        self._start_of = starts = np.min([table.starts_for(near) for near in around], axis=0)
-        self._last_of = lasts = np.max([table.last_packets_for(near) for near in around], axis=0)
+        starts: Int64Array = np.minimum.reduce([table.starts_for(near) for near in around])
+        lasts: Int64Array = np.maximum.reduce([table.last_packets_for(near) for near in around])
+        self._start_of, self._last_of = starts, lasts
         by_start = np.lexsort((lasts, starts))
         self._rows = rows[by_start]
         self._starts, self._firsts = np.unique(starts[by_start], return_index=True)
