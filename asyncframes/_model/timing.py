@@ -101,7 +101,7 @@ def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.f
     if count * under < MOST_TICKS:
         more, rest = np.divmod(numbers * over, under)
         return numbers * whole + more, np.asarray(rest / under, np.float64)
-    left = numbers * (over / under)
+    left = np.asarray(numbers * (over / under), np.float64)
     floor = np.floor(left)
     return numbers * whole + floor.astype(np.int64), left - floor
 
