@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from asyncframes._model.entries import Unread, read_indices, read_times
-from asyncframes._model.options import OpenOptions, SaveOptions, StreamToDirOptions, part_of, with_options
+from asyncframes._model.options import (
+    OpenOptions,
+    SaveOptions,
+    StreamToDirOptions,
+    option,
+    part_of,
+    with_options,
+)
 from asyncframes._model.quoting import quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.life import GuardedFrames
@@ -228,8 +235,8 @@ async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
-    bounds = options.get("start"), options.get("end"), options.get("step", 1)
-    return Saving(directory, *bounds, part_of(options, SaveOptions))
+    start, end, step = (option(options, name) for name in ("start", "end", "step"))
+    return Saving(directory, start, end, step, part_of(options, SaveOptions))
 
 
 def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:

@@ -136,7 +136,7 @@ class StreamSource(ABC):
         """
         check_range(start, stop)
         await self.open()
-        self.check_range(start, stop)
+        check_end(start, stop, size=self.size, name=self.name)
 
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
         """Read a range as `read_range` does, and hand its bytes over in order as they come.

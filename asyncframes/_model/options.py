@@ -228,15 +228,16 @@ def with_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = _explicit(inspect.signature(function), options)
+        known = [name for name in signature.parameters if name != "self"]
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            refuse_unknown(function.__qualname__, kwargs, signature.parameters)
+            _refuse_unknown(function.__qualname__, kwargs, known)
             return function(*args, **kwargs)
 
         @wraps(function)
         async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            refuse_unknown(function.__qualname__, kwargs, signature.parameters)
+            _refuse_unknown(function.__qualname__, kwargs, known)
             return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
 
         shown = awaited if inspect.iscoroutinefunction(function) else checked
@@ -263,7 +264,7 @@ def _as_written(annotation: Any) -> Any:
     return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
 
 
-def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+def _refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) -> None:
     """Refuse unknown options.
 
     Raises
@@ -271,11 +272,10 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
     TypeError
         An option is unknown. The message suggests the nearest known one.
     """
-    names = [name for name in known if name != "self"]
     for name in given:
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}=?" if near else f"expected one of {', '.join(names)}"
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"expected one of {', '.join(known)}"
             raise TypeError(f"{function}() has no option {quoted(name, longest=60)}: {hint}")
 
 

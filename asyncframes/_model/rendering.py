@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Unpack, get_args
 
@@ -30,10 +30,6 @@ class Rendering:
     def reach(self) -> int:
         """How many frames before and after a frame its image depends on."""
         return int(self.deinterlace)
-
-    def storing(self, image_format: ImageFormat) -> Rendering:
-        """Return the same rendering with another image format."""
-        return replace(self, image_format=image_format)
 
     def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:
         """Return the size of an upright image.

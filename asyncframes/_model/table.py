@@ -234,8 +234,8 @@ class FrameTable:
     def ticks(self) -> NDArray[np.int64]:
         """Return presentation times that never fall, for looking frames up by time; read-only.
 
-        A pts that lies before that of an earlier frame counts as that one's. They
-        follow from the average rate where the container gives no timestamps.
+        A pts earlier than that of a frame before it is raised to that frame's. If the
+        container gives no timestamps, they follow from the average rate.
 
         Raises
         ------

@@ -20,6 +20,8 @@ from asyncframes._requests.lanes import Deal, deal
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._runtime.threads import in_thread
 
+_log = logging.getLogger("asyncframes")
+
 # Up to this first frame, decoding from the start costs no more than finding the frame. A frame table costs a
 # pass over the file, but only the header of an MP4; so does an approximate seek.
 _FORWARD_START_BY_HEADER = 32
@@ -90,9 +92,6 @@ def make_job(
     return TableJob(
         decoder, converter, options, selection, table, delivered=delivered, may_rebuild=may_rebuild
     )
-
-
-_log = logging.getLogger("asyncframes")
 
 
 class Resolver:

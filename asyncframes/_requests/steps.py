@@ -14,7 +14,7 @@ from asyncframes._requests.pump import Worker
 T = TypeVar("T")
 
 STEP_SECONDS = 0.1
-"""Duration of a step. A read that waits for bytes may exceed it."""
+"""Duration of a step, so that a thread serves many videos. A read that waits for bytes may exceed it."""
 
 
 @dataclass(frozen=True, slots=True)

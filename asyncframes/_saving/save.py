@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,18 +68,15 @@ class Saving:
 
     async def run(self, requests: Requests) -> list[str]:
         """Write the missing files, and return all paths in frame order, including those that existed."""
-        request, image_format = self._request, self._stored_format(requests.info)
-        writer = self._writer(image_format, requests.executor)
+        request = self._request
+        rendering = replace(request.rendering, image_format=self._stored_format(requests.info))
+        writer = self._writer(rendering.image_format, requests.executor)
         await writer.prepare()
-        await writer._expect(await made_of(requests, request.rendering.storing(image_format), self._options))
+        await writer._expect(await made_of(requests, rendering, self._options))
         chosen, is_there = await self._plan(requests, writer)
         await writer._claim()
         selection = request.selection if chosen is None else Selection(indices=chosen[~is_there])
-        asked = Request(
-            selection=selection,
-            rendering=request.rendering.storing(image_format),
-            queue_maxsize=request.queue_maxsize,
-        )
+        asked = replace(request, selection=selection, rendering=rendering)
         written = await write(requests, asked, writer, self._options)
         if chosen is None or not is_there.any():
             return written

@@ -7,8 +7,9 @@ it comes from, even where timestamps are missing, repeated or run backwards.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
@@ -107,7 +108,6 @@ class Decoder:
         # pictures still alive. Keeping the newest one alone gives the same pixels as a plain decode loop.
         self._newest: VideoFrame | None = None
         self._last_dts: int | None = None
-        self._missing_dts: int | None = None
         self._fruitless = 0
         self._skips = False
         self._drained = False
@@ -345,21 +345,19 @@ class Decoder:
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
         """Drain the pictures that are shown before any packet that was not read."""
         with suppress(DoubtError):
-            yield from takewhile(self._is_before_the_rest, self._drain())
+            yield from takewhile(_is_shown_before(self._end_of_read()), self._drain())
 
     def _drain_around(self, damage: Damage) -> Iterator[Picture | Damage]:
         """Drain, with the damage placed where the missing packets would be shown."""
-        self._missing_dts = self.reader.first_missing_dts()
+        missing = self.reader.first_missing_dts()
+        is_before = _is_shown_before(self._end_of_read() if missing is None else missing)
         outputs = list(self._drain())
-        before = len(list(takewhile(self._is_before_the_rest, outputs)))
+        before = len(list(takewhile(is_before, outputs)))
         yield from [*outputs[:before], damage, *outputs[before:]]
 
-    def _is_before_the_rest(self, output: Picture | Damage) -> bool:
-        """Whether it is shown before the missing packets: dts grow, and no pts precedes its dts."""
-        pts = output.pts if isinstance(output, Picture) else None
-        if pts is not None and self._missing_dts is not None:
-            return pts < self._missing_dts
-        return pts is not None and self._last_dts is not None and pts <= self._last_dts
+    def _end_of_read(self) -> float:
+        """Return the dts from which on no packet was read."""
+        return -math.inf if self._last_dts is None else self._last_dts + 1
 
     def _remember(self, number: int, pts: int | None) -> None:
         self._pts_of[number] = pts
@@ -395,3 +393,8 @@ class Decoder:
         if self._alpha is None:
             return Picture(number, pts, frame)
         return Picture(number, pts, frame, *self._alpha.take(number))
+
+
+def _is_shown_before(dts: float) -> Callable[[Picture | Damage], bool]:
+    """Return the test for pictures shown before any packet from a dts on: no pts precedes its dts."""
+    return lambda output: isinstance(output, Picture) and output.pts is not None and output.pts < dts

@@ -34,8 +34,9 @@ SHORT_PIXELS = 8 * 1024 * 1024
 """A stream of this many pixels in all decodes in some tens of milliseconds."""
 
 SHORT_BYTES = 512 * 1024
+"""A source of this many bytes does as well."""
 
-# Entries of an index, in decode order, among which is the one that lies last in the file.
+# The packet that is last in the file is among this many that are last in decode order.
 _LAST_ENTRIES = 32
 
 

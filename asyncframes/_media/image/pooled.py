@@ -63,5 +63,5 @@ class PooledScale:
         return pull(self._graph)
 
     def rest(self) -> None:
-        """Let go of the memory that no image uses."""
+        """Free the memory that no image uses."""
         self._graph = None

@@ -39,12 +39,13 @@ def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
     is_hidden, units = hints.syntax.is_hidden, hints.syntax.units
     if is_hidden is None or not len(packets) or np.any(packets.position < 0):
         return scanned
-    numbers = _worth_looking_at(file, packets)
+    begin = int(packets.position.min())
+    span = int((packets.position + packets.size).max()) - begin
+    numbers = _worth_looking_at(file, packets, span)
     hidden, is_doubtful = packets.is_discard.copy(), scanned.is_doubtful
-    span = int(packets.position.min()), int((packets.position + packets.size).max())
-    if len(numbers) == len(packets) and units and units.length_bytes and span[1] - span[0] < _SPAN:
-        data = np.frombuffer(file.read_at(span[0], span[1] - span[0]), np.uint8)
-        has_picture, is_broken = _walk_units(data, packets.position - span[0], packets.size, units)
+    if len(numbers) == len(packets) and units and units.length_bytes and span < _SPAN:
+        data = np.frombuffer(file.read_at(begin, span), np.uint8)
+        has_picture, is_broken = _walk_units(data, packets.position - begin, packets.size, units)
         hidden |= ~has_picture & ~is_broken
         is_doubtful |= bool(is_broken.any())
     else:
@@ -89,9 +90,10 @@ def _walk_units(
     return has_picture, is_broken
 
 
-def _worth_looking_at(file: MediaFile, packets: Packets) -> Int64Array:
-    span = int((packets.position + packets.size).max() - packets.position.min())
-    if int(packets.size.sum()) <= _SMALL_FILE if isinstance(file, DirectFile) else span <= SHORT_REMOTE_BYTES:
+def _worth_looking_at(file: MediaFile, packets: Packets, span: int) -> Int64Array:
+    is_local = isinstance(file, DirectFile)
+    is_small = int(packets.size.sum()) <= _SMALL_FILE if is_local else span <= SHORT_REMOTE_BYTES
+    if is_small:
         return np.argsort(packets.position, kind="stable")
     return np.flatnonzero(packets.size < _TOO_SHORT)[-_MOST_LOOKS:]
 

@@ -16,6 +16,7 @@ from asyncframes._media.container.opening import time_base_of
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
+from asyncframes._requests.steps import STEP_SECONDS
 from asyncframes._types import Frame, OnCorrupt
 from asyncframes.errors import CorruptMediaError
 
@@ -54,9 +55,6 @@ class LeftOut:
             told = "it was left out" if number == 1 else f"{number:,} such frames were left out"
             _log.warning("%s; %s", self._first[1], told)
 
-
-# A step ends after this long, with or without frames, so that a thread serves many videos.
-_STEP_SECONDS = 0.1
 
 # Frames are handed over this often: small ones together, large ones each by itself.
 _BATCH_SECONDS = 0.002
@@ -150,7 +148,7 @@ class FrameJob(ABC):
         batch: list[Frame] = []
         limit = room()
         now = time.monotonic()
-        deadline, due = now + _STEP_SECONDS, now + _BATCH_SECONDS
+        deadline, due = now + STEP_SECONDS, now + _BATCH_SECONDS
         try:
             for frame in self._frames:
                 if frame is not None:
