@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import asyncframes as af
-from asyncframes._media.codec.decoder import Decoder
 from asyncframes._requests.pump import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
+from tests.support.decoders import counted_decoders
 from tests.support.loop import settled_heap
 from tests.support.streams.clips import clip_bytes
 
@@ -234,18 +234,10 @@ async def test_many_requests_for_one_frame_share_few_decoders() -> None:
     """Forty at once open no more decoders than may decode at once, and each gets its frame."""
     data = clip_bytes(frames=96, gop=8, faststart=True)
     at_once = Turns().at_once
-    opened: list[int] = []
-
-    async def watch() -> None:
-        while True:
-            opened.append(sum(1 for o in gc.get_objects() if isinstance(o, Decoder) and hasattr(o, "stream")))
-            await asyncio.sleep(0.005)
-
     async with af.open_video(data, threads=4) as video:
         await video.count()
-        watcher = asyncio.create_task(watch())
-        frames = await asyncio.gather(*(video.frame(2 * at) for at in range(40)))
-        watcher.cancel()
+        async with counted_decoders() as opened:
+            frames = await asyncio.gather(*(video.frame(2 * at) for at in range(40)))
     assert [frame.index for frame in frames] == [2 * at for at in range(40)]
     # One more may be closing.
     assert max(opened) <= at_once + 1

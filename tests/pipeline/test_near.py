@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from fractions import Fraction
@@ -25,6 +24,7 @@ from asyncframes.errors import (
     FrameIndexError,
 )
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.decoders import counted_decoders
 from tests.support.exact.corpus import CorpusFile, parameters
 from tests.support.streams.clips import clip_bytes, painted_index
 
@@ -326,18 +326,10 @@ async def test_each_has_its_own_deadline() -> None:
 async def test_no_more_decoders_than_turns() -> None:
     """Many groups of calls open no more decoders than may decode at once."""
     data = clip_bytes(frames=96, gop=8, faststart=True)
-    opened: list[int] = []
-
-    async def watch() -> None:
-        while True:
-            opened.append(sum(1 for o in gc.get_objects() if isinstance(o, Decoder) and hasattr(o, "stream")))
-            await asyncio.sleep(0.005)
-
     async with af.open_video(data, threads=4) as video:
         await video.count()
-        watcher = asyncio.create_task(watch())
-        frames = await asyncio.gather(*(video.frame(at) for at in range(96) for _ in range(2)))
-        watcher.cancel()
+        async with counted_decoders() as opened:
+            frames = await asyncio.gather(*(video.frame(at) for at in range(96) for _ in range(2)))
     assert [painted_index(frame.image) for frame in frames] == [at for at in range(96) for _ in range(2)]
     # One more may be closing.
     assert max(opened) <= AT_ONCE + 1
