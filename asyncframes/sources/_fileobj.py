@@ -1,4 +1,4 @@
-"""Bytes behind a binary file object of the caller."""
+"""A binary file object that the caller opened."""
 
 from __future__ import annotations
 

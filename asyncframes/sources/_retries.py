@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger("asyncframes")
 
-# Waits double from the first to the longest, whoever does the waiting.
+# Waits double from the first to the longest, here and in obstore.
 _FIRST_WAIT_SECONDS = 0.2
 _GROWTH = 2.0
 _MOST_JITTER_SECONDS = 0.5

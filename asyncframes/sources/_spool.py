@@ -29,7 +29,7 @@ class Spool:
     max_bytes
         Longest content.
     directory
-        Where the file lies; ``None`` for the system's place.
+        Directory of the file; ``None`` for the system's.
     """
 
     def __init__(self, *, name: str, max_bytes: int, directory: str | os.PathLike[str] | None) -> None:

@@ -41,7 +41,7 @@ class ForwardSource(OneProcess, SequentialSource):
     max_spool_bytes
         Most bytes to keep.
     spool_directory
-        Where the temporary file lies; ``None`` for the system's place.
+        Directory of the temporary file; ``None`` for the system's.
 
     Raises
     ------

@@ -210,7 +210,7 @@ def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
             return SourceUnavailableError("the host name was not found", source=name)
         case OSError() if REFUSED in str(exc):
             return SourceAccessError(
-                "the address lies in a private network, and allow_private=False was asked for", source=name
+                "the address is in a private network, which allow_private=False refuses", source=name
             )
         case OSError():
             reason = exc.strerror or type(exc).__name__

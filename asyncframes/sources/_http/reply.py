@@ -105,7 +105,7 @@ def check_whole(headers: Mapping[str, str], *, name: str) -> None:
 
 def changed(name: str) -> SourceChangedError:
     """Say that a reply comes from another file than the first one."""
-    return SourceChangedError("another file lies there than when it was opened", source=name)
+    return SourceChangedError("the address serves another file than when it was opened", source=name)
 
 
 def status_error(status: int, headers: Mapping[str, str], *, name: str) -> SourceError:

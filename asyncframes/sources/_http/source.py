@@ -42,8 +42,8 @@ class HttpSource(OneProcess):
     """An address of an HTTP server.
 
     Ranges are asked for with GET alone, so addresses signed for GET work.
-    The first reply pins the file: when another file lies there later, reads
-    raise `SourceChangedError` and never mix the two. A server that ignores
+    The first reply pins the file: if it changes later, reads raise
+    `SourceChangedError` and never mix the two. A server that ignores
     ranges is read forward once, into a temporary file.
 
     Parameters
@@ -79,7 +79,7 @@ class HttpSource(OneProcess):
     spool_timeout_seconds
         Longest time that such a file may take to arrive.
     spool_directory
-        Where its temporary file lies; ``None`` for the system's place.
+        Directory of its temporary file; ``None`` for the system's.
     trust_env
         Whether to go through the proxies that the environment names
         (``HTTPS_PROXY``, ``NO_PROXY``, …); a given session decides for itself.

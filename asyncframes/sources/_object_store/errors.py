@@ -37,7 +37,7 @@ def as_source_error(exc: Exception, *, name: str) -> SourceError:
             missing = _PLACES.get(code or "", "object")
             return SourceNotFoundError(f"there is no such {missing}", source=name)
         case exceptions.PreconditionError():
-            return SourceChangedError("another object lies there than when it was opened", source=name)
+            return SourceChangedError("the key holds another object than when it was opened", source=name)
         case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
             return _denied(code, name=name)
         case ValueError() | exceptions.InvalidPathError():
@@ -47,7 +47,7 @@ def as_source_error(exc: Exception, *, name: str) -> SourceError:
 
 
 def is_unsatisfiable(error: RangeNotSupportedError) -> bool:
-    """Whether the server said that nothing lies in the range."""
+    """Whether the server said that the range is past the end."""
     return str(error).startswith(_UNSATISFIABLE)
 
 
@@ -89,7 +89,7 @@ def _by_status(status: int, code: str | None, *, name: str) -> SourceError:
 
 def _elsewhere(said: str, *, name: str) -> SourceAccessError:
     return SourceAccessError(
-        f"the bucket lies in another region ({said}); pass region= or set AWS_REGION", source=name
+        f"the bucket is in another region ({said}); pass region= or set AWS_REGION", source=name
     )
 
 

@@ -48,8 +48,8 @@ class ObjectStoreSource(OneProcess):
     ``~/.aws`` are not read by it; for them pass
     ``credential_provider=obstore.auth.boto3.Boto3CredentialProvider()``.
 
-    The first reply pins the object: when another one lies there later, reads
-    raise `SourceChangedError` and never mix the two.
+    The first reply pins the object: if it changes later, reads raise
+    `SourceChangedError` and never mix the two.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ class ObjectStoreSource(OneProcess):
         if self._meta is None:
             self._meta = meta
         elif (meta["size"], _validator(meta)) != (self._meta["size"], _validator(self._meta)):
-            raise SourceChangedError("another object lies there than when it was opened", source=self.name)
+            raise SourceChangedError("the key holds another object than when it was opened", source=self.name)
 
 
 def split_url(url: str) -> tuple[str, str, str]:
