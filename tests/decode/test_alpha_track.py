@@ -33,7 +33,7 @@ def sequence(tmp_path: Path) -> Path:
 def test_opacity_in_a_track_of_its_own_is_refused_by_name(sequence: Path) -> None:
     """An opaque picture would be a wrong one; the error says how to get both."""
     with af.sync.open_video(sequence) as video:
-        with pytest.raises(af.errors.UnsupportedMediaError, match="stream 1 of this AVIF"):
+        with pytest.raises(af.errors.UnsupportedMediaError, match="this AVIF stores its opacity in stream 1"):
             video.frame(0, image_format="rgba")
         assert video.frame(3).image.shape == (48, 64, 3)
     with af.sync.open_video(sequence, stream_index=1) as video:

@@ -1,4 +1,4 @@
-"""Opacity that a container keeps beside the pictures, as WebM does for VP8 and VP9."""
+"""Opacity that a container stores beside the pictures, as WebM does for VP8 and VP9."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from asyncframes.errors import UnsupportedMediaError
 
 _CODECS = {"vp8", "vp9"}
 
-# The number of the addition comes first; 1 stands for alpha (Matroska's codec mappings).
+# A block addition begins with its number, and 1 means alpha (Matroska's codec mappings).
 _ALPHA_HEADER = (1).to_bytes(8, "big")
 
-# Pictures that never met their packet's are forgotten beyond this many.
+# Packets that become no picture leave their opacity behind. Only this many of the newest are kept.
 _REMEMBERED = 1024
 
 
 def announces_alpha(stream: VideoStream) -> bool:
-    """Whether the container says that opacity comes with the packets."""
+    """Whether the container says that its packets carry opacity."""
     return stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in _CODECS
 
 
 def refuse_alpha_track(stream: VideoStream, source: str) -> None:
-    """Refuse the opacity of an AVIF sequence: it is a track of its own, not decoded with the pictures.
+    """Refuse to decode the opacity of an AVIF sequence, which is stored in a separate track.
 
     Raises
     ------
     UnsupportedMediaError
-        There is such a track.
+        The file has such a track.
     """
     brands = stream.container.metadata.get("major_brand", "") + stream.container.metadata.get(
         "compatible_brands", ""
@@ -46,24 +46,24 @@ def refuse_alpha_track(stream: VideoStream, source: str) -> None:
         is_gray = codec is not None and (codec.pix_fmt or "").startswith("gray")
         if other.index != stream.index and is_gray and (codec.width, codec.height) == size:
             raise UnsupportedMediaError(
-                f"the opacity is in stream {other.index} of this AVIF, and is not decoded with the pictures; "
-                f'ask for rgb24, and for image_format="gray" of stream_index={other.index}',
+                f"this AVIF stores its opacity in stream {other.index}, apart from the pictures: "
+                f'pass image_format="rgb24", and decode stream_index={other.index} with image_format="gray"',
                 source=source,
             )
 
 
 class AlphaDecoder:
-    """Decodes the opacity of packets, which is a stream of its own in the same codec."""
+    """Decodes the opacity of packets, which is encoded like a second video in the same codec."""
 
     def __init__(self, stream: VideoStream, max_pixels: int) -> None:
         self._codec = cast("VideoCodecContext", CodecContext.create(stream.codec_context.codec, "r"))
         self._codec.options = {"max_pixels": str(max_pixels)}
-        # With one thread each packet gives its picture at once, without any delay.
+        # One thread outputs the picture of each packet at once. More threads would delay it.
         self._codec.thread_count = 1
         self._found: dict[int, VideoFrame | str] = {}
 
     def feed(self, packet: Packet[VideoStream], number: int) -> None:
-        """Decode the opacity that comes with a packet, if any does."""
+        """Decode the opacity of a packet, if it has any."""
         if not packet.has_sidedata("matroska_block_additional"):
             return
         data = bytes(packet.get_sidedata("matroska_block_additional"))
@@ -73,7 +73,7 @@ class AlphaDecoder:
             del self._found[next(iter(self._found))]
 
     def _decode(self, data: bytes) -> VideoFrame | str:
-        """Return a picture, or why there is none."""
+        """Return the opacity as a picture, or the reason why it does not decode."""
         try:
             with pyav_calls():
                 pictures = self._codec.decode(Packet(data))
@@ -82,11 +82,11 @@ class AlphaDecoder:
         return pictures[-1] if pictures else "its alpha does not decode"
 
     def take(self, number: int) -> tuple[VideoFrame | None, str | None]:
-        """Return the opacity of a packet's picture, or why it does not decode; neither where it has none."""
+        """Return the opacity of a packet's picture, and why it does not decode; one or both are ``None``."""
         found = self._found.pop(number, None)
         return (None, found) if isinstance(found, str) else (found, None)
 
     def reset(self) -> None:
-        """Drop what was decoded, after a seek."""
+        """Drop what was decoded before a seek."""
         self._codec.flush_buffers()
         self._found.clear()

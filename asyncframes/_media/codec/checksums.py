@@ -10,12 +10,12 @@ from av.video.plane import VideoPlane
 
 try:
     from isal.isal_zlib import crc32
-except ImportError:  # not offered for every processor
+except ImportError:  # isal has no build for some processors
     from zlib import crc32
 
 
 def picture_checksum(frame: VideoFrame) -> int:
-    """Return a 32-bit checksum of the pixels, their layout and their size, without the padding of rows."""
+    """Return a 32-bit checksum of the pixels, pixel format and size, without the padding of rows."""
     checksum = zlib.crc32(f"{frame.format.name} {frame.width}x{frame.height}".encode())
     for number, plane in enumerate(frame.planes):
         checksum = crc32(_pixels(plane, _row_bytes(frame, number, plane)), checksum)

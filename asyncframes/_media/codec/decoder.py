@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import takewhile
 from traceback import clear_frames
 
 import av
@@ -23,7 +22,8 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
 from asyncframes._media.boundary import PyAVError, pyav_calls
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
-from asyncframes._media.codec.held import DoubtError, HeldPictures, packet_of
+from asyncframes._media.codec.draining import await_marks, shown_before, with_damage_at
+from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict, marks_late
 from asyncframes._media.container.opening import ContainerOptions, prepare_decoder
@@ -48,10 +48,10 @@ _MOST_REORDERED = 16
 # A request fails after this many packets in a row without a picture, so that it ends.
 _MOST_FRUITLESS = 65_536
 
-# Each error among the pictures that a codec still holds ends one call, so draining takes several calls.
+# One call drains pictures up to the next error, so draining may take several calls. This bounds their number.
 _MOST_DRAINS = 64
 
-# Packets that never become a picture would fill the memory, so only the newest pts are kept.
+# Packets that become no picture leave their pts behind. Memory is bounded by keeping only the newest.
 _REMEMBERED_PTS = 1024
 
 
@@ -60,8 +60,8 @@ class Decoder:
 
     Every method runs in a worker thread, one at a time.
 
-    The output of one codec thread is correct by definition, so only one thread yields
-    damage. With several threads, or with strict error detection, `decode` raises
+    The output of one codec thread is correct by definition, so only a single thread
+    reports damage. With several threads, or with strict error detection, `decode` raises
     `DoubtError` at the first sign of damage, before any picture that may be spoilt. The
     caller then calls `fall_back_to_one_thread` and decodes again.
 
@@ -70,7 +70,7 @@ class Decoder:
     reader
         Where the packets come from.
     was_doubted
-        Whether damage was seen that a single non-strict thread may hide.
+        Whether there was damage that a single non-strict thread may hide.
     at_start
         Whether `decode` would begin with the picture of the first packet.
     """
@@ -104,8 +104,8 @@ class Decoder:
         self._alpha = self._alpha_decoder()
         self._ahead: deque[Picture | Damage] = deque()
         self._pts_of: dict[int, int | None] = {}
-        # An undecoded part of a damaged picture shows what its memory held before, which depends on the
-        # pictures still alive. Keeping the newest one alone gives the same pixels as a plain decode loop.
+        # The undecoded part of a damaged picture shows what its memory held before, and FFmpeg reuses the
+        # memory of freed pictures. Keeping only the newest alive gives the pixels of a plain decode loop.
         self._newest: VideoFrame | None = None
         self._last_dts: int | None = None
         self._fruitless = 0
@@ -115,6 +115,7 @@ class Decoder:
 
     def _holding(self) -> HeldPictures | None:
         codec, threads = self.stream.codec_context, self._threads
+        # One thread without strict error detection defines the right output, so there is nothing to doubt.
         if threads.count == 1 and not (self._options.strict and is_strict(codec.name)):
             return None
         units = self.reader.syntax.units
@@ -142,7 +143,7 @@ class Decoder:
         self._set_up()
 
     def restart(self) -> None:
-        """Begin again at the first packet, unless nothing was read yet."""
+        """Begin again at the first packet, unless nothing has been read yet."""
         if self.reader.number or not self.at_start:
             self.reopen()
 
@@ -187,13 +188,14 @@ class Decoder:
             Shows where the container's own seek landed. If no seek lands at or before
             the packet, packets are read from the start without decoding them.
         by_reading
-            Whether to read from the start right away, because seeks cannot be trusted.
+            Whether to read from the start without trying a seek, because seeks proved wrong.
 
         Raises
         ------
         TableMismatchError
             The packets are not those of the table.
         """
+        # A container that was just opened begins with its first packet. A seek to it may land elsewhere.
         if packet == 0:
             if not self.at_start:
                 self.reopen()
@@ -202,6 +204,7 @@ class Decoder:
             self._reset()
         else:
             self.reopen()
+        # Even after a reopening: the packets before the wanted one are read without being decoded.
         self.at_start = False
         self.reader.skip_to(packet, table)
 
@@ -238,20 +241,22 @@ class Decoder:
         last_packet
             Number of the last packet to read; the end of the stream by default.
         needed
-            Numbers of the packets whose pictures are wanted. Of the others, those that
-            no picture refers to are skipped. By default, all are decoded.
+            Numbers of the packets whose pictures are wanted. Other pictures are skipped
+            if no picture refers to them. By default all are decoded.
 
         Raises
         ------
         DoubtError
-            There is a sign of damage that only a decode with one thread can confirm.
+            There is a sign of damage, and only a decode with one thread can confirm it.
         TableMismatchError
             The packets are not those of the table.
         """
         self.at_start = False
+        # `peek` has decoded these already.
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.reader.number <= last_packet):
+            # The setting applies to the next packet alone: frame threads copy it together with the packet.
             self._skip_unreferenced(needed is not None and self.reader.number not in needed)
             yield from self._decode_packet(table)
         self._skip_unreferenced(False)
@@ -261,7 +266,7 @@ class Decoder:
     def peek(self) -> Picture | None:
         """Decode up to the first picture without consuming it; ``None`` if many packets yield none.
 
-        It does not read ahead: where reading continues is not known yet.
+        It does not read ahead, because it is not known yet where reading will continue.
 
         Raises
         ------
@@ -287,7 +292,7 @@ class Decoder:
         if packet is None:
             yield from self._end(number)
             return
-        # The pts is overwritten below, so `_remember` holds the original for the picture.
+        # The pts is overwritten below, so `_remember` keeps the original for the picture.
         pts = packet.pts
         self._last_dts = packet.dts
         self._remember(number, pts)
@@ -312,8 +317,9 @@ class Decoder:
         return iter(outputs) if self._held is None else self._held.sure(outputs)
 
     def _drain(self) -> Iterator[Picture | Damage]:
+        # Set first, because the caller may abandon this generator, and a codec takes no packet after its end.
         self._drained = True
-        yield from self._await_marks()
+        yield from self._late_marks()
         for _ in range(_MOST_DRAINS):
             outputs = list(self._sure(self._feed(None, self.reader.number, None)))
             yield from outputs
@@ -323,40 +329,28 @@ class Decoder:
         if self._held is not None:
             yield from self._held.finish()
 
-    def _await_marks(self) -> list[Picture | Damage]:
-        """Wait for all frame threads: a picture drained while one works may lack its damage mark.
-
-        Each thread takes one packet in turn. With pictures being skipped, one without a picture is no error.
-        """
+    def _late_marks(self) -> list[Picture | Damage]:
         codec, units = self.stream.codec_context, self.reader.syntax.units
         if self._held is None or units is None or not marks_late(codec.name) or codec.thread_count < 2:
             return []
-        outputs: list[Picture | Damage] = []
-        delimiter, before = units.delimiter(), codec.skip_frame
-        # Restored before anything is yielded: an abandoned generator would leave later pictures skipped.
-        codec.skip_frame = "NONREF"
-        try:
-            for _ in range(codec.thread_count):
-                outputs += self._sure(self._feed(packet_of(delimiter), self.reader.number, None))
-        finally:
-            codec.skip_frame = before
-        return outputs
+        return await_marks(
+            codec, units, lambda packet: self._sure(self._feed(packet, self.reader.number, None))
+        )
 
     def _drain_in_order(self) -> Iterator[Picture | Damage]:
         """Drain the pictures that are shown before any packet that was not read."""
+        # A doubt would restart the decode, and that would fail at the same read: the caller raises its error.
         with suppress(DoubtError):
-            yield from takewhile(_is_shown_before(self._end_of_read()), self._drain())
+            yield from shown_before(self._drain(), self._end_of_read())
 
     def _drain_around(self, damage: Damage) -> Iterator[Picture | Damage]:
         """Drain, with the damage placed where the missing packets would be shown."""
         missing = self.reader.first_missing_dts()
-        is_before = _is_shown_before(self._end_of_read() if missing is None else missing)
-        outputs = list(self._drain())
-        before = len(list(takewhile(is_before, outputs)))
-        yield from [*outputs[:before], damage, *outputs[before:]]
+        dts = self._end_of_read() if missing is None else missing
+        yield from with_damage_at(dts, damage, list(self._drain()))
 
     def _end_of_read(self) -> float:
-        """Return the dts from which on no packet was read."""
+        """Return the dts after the last packet that was read."""
         return -math.inf if self._last_dts is None else self._last_dts + 1
 
     def _remember(self, number: int, pts: int | None) -> None:
@@ -378,6 +372,7 @@ class Decoder:
             # A drained codec answers every further call with EOFError.
             if isinstance(exc.__cause__, av.EOFError):
                 return
+            # A failed read may have cut this packet short. Its error then names the cause.
             self.file.raise_error()
             yield Damage(number, pts, str(exc))
             return
@@ -393,8 +388,3 @@ class Decoder:
         if self._alpha is None:
             return Picture(number, pts, frame)
         return Picture(number, pts, frame, *self._alpha.take(number))
-
-
-def _is_shown_before(dts: float) -> Callable[[Picture | Damage], bool]:
-    """Return the test for pictures shown before any packet from a dts on: no pts precedes its dts."""
-    return lambda output: isinstance(output, Picture) and output.pts is not None and output.pts < dts

@@ -11,24 +11,24 @@ from asyncframes.errors import CorruptMediaError, MediaError
 
 @dataclass(slots=True, eq=False)
 class Picture:
-    """A decoded picture and the packet it comes from. Not frozen, so that it is faster to create."""
+    """A decoded picture and the packet that it comes from. Frozen, it would be slower to create."""
 
     packet: int
     pts: int | None
     frame: VideoFrame
     alpha: VideoFrame | None = None
-    """Its opacity, if it was requested and the container stores it separately."""
+    """The opacity, if it was requested and the container stores it separately."""
     alpha_damage: str | None = None
-    """Why its opacity did not decode."""
+    """Why the opacity did not decode."""
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the decoder marked it as damaged, or its opacity is lost."""
+        """Whether the decoder marked the picture as damaged, or its opacity is lost."""
         return self.frame.is_corrupt or self.alpha_damage is not None
 
     @property
     def decodes_alone(self) -> bool:
-        """Whether it and its opacity refer to no other picture."""
+        """Whether the picture and its opacity refer to no other picture."""
         whole = self.alpha is None or self.alpha.key_frame
         return self.frame.key_frame and whole and self.alpha_damage is None
 
@@ -56,6 +56,6 @@ def refuse_without_pictures(source: str, *, packets: int, frames: int) -> None:
     if frames:
         return
     if packets:
-        message = f"the stream has {packets} packets, and none of them decodes to a picture"
+        message = f"the stream has {packets} packets, but none of them decodes to a picture"
         raise CorruptMediaError(message, source=source)
-    raise MediaError("the container has a header and no packet of video", source=source)
+    raise MediaError("the container has a header but no video packets", source=source)

@@ -1,4 +1,4 @@
-"""Codec threads: how they are started, and brought to rest before they end."""
+"""Codec threads: starting them at a low priority, and waiting for them before they are freed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from av.video.stream import VideoStream
 
 
 def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool) -> None:
-    """Open a codec such that its threads do not interrupt others when they wake; only Linux has that.
+    """Open a codec so that its threads do not interrupt others when they wake. Only Linux supports this.
 
-    Under ``SCHED_BATCH`` of sched(7) they get the same share of the CPU as under
-    the usual policy. They inherit it from the thread that starts them, which could
-    not take its own back.
+    Under ``SCHED_BATCH`` of sched(7) they get the same share of the CPU as under the
+    default policy. Threads inherit the policy of the thread that starts them. Since that
+    thread may not be allowed to restore its own policy, a temporary one opens the codec.
 
     Parameters
     ----------
     idle
-        Whether they shall run only while nothing else wants the CPU (``SCHED_IDLE``).
+        Whether to run them only while nothing else needs the CPU (``SCHED_IDLE``).
     """
     if sys.platform != "linux":
         return
@@ -36,24 +36,25 @@ def _open(codec: VideoCodecContext, policy: int) -> None:
         os.sched_setscheduler(0, policy, os.sched_param(0))
         codec.open(strict=False)
     except (OSError, av.FFmpegError):
-        # A sandbox may forbid the one; the other comes again, with its reason, when something is decoded.
+        # A sandbox may forbid the policy: the codec then opens under the default one, when it first decodes.
+        # A codec that cannot be opened raises its error again at that point.
         pass
 
 
 def rest(stream: VideoStream) -> None:
-    """Wait until no thread of a codec works any more; only then may the codec be freed.
+    """Wait until all threads of a codec are idle. Only then may the codec be freed.
 
-    PyAV frees a codec with the GIL held, and FFmpeg waits in there for each frame thread
-    that still decodes. Such a thread may wait for the GIL in PyAV's log callback
-    (`av.logging.set_level`), and both would wait for good. `flush_buffers` waits for
-    all of them with the GIL released; from then on they sleep until there is a packet.
+    PyAV holds the GIL while it frees a codec, and FFmpeg then waits for each frame thread
+    that still decodes. If such a thread waits for the GIL in PyAV's log callback
+    (`av.logging.set_level`), the two deadlock. `flush_buffers` releases the GIL while it
+    waits for the threads, and they then sleep until the next packet.
     """
     if stream.codec_context is not None:
         stream.codec_context.flush_buffers()
 
 
 def release(fields: dict[str, object], *names: str) -> None:
-    """Drop the stream of a decoder and the fields that refer to it; the codec goes with the last of them."""
+    """Drop a decoder's stream and the named fields that refer to it. The last reference frees the codec."""
     stream = fields.pop("stream", None)
     if isinstance(stream, VideoStream):
         rest(stream)

@@ -3,13 +3,13 @@
 With damaged input, FFmpeg's output depends on its threads. Observed with random damage to real files,
 four threads against one:
 
-- Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output different pictures or lose some, without a sign.
-- Frame threads of H.264 show damage too, but late: on a picture that is decoded earlier and shown later.
-- Slice threads of HEVC, VP9, H.264 and MPEG-2 lose pictures or damage too.
-- dav1d, which has its own threads, outputs damaged pictures without a sign when it decodes several at
-  once. With one picture at a time (``max_frame_delay=1``) its threads share the work inside each.
+- Frame threads of VP8, VP9, HEVC, Theora and MPEG-4 output different pictures or lose some, unreported.
+- Frame threads of H.264 report damage, but late: on a picture that is decoded earlier and shown later.
+- Slice threads of HEVC, VP9, H.264 and MPEG-2 lose pictures, or lose the report of damage.
+- dav1d has its own threads. When it decodes several pictures at once, it outputs damaged ones and reports
+  nothing. With one picture at a time (``max_frame_delay=1``) its threads share the work inside each picture.
 
-So threads are used for H.264 (watched for signs of damage), for AV1, and for intra-only codecs.
+So several threads are used for H.264 (watched for signs of damage), for AV1, and for intra-only codecs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CodecThreads:
 
 
 def threads_for(codec: str, wanted: int) -> CodecThreads:
-    """Choose the threads of a codec, up to the wanted number."""
+    """Choose the threads of a codec, at most the wanted number."""
     if codec in _FRAME_THREADS:
         return CodecThreads(wanted, "AUTO", run_ahead=wanted > 1)
     if codec in _OWN_THREADS:
