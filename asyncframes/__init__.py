@@ -18,6 +18,7 @@ from asyncframes._types import (
     SeekMode,
     VideoInfo,
     VideoStreamInfo,
+    WhenShort,
 )
 from asyncframes._version import __version__
 from asyncframes._video import Video
@@ -43,6 +44,7 @@ __all__ = [
     "Video",
     "VideoInfo",
     "VideoStreamInfo",
+    "WhenShort",
     "WriteOptions",
     "__version__",
     "abc",

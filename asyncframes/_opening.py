@@ -37,7 +37,7 @@ def open_video(
     read_timeout_seconds: float = 60.0,
     deadline_seconds: float | None = None,
     max_pixels: int = 64 * 1024 * 1024,
-    max_frames: int = 1024 * 1024,
+    max_table_frames: int = 1024 * 1024,
     max_read_bytes: int | None = None,
     allow_containers: Sequence[str] = (),
     seek_mode: SeekMode = "exact",
@@ -98,7 +98,7 @@ def open_video(
         for it.
     max_pixels
         Refuse pictures with more pixels. Decoding takes up to 8 bytes per pixel.
-    max_frames
+    max_table_frames
         Refuse frame tables with more frames, and headers that list many more
         samples: each takes about 100 bytes. The default allows over nine hours at
         30 frames per second. `Video.frames` without an index from the end needs no table.
@@ -177,7 +177,7 @@ def open_video(
             max_pixels=max_pixels,
             idle_priority=idle_priority,
             limits=ContainerLimits(
-                max_frames=max_frames, allow_containers=containers_allowed(allow_containers)
+                max_table_frames=max_table_frames, allow_containers=containers_allowed(allow_containers)
             ),
         ),
         packet_progress=packet_progress,

@@ -30,6 +30,9 @@ SeekMode: TypeAlias = Literal["exact", "approximate"]
 Overwrite: TypeAlias = Literal["error", "skip", "replace"]
 """What to do if a frame's file already exists."""
 
+WhenShort: TypeAlias = Literal["repeat", "fewer"]
+"""What to do if a range has fewer frames than requested: give some of them again, or each once."""
+
 ProgressCallback: TypeAlias = Callable[[int], Awaitable[None] | None]
 """Called with 1 after each frame is stored; may be a coroutine function."""
 

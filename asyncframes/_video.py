@@ -121,9 +121,10 @@ class Video(Opened):
         step
             Every `step`-th frame of the bounds.
         **options
-            Other ways to select (``indices``, ``times``, ``time_range``, ``fps``, ``keyframes``,
-            ``tolerance_seconds``; see `SelectionOptions`), how images are made (``image_format``,
-            ``resize`` and more; see `PictureOptions`), and ``queue_maxsize`` (see `FrameOptions`).
+            Other ways to select (``indices``, ``times``, ``time_range``, ``fps`` with ``max_frames``
+            and ``min_frames``, ``num_frames`` with ``short``, ``keyframes``, ``tolerance_seconds``;
+            see `SelectionOptions`), how images are made (``image_format``, ``resize`` and more; see
+            `PictureOptions`), and ``queue_maxsize`` (see `FrameOptions`).
 
         Yields
         ------

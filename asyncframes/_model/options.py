@@ -24,6 +24,7 @@ from asyncframes._types import (
     ProgressCallback,
     SeekMode,
     TimeRange,
+    WhenShort,
 )
 
 P = ParamSpec("P")
@@ -48,13 +49,23 @@ class SelectionOptions(TypedDict, total=False):
     time_range
         Bounds in seconds in place of ``start`` and ``end``: the frames shown
         from the first time up to, but not including, the second; ``None`` for an
-        open end. Goes with ``step``, `fps` and `keyframes`.
+        open end. Goes with ``step``, `fps`, `num_frames` and `keyframes`.
     fps
         Resample the bounds: for each tick of this rate, counted from the first frame,
         the frame shown at that time; up to 10,000,000. A frame may begin one tick of its
         container late, so a video's own constant rate gives each frame once. Otherwise,
         except for the duration of the last frame, the result equals FFmpeg's filter
         ``fps=…:round=up`` with ``start_time`` at the first frame.
+    max_frames, min_frames
+        Bounds for `fps`, no limit by default. If the rate gives more than `max_frames` or
+        fewer than `min_frames`, that many frames are spread over the bounds as by `num_frames`.
+    num_frames
+        This many frames spread evenly over the bounds, first and last included: the indices
+        ``numpy.linspace(first, last, num_frames).round()``. One frame is the first.
+    short
+        If `num_frames`, `min_frames` or `max_frames` asks for more frames than there are
+        within the bounds: ``"repeat"`` (the default) repeats some, so that the number is as
+        requested; ``"fewer"`` gives each frame once.
     keyframes
         Only the keyframes within the bounds. Off by default.
     tolerance_seconds
@@ -67,6 +78,10 @@ class SelectionOptions(TypedDict, total=False):
     times: Iterable[float | Fraction] | None
     time_range: TimeRange | None
     fps: float | Fraction | None
+    max_frames: int | None
+    min_frames: int | None
+    num_frames: int | None
+    short: WhenShort
     keyframes: bool
     tolerance_seconds: float | Fraction
 
@@ -146,7 +161,7 @@ class OpenOptions(TypedDict, total=False):
     read_timeout_seconds: float
     deadline_seconds: float | None
     max_pixels: int
-    max_frames: int
+    max_table_frames: int
     max_read_bytes: int | None
     allow_containers: Sequence[str]
     seek_mode: SeekMode
@@ -184,6 +199,10 @@ DEFAULTS: dict[str, Any] = {
     "times": None,
     "time_range": None,
     "fps": None,
+    "max_frames": None,
+    "min_frames": None,
+    "num_frames": None,
+    "short": "repeat",
     "keyframes": False,
     "tolerance_seconds": 0,
     **{field.name: field.default for field in fields(Rendering)},
@@ -207,7 +226,7 @@ DEFAULTS: dict[str, Any] = {
     "read_timeout_seconds": 60.0,
     "deadline_seconds": None,
     "max_pixels": 64 * 1024 * 1024,
-    "max_frames": 1024 * 1024,
+    "max_table_frames": 1024 * 1024,
     "max_read_bytes": None,
     "allow_containers": (),
     "seek_mode": "exact",

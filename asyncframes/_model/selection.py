@@ -5,16 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import index as as_integer
-from typing import Unpack
+from typing import Unpack, get_args
 
 import numpy as np
 
-from asyncframes._model.entries import Entries, Unread, as_seconds, as_tolerance, read_indices, read_times
-from asyncframes._model.options import SelectionOptions
+from asyncframes._model.entries import (
+    MOST_ENTRIES,
+    Entries,
+    Unread,
+    as_seconds,
+    as_tolerance,
+    read_indices,
+    read_times,
+)
+from asyncframes._model.options import SelectionOptions, option
 from asyncframes._model.quoting import quoted
+from asyncframes._model.shown import Clock
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
-from asyncframes._types import TimeRange
+from asyncframes._types import TimeRange, WhenShort
 from asyncframes.errors import FrameIndexError
 
 FEW = 1000
@@ -23,9 +32,34 @@ FEW = 1000
 _FLOAT_DENOMINATOR = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How many frames to take from bounds; see `SelectionOptions`."""
+
+    num_frames: int | None = None
+    max_frames: int | None = None
+    min_frames: int | None = None
+    short: WhenShort = "repeat"
+
+    def spread(self, first: int, last: int, number: int) -> Int64Array:
+        """Return frames spread evenly over bounds, which hold at least one."""
+        if self.short == "fewer" and number > last - first + 1:
+            return np.arange(first, last + 1, dtype=np.int64)
+        return np.linspace(first, last, number).round().astype(np.int64)
+
+    def resampled(self, clock: Clock, first: int, last: int, fps: Fraction) -> Int64Array:
+        """Return the frames at each tick of a rate, or as many as the limits allow, spread evenly."""
+        ticks = clock.ticks_of_rate(first, last, fps)
+        if self.max_frames is not None and ticks > self.max_frames:
+            return self.spread(first, last, self.max_frames)
+        if self.min_frames is not None and ticks < self.min_frames:
+            return self.spread(first, last, self.min_frames)
+        return clock.resampled(first, last, fps)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """A request for frames; at most one of `indices`, `times`, `fps` and `keyframes` is set.
+    """A request for frames; at most one of `indices`, `times`, `fps`, `num_frames` and `keyframes` is set.
 
     Attributes
     ----------
@@ -39,6 +73,8 @@ class Selection:
         Bounds in seconds, half-open, in place of `start` and `end`.
     fps
         Frames per second to resample the bounds to.
+    sampling
+        How many frames to take from the bounds.
     keyframes
         Only keyframes of the bounds.
     tolerance_seconds
@@ -52,6 +88,7 @@ class Selection:
     times: Entries | Unread | None = None
     time_range: tuple[Fraction | None, Fraction | None] | None = None
     fps: Fraction | None = None
+    sampling: Sampling = Sampling()
     keyframes: bool = False
     tolerance_seconds: Fraction = Fraction(0)
 
@@ -85,7 +122,7 @@ class Selection:
     @property
     def is_range(self) -> bool:
         """Whether it names frames by bounds and step alone."""
-        by_name = (self.indices, self.times, self.time_range, self.fps)
+        by_name = (self.indices, self.times, self.time_range, self.fps, self.sampling.num_frames)
         return all(way is None for way in by_name) and not self.keyframes
 
     @property
@@ -109,8 +146,8 @@ def make_selection(
     TypeError
         An index is not an integer.
     ValueError
-        The bounds are empty, `step` or `fps` is not positive, or two ways of
-        naming frames are mixed.
+        The bounds are empty, `step`, `fps` or a number of frames is not positive, or two
+        ways of naming frames are mixed.
     """
     indices, times, fps = options.get("indices"), options.get("times"), options.get("fps")
     time_range, keyframes = options.get("time_range"), options.get("keyframes", False)
@@ -118,6 +155,7 @@ def make_selection(
         "indices": indices is not None,
         "times": times is not None,
         "fps": fps is not None,
+        "num_frames": options.get("num_frames") is not None,
         "keyframes": keyframes,
     }
     chosen = [name for name, given in ways.items() if given]
@@ -137,6 +175,7 @@ def make_selection(
         times=None if times is None else read_times(times),
         time_range=None if time_range is None else _time_range(time_range),
         fps=None if fps is None else _rate(fps),
+        sampling=_sampling(options, chosen),
         keyframes=keyframes,
         tolerance_seconds=as_tolerance(options.get("tolerance_seconds", 0)),
     )
@@ -158,6 +197,40 @@ def _refuse_mixture(
         raise ValueError("start and end bound a range by index, time_range by seconds: give one of them")
     if has_time_range and chosen and chosen[0] in {"indices", "times"}:
         raise ValueError(f"time_range bounds a range; {chosen[0]} already names each frame")
+
+
+def _sampling(options: SelectionOptions, chosen: list[str]) -> Sampling:
+    sampling = Sampling(
+        num_frames=_number("num_frames", options.get("num_frames")),
+        max_frames=_number("max_frames", options.get("max_frames")),
+        min_frames=_number("min_frames", options.get("min_frames")),
+        short=option(options, "short"),
+    )
+    least, most = sampling.min_frames, sampling.max_frames
+    if (least or most) and chosen != ["fps"]:
+        name = "max_frames" if most else "min_frames"
+        instead = f", not with {chosen[0]}" if chosen else "; for a number of frames alone, pass num_frames"
+        raise ValueError(f"{name} goes with fps{instead}")
+    if least and most and least > most:
+        raise ValueError(f"min_frames={least} is more than max_frames={most}")
+    _check_short(sampling)
+    return sampling
+
+
+def _check_short(sampling: Sampling) -> None:
+    known = get_args(WhenShort)
+    if sampling.short not in known:
+        raise ValueError(f"short={quoted(sampling.short, longest=50)}: expected one of {', '.join(known)}")
+    if sampling.short != "repeat" and not (sampling.num_frames or sampling.min_frames or sampling.max_frames):
+        numbers = "num_frames, min_frames and max_frames"
+        raise ValueError(f'short="{sampling.short}" goes with {numbers}: none of them is given')
+
+
+def _number(name: str, value: int | None) -> int | None:
+    number = _integer(name, value)
+    if number is not None and not 1 <= number <= MOST_ENTRIES:
+        raise ValueError(f"{name}={quoted(number, longest=60)}: expected 1 to {MOST_ENTRIES:,}")
+    return number
 
 
 def _integer(name: str, value: int | None) -> int | None:
@@ -217,8 +290,12 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
     if selection.keyframes:
         rows = np.flatnonzero(table.is_keyframe)
         return rows[(rows >= first) & (rows <= last)]
+    if first > last:
+        return np.empty(0, np.int64)
+    if selection.sampling.num_frames is not None:
+        return selection.sampling.spread(first, last, selection.sampling.num_frames)
     if selection.fps is not None and clock is not None:
-        return clock.resampled(first, last, selection.fps) if first <= last else np.empty(0, np.int64)
+        return selection.sampling.resampled(clock, first, last, selection.fps)
     return np.arange(first, last + 1, min(selection.step, len(table) + 1), dtype=np.int64)
 
 

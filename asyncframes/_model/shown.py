@@ -118,6 +118,13 @@ class Clock:
             return int(np.searchsorted(self._ticks, self._ticks[row], side="left")) - 1
         return row
 
+    def ticks_of_rate(self, first: int, last: int, fps: Fraction) -> int:
+        """Count the ticks of a rate from one frame to the end of another: at least one."""
+        lasts = self._end_of(last) - int(self._ticks[last])
+        interval = self._interval(fps)
+        spare = min(_EARLY_TO_AN_END, Fraction(lasts, 2), interval / 2) if lasts > 1 else Fraction(0)
+        return max(1, ceil((self._end_of(last) - int(self._ticks[first]) - spare) / interval))
+
     def resampled(self, first: int, last: int, fps: Fraction) -> Int64Array:
         """Return the frames shown at each tick of a rate, from one frame to the end of another.
 
@@ -126,21 +133,22 @@ class Clock:
         ValueError
             They are more than `MOST_ENTRIES`.
         """
-        begin = int(self._ticks[first])
-        end = self._stop if last == self._length - 1 else int(self._ticks[last + 1])
-        interval = 1 / (fps * self._time_base)
-        lasts = end - int(self._ticks[last])
-        spare = min(_EARLY_TO_AN_END, Fraction(lasts, 2), interval / 2) if lasts > 1 else Fraction(0)
-        count = max(1, ceil((end - begin - spare) / interval))
+        begin, count = int(self._ticks[first]), self.ticks_of_rate(first, last, fps)
         if count > MOST_ENTRIES:
-            seconds = float((end - begin) * self._time_base)
+            seconds = float((self._end_of(last) - begin) * self._time_base)
             raise ValueError(
                 f"fps={as_float(fps):g} over {seconds:.6g} s names more than "
                 f"{MOST_ENTRIES:,} frames: ask for a lower rate or a shorter range"
             )
-        ticks, parts = even_ticks(count, interval)
+        ticks, parts = even_ticks(count, self._interval(fps))
         rows = self._rows_at(ticks + begin, parts, _EARLY_FROM_A_FRAME)
         return np.clip(rows, first, last)
+
+    def _interval(self, fps: Fraction) -> Fraction:
+        return 1 / (fps * self._time_base)
+
+    def _end_of(self, row: int) -> int:
+        return self._stop if row == self._length - 1 else int(self._ticks[row + 1])
 
     def _rows_at(self, ticks: Int64Array, parts: NDArray[np.float64], early: float) -> Int64Array:
         """Return the frames shown at times, the first of those that share one; -1 before all of them."""

@@ -46,7 +46,22 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     ways.add_argument("--fps", type=_options.rate, metavar="RATE", help="this many frames per second")
     ways.add_argument("--indices", type=_options.integers, metavar="I,...", help="these frames: 0,25,-1")
     ways.add_argument("--times", type=_options.seconds, metavar="S,...", help="frames shown at these seconds")
+    ways.add_argument(
+        "--num-frames", type=_options.positive(int), metavar="N", help="this many, spread over the range"
+    )
     ways.add_argument("--keyframes", action="store_true", help="only keyframes")
+    group.add_argument(
+        "--max-frames",
+        type=_options.positive(int),
+        metavar="N",
+        help="with --fps: where it gives more, N frames spread over the range",
+    )
+    group.add_argument(
+        "--min-frames",
+        type=_options.positive(int),
+        metavar="N",
+        help="with --fps: where it gives fewer, N frames spread over the range",
+    )
     group.add_argument(
         "--tolerance",
         type=float,
@@ -90,8 +105,10 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 
 def selection_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Collect the arguments that name frames."""
-    names = ("start", "end", "step", "indices", "times", "time_range", "fps", "keyframes")
-    return {name: getattr(arguments, name) for name in names} | {"tolerance_seconds": arguments.tolerance}
+    bounds = ("start", "end", "step", "time_range")
+    ways = ("indices", "times", "fps", "max_frames", "min_frames", "num_frames", "keyframes")
+    given = {name: getattr(arguments, name) for name in (*bounds, *ways)}
+    return given | {"tolerance_seconds": arguments.tolerance}
 
 
 def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -69,8 +69,8 @@ async def test_a_header_that_claims_a_million_megabytes_is_read_as_far_as_it_goe
 
 async def test_more_frames_than_a_table_may_list_are_refused() -> None:
     """The error names the option; frames in sequence need no table."""
-    async with af.open_video(clip_bytes(frames=24), max_frames=10) as video:
-        with pytest.raises(errors.UnsupportedMediaError, match="max_frames=10"):
+    async with af.open_video(clip_bytes(frames=24), max_table_frames=10) as video:
+        with pytest.raises(errors.UnsupportedMediaError, match="max_table_frames=10"):
             await video.count()
         assert len([frame async for frame in video.frames(0, 11)]) == 12
 

@@ -26,6 +26,10 @@ async def by_every_selection() -> None:
             assert_type(frame.is_keyframe, bool)
         async for frame in video.frames(time_range=(None, 5.5), keyframes=True, deinterlace=True):
             assert_type(frame.index, int)
+        async for frame in video.frames(num_frames=16, short="fewer"):
+            assert_type(frame.index, int)
+        async for frame in video.frames(fps=2, max_frames=64, min_frames=4):
+            assert_type(frame.index, int)
         assert_type(await video.frame(-1, square_pixels=True), af.Frame)
         assert_type(await video.frame_at(12.5), af.Frame)
 

@@ -38,13 +38,13 @@ class ContainerLimits:
 
     Attributes
     ----------
-    max_frames
+    max_table_frames
         Most frames of a frame table, and of what a header claims.
     allow_containers
         Names of FFmpeg's demuxers that are allowed in addition to the usual ones.
     """
 
-    max_frames: int = 1 << 20
+    max_table_frames: int = 1 << 20
     allow_containers: tuple[str, ...] = ()
 
 
@@ -95,10 +95,10 @@ def _check_moov(file: MediaFile, moov: Box, limits: ContainerLimits) -> None:
         tables = dict(_tables(memoryview(data)[box.body : box.end]))
         count = _samples(tables)
         samples += count
-        if count > _fitting(tables, file.size) or samples > limits.max_frames * _SAMPLES_A_FRAME:
+        if count > _fitting(tables, file.size) or samples > limits.max_table_frames * _SAMPLES_A_FRAME:
             raise UnsupportedMediaError(
                 f"the header lists {samples} samples in a file of {file.size} bytes: more than fit into it, "
-                f"or more than max_frames={limits.max_frames} allows",
+                f"or more than max_table_frames={limits.max_table_frames} allows",
                 source=file.source_name,
             )
         edited = _edited(tables, count, scale)

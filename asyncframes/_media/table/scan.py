@@ -178,7 +178,7 @@ def _demuxed_header(
                 listed = scan_index(file, stream, packets.finish())
                 if listed is not None:
                     return listed
-            if len(packets) > limits.max_frames:
+            if len(packets) > limits.max_table_frames:
                 break
             if len(packets) % _PACKETS_A_STEP == 0:
                 yield
@@ -210,7 +210,7 @@ def scan_file(
                 packets.add(packet)
                 if on_packet is not None:
                     on_packet(packet)
-                if len(packets) > limits.max_frames:
+                if len(packets) > limits.max_table_frames:
                     break
                 if len(packets) % _PACKETS_A_STEP == 0:
                     yield
@@ -234,8 +234,9 @@ def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None
     UnsupportedMediaError
         It is one.
     """
-    if len(scanned.packets) > limits.max_frames:
-        message = f"the video has more frames than max_frames={limits.max_frames}; raise it to list them"
+    if len(scanned.packets) > limits.max_table_frames:
+        most = f"max_table_frames={limits.max_table_frames}"
+        message = f"the video has more frames than {most}; raise it to list them"
         raise UnsupportedMediaError(message, source=source)
 
 
