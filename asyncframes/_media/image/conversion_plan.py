@@ -64,11 +64,12 @@ class ConversionPlan:
     packed: tuple[int, ...] | None = None
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
+        # The pooled filter refuses some colours. The steps convert anything that swscale can.
         picture = (self._by_filter(picture) if pooled else None) or self._by_steps(picture)
         if self.planar:
             return _i420_of(picture, partial(_upright, orientation=self.orientation))
         if self.packed is not None and alpha is None:
-            # A plane keeps its picture alive, so the array may share the memory; with padded rows it may not.
+            # A plane keeps its picture alive, so the array can share its memory, unless rows are padded.
             data = memoryview(picture.planes[0])
             if data.nbytes == math.prod(self.packed):
                 return np.ndarray(self.packed, np.uint8, data)

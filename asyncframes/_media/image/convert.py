@@ -71,6 +71,7 @@ class Converter:
 
     def rest(self) -> None:
         """Release memory between requests."""
+        # The filter's pool may hold large images, and a video that is only open should not keep them.
         self._is_first = True
         if self._facts and self._plan.pooled is not None:
             self._plan.pooled.rest()
@@ -100,6 +101,8 @@ class Converter:
             picture.color_trc,
             picture.rotation,
         )
+        # A stream may change any of these between two pictures. A plan is reused until one does, because
+        # creating an swscale context costs more than converting a small picture.
         if facts != self._facts:
             self._plan = self._plan_for(picture)
             self._whole = WholePictures()
@@ -116,6 +119,7 @@ class Converter:
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)
         size = self._stored_size(picture, orientation)
+        # The opacity is the luma of a separate picture, and all of its values count, whatever its range tag.
         to_alpha = scale_step(size, "gray", source_range=ColorRange.JPEG)
         if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
             return ConversionPlan((self._tone_mapping(picture, size),), to_alpha, orientation)
@@ -133,10 +137,12 @@ class Converter:
     ) -> ConversionPlan:
         matrix = self._matrix_number(picture)
         channels = _CHANNELS[self.rendering.image_format]
+        # The pooled filter runs the same swscale converter on reused memory, so it gives the same bits.
         pooled = None
         if is_worth_pooling(size[0] * channels, size[1]):
             pooled = PooledScale(self._target, FAST, matrix)
         step = scale_step(size, self._target, FAST, matrix=matrix)
+        # Turning an image copies it anyway, so only an upright one can share the memory of its picture.
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
         packed = shape if orientation == Orientation() else None
         return ConversionPlan((step,), to_alpha, orientation, pooled=pooled, packed=packed)
@@ -174,6 +180,8 @@ class Converter:
 
     def _stored_size(self, picture: VideoFrame, orientation: Orientation) -> tuple[int, int]:
         """Return the size before the picture is turned upright."""
+        # The options describe the upright image. For a picture turned by 90 degrees its sides are swapped,
+        # and so is the shape of its pixels.
         if not orientation.transpose:
             return self.rendering.size_of(picture.width, picture.height, self._pixel_shape)
         height, width = self.rendering.size_of(picture.height, picture.width, 1 / self._pixel_shape)
@@ -184,6 +192,7 @@ class Converter:
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
             # In one step swscale would go through 8-bit YUV and lose levels.
             return [scale_step(size, "rgb24")]
+        # Unscaled RGB goes straight to the target: a detour through planes speeds up only the scaler.
         if is_rgb(layout) and size == (picture.width, picture.height):
             return [scale_step(size, self._target)]
         matrix = None if is_rgb(layout) else self._matrix_number(picture)
@@ -199,6 +208,7 @@ class Converter:
         planes = _PLANES.get(self.rendering.image_format)
         if planes == "gbrp" and self.rendering.image_format == "rgba" and has_alpha(layout):
             planes = "gbrap"
+        # i420 images are always BT.601 at full range, as in JPEG, whatever the stream uses.
         to_matrix = MATRIX_NUMBERS["bt601"] if self.rendering.image_format == "i420" else matrix
         step = scale_step(
             size, planes or self._target, matrix=matrix, source_range=source_range, to_matrix=to_matrix
@@ -223,7 +233,7 @@ class Converter:
 
     def _matrix_number(self, picture: VideoFrame) -> int:
         if self.rendering.image_format in _GRAYS:
-            # Only luma is needed, and no matrix touches it while both sides use swscale's default.
+            # Only luma is needed, and no matrix touches luma while both sides use swscale's default.
             return int(Colorspace.DEFAULT)
         return MATRIX_NUMBERS[self._matrix(picture)]
 
@@ -232,8 +242,10 @@ class Converter:
         if self.rendering.image_format != "rgb48":
             return None
         depth = depth_of(picture.format)
+        # `_steps` leaves 8-bit RGB at 8 bits. The white of deeper RGB already is 65535.
         if is_rgb(picture.format):
             return repeat_bytes if depth == 8 else None
+        # White from YUV falls short of 65535, by the more the fewer bits it had.
         return partial(fill_range, shift=depth if is_full_range(picture) else 8)
 
     def _tone_mapping(self, picture: VideoFrame, size: tuple[int, int]) -> Step:

@@ -1,4 +1,4 @@
-"""Interlaced pictures to whole ones, each from itself and its two neighbours."""
+"""Deinterlaces pictures, each from itself and its two neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asyncframes._media.codec.pictures import Picture
 from asyncframes._media.image.filters import make_chain, pull
 from asyncframes.errors import UnsupportedMediaError
 
-# One picture out for one in; those that are not marked as interlaced pass through.
+# One picture comes out for each that goes in. Pictures not marked as interlaced pass through unchanged.
 _BWDIF = ("bwdif", {"mode": "send_frame", "parity": "auto", "deint": "interlaced"})
 _LEAST_WIDTH, _LEAST_HEIGHT = 3, 4
 
@@ -24,18 +24,18 @@ def deinterlace(
 ) -> Iterator[tuple[int, Picture] | None]:
     """Deinterlace numbered pictures.
 
-    A picture comes out once the next one is known, and only if the one before
-    it was seen: what comes out depends on these three and nothing else. The
-    first and the last of the stream, or before and after a change of size, have
-    one neighbour.
+    A picture depends on itself and its two neighbours, and on nothing else. So it is
+    yielded once the next one has arrived, and only if the one before it did. The first
+    and the last picture of the stream have one neighbour, and so do the pictures before
+    and after a change of size.
 
     Parameters
     ----------
     rows
-        Pictures with their frame indices, rising; ``None`` is passed on.
+        Pictures with their frame indices, in ascending order; ``None`` is passed on.
     last_row
-        Index of the last frame of the stream, ``None`` where the last that
-        comes is that.
+        Index of the stream's last frame; ``None`` if `rows` continue to the end of the
+        stream.
     source
         Name of the source, for errors.
     """
@@ -50,7 +50,7 @@ def deinterlace(
 
 
 class _Chain:
-    """A run of pictures that go through the filter; the last one is still inside."""
+    """A run of consecutive pictures in the filter, which still holds the last one."""
 
     def __init__(self, source: str) -> None:
         self.row = -1
@@ -60,7 +60,7 @@ class _Chain:
         self._has_predecessor = False
 
     def add(self, row: int, picture: Picture) -> list[tuple[int, Picture]]:
-        """Take in the next picture; return the one before it, if that has both neighbours."""
+        """Add the next picture, and return the one before it if both of its neighbours were added."""
         follows = self._picture is not None and row == self.row + 1
         if follows and _kind(picture) == _kind(self._picture):
             done = self._give(self._push(picture.frame))
@@ -74,7 +74,7 @@ class _Chain:
         return done
 
     def finish(self) -> list[tuple[int, Picture]]:
-        """Return the last picture, which nothing follows."""
+        """Return the last picture, which has no picture after it."""
         return self._give(self._push(None))
 
     def _push(self, frame: VideoFrame | None) -> VideoFrame | None:
@@ -96,21 +96,21 @@ def _kind(picture: Picture | None) -> tuple[str, int, int] | None:
 
 
 def _graph_for(frame: VideoFrame, source: str) -> Graph | None:
-    """Make a chain for pictures like this one, ``None`` where they have no fields to part."""
+    """Make a filter chain for pictures like this one, or ``None`` if they have no fields to separate."""
     if frame.width < _LEAST_WIDTH or frame.height < _LEAST_HEIGHT:
         return None
-    if _is_taken(frame.format.name):
+    if _accepts(frame.format.name):
         return make_chain(frame, _BWDIF)
     if frame.interlaced_frame:
         raise UnsupportedMediaError(
-            f"{frame.format.name} pictures cannot be deinterlaced: pass deinterlace=False", source=source
+            f"pictures in {frame.format.name} cannot be deinterlaced: pass deinterlace=False", source=source
         )
     return None
 
 
 @cache
-def _is_taken(layout: str) -> bool:
-    """Whether the filter takes a pixel format as it is; libavfilter would convert others first."""
+def _accepts(layout: str) -> bool:
+    """Whether the filter accepts a pixel format. libavfilter would convert any other one first."""
     picture = VideoFrame(16, 16, layout)
     try:
         graph = make_chain(picture, _BWDIF)

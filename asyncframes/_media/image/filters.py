@@ -1,4 +1,4 @@
-"""Chains of libavfilter's filters."""
+"""Chains of libavfilter filters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from asyncframes.errors import UnsupportedMediaError
 
 
 def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> Graph:
-    """Make a chain that takes pictures like this one, in the thread that calls.
+    """Make a chain for pictures like this one. It runs in the calling thread.
 
     Raises
     ------
     av.FFmpegError, ValueError
-        The bundled FFmpeg lacks a filter or an option of it.
+        The bundled FFmpeg lacks a filter or one of its options.
     """
     graph = Graph()
     graph.threads = 1
@@ -34,7 +34,7 @@ def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> 
 
 
 def pull(graph: Graph) -> VideoFrame | None:
-    """Return the next picture that comes out, ``None`` where more have to go in first."""
+    """Return the next picture that comes out, ``None`` if more must go in first."""
     try:
         return graph.vpull()
     except (av.BlockingIOError, av.EOFError):
@@ -42,17 +42,17 @@ def pull(graph: Graph) -> VideoFrame | None:
 
 
 def filtered(graph: Graph, picture: VideoFrame) -> VideoFrame:
-    """Return what a chain of filters that are one for one makes of a picture.
+    """Pass a picture through filters that output one picture for each input.
 
     Raises
     ------
     av.FFmpegError
         A filter refuses the picture.
     UnsupportedMediaError
-        Nothing comes out.
+        No picture comes out.
     """
     graph.vpush(picture)
     result = pull(graph)
     if result is None:
-        raise UnsupportedMediaError("a filter of this FFmpeg returned no picture: expected one for each")
+        raise UnsupportedMediaError("a filter of this FFmpeg returned no picture: expected one per input")
     return result

@@ -1,4 +1,4 @@
-"""Interlaced pictures, converted as a whole."""
+"""Converts interlaced pictures as a whole, rather than field by field."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _UNMARK = ("setparams", {"field_mode": "prog"})
 
 
 class WholePictures:
-    """Takes the mark off interlaced pictures of one kind.
+    """Removes the interlaced mark from pictures of one kind.
 
-    swscale, called for itself, would convert each field of a marked picture
-    alone, with chroma of that field. libavfilter's scale filter does not, nor
-    does the ffmpeg program. The pixels are shared, not copied.
+    Called directly, swscale converts each field of a marked picture separately, with the
+    chroma of that field. libavfilter's scale filter and the ffmpeg program do not. The
+    result shares the pixels of the picture.
     """
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
 
     def __call__(self, picture: VideoFrame) -> VideoFrame:
-        """Return the picture without the mark, itself where it has none.
+        """Return the picture without the mark; the same picture if it has none.
 
         Raises
         ------
         UnsupportedMediaError
-            The bundled FFmpeg cannot take it off.
+            The bundled FFmpeg cannot remove it.
         """
         if not picture.interlaced_frame:
             return picture
@@ -42,4 +42,6 @@ def _unmarking(picture: VideoFrame) -> Graph:
     try:
         return make_chain(picture, _UNMARK)
     except (av.FFmpegError, ValueError) as exc:
-        raise UnsupportedMediaError("interlaced pictures need libavfilter's setparams filter") from exc
+        raise UnsupportedMediaError(
+            "interlaced pictures need libavfilter's setparams filter, which this FFmpeg lacks"
+        ) from exc

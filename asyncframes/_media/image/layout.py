@@ -1,4 +1,4 @@
-"""What a decoded picture says of itself: layout, colours, orientation."""
+"""The layout, colours and orientation of a decoded picture, from its tags."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from asyncframes._types import ColorMatrix
 
 
 def is_rgb(layout: VideoFormat) -> bool:
-    """Whether no matrix stands between the stored values and RGB."""
+    """Whether the stored values become RGB without a matrix."""
     return layout.is_rgb or layout.has_palette or layout.name.startswith("xyz")
 
 
 def is_gray(layout: VideoFormat) -> bool:
-    """Whether there is luma and no chroma."""
+    """Whether the layout has luma but no chroma."""
     colours = [part for part in layout.components if not part.is_alpha]
     return len(colours) == 1 and not is_rgb(layout)
 
 
 def depth_of(layout: VideoFormat) -> int:
-    """Return the bits of a component."""
+    """Return the number of bits in a component."""
     return layout.components[0].bits
 
 
@@ -38,14 +38,14 @@ def has_alpha(layout: VideoFormat) -> bool:
 
 
 def is_full_range(picture: VideoFrame) -> bool:
-    """Whether black is 0; untagged gray is taken for such, as FFmpeg does, and untagged YUV is not."""
+    """Whether black is 0. Untagged gray counts as full range and untagged YUV as limited, as in FFmpeg."""
     if picture.color_range == ColorRange.UNSPECIFIED:
         return is_gray(picture.format) or picture.format.name.startswith("yuvj")
     return bool(picture.color_range == ColorRange.JPEG)
 
 
 def matrix_used(picture: VideoFrame) -> ColorMatrix | Literal["rgb", "unsupported"]:
-    """Return the matrix that a picture is converted with unless another is asked for."""
+    """Return the matrix that converts a picture by default."""
     if is_rgb(picture.format):
         return "rgb"
     return matrix_of(
@@ -67,9 +67,10 @@ def orientation_of(picture: VideoFrame) -> Orientation:
 
 
 def _small_copy(picture: VideoFrame) -> VideoFrame:
-    """Copy what goes with a picture: once read, side data and its picture keep each other alive.
+    """Copy a picture's side data to a tiny picture.
 
-    What a decoder makes of damage depends on which pictures are alive, and the collector frees them
-    at any time.
+    Reading side data makes it and its picture refer to each other, so only the garbage
+    collector frees them. Until then a decoder cannot reuse the picture's memory, and what
+    it outputs for damaged parts would depend on when the collector runs.
     """
     return picture.reformat(width=2, height=2, threads=1)

@@ -1,7 +1,7 @@
-"""swscale through libavfilter, which reuses the memory of images that are gone.
+"""swscale through libavfilter, which reuses the memory of freed images.
 
-Memory that an allocator gave back to the system is zeroed page by page when it is taken again: for a large
-image that costs as much as the conversion.
+An allocator returns large blocks to the system, and the system zeroes each page that it hands out again. For
+a large image that costs as much as the conversion.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ from av.video.frame import VideoFrame
 
 from asyncframes._media.image.filters import make_chain, pull
 
-# Less than this an allocator keeps for itself.
+# Allocators reuse blocks below this size themselves.
 _LARGE_BYTES = 64 * 1024
 
-# libavfilter begins lines at multiples of this; lines that end elsewhere would have to be copied.
+# libavfilter starts each line at a multiple of this. Lines of another length would leave gaps, and removing
+# the gaps takes a copy.
 _LINE_ALIGNMENT = 64
 
 
 def is_worth_pooling(line_bytes: int, height: int) -> bool:
-    """Whether images of this size are large, and lie in one piece."""
+    """Whether images of this size are large, and their lines leave no gaps."""
     return line_bytes * height >= _LARGE_BYTES and line_bytes % _LINE_ALIGNMENT == 0
 
 
 class PooledScale:
-    """Converts pictures of one kind at their own size.
+    """Converts pictures of one kind without scaling them.
 
-    The memory of its pool goes when `rest` was called and the last image is gone.
+    Its pool of memory is freed after `rest`, once the last image from it is freed.
 
     Parameters
     ----------
     target
         Pixel format.
     flags
-        Of swscale, by number.
+        Flags of swscale, as a number.
     matrix
-        Number of the colour matrix, as `MATRIX_NUMBERS` has it.
+        Number of the colour matrix; see `MATRIX_NUMBERS`.
     """
 
     def __init__(self, target: str, flags: int, matrix: int) -> None:
@@ -49,12 +50,12 @@ class PooledScale:
         self._graph: Graph | None = None
 
     def __call__(self, picture: VideoFrame) -> VideoFrame | None:
-        """Return the picture converted, ``None`` where the filter gives none.
+        """Return the converted picture, or ``None`` if the filter outputs none.
 
         Raises
         ------
         av.FFmpegError, ValueError
-            The bundled FFmpeg has no such filter, or refuses the colours of the picture.
+            The bundled FFmpeg lacks the filter, or the filter refuses the picture's colours.
         """
         if self._graph is None:
             scale = ("scale", self._options)
@@ -63,5 +64,5 @@ class PooledScale:
         return pull(self._graph)
 
     def rest(self) -> None:
-        """Free the memory that no image uses."""
+        """Free the memory that no image uses any more."""
         self._graph = None

@@ -1,4 +1,4 @@
-"""HDR pictures to the range and primaries of BT.709."""
+"""Tone mapping: HDR pictures to the range and primaries of BT.709."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SCALE = {
 
 
 class ToneMapper:
-    """Maps PQ and HLG by the scale filter of libavfilter, in the pass that also resizes and converts.
+    """Maps PQ and HLG with libavfilter's scale filter, in the same pass that resizes and converts.
 
-    FFmpeg 7.1 and later work out a table for it from the colours of the stream,
-    which takes seconds, and keep it for the pictures that follow.
+    The filter (FFmpeg 7.1 and later) computes a table from the stream's colours, which
+    takes seconds, and reuses it for later pictures.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,12 @@ class ToneMapper:
         self._graph: Graph | None = None
 
     def __call__(self, picture: VideoFrame, *, size: tuple[int, int], target: str, matrix: str) -> VideoFrame:
-        """Return the picture in another size and layout, tone-mapped.
+        """Return the picture tone-mapped, in the given size and layout.
 
         Raises
         ------
         UnsupportedMediaError
-            The bundled FFmpeg cannot map tones.
+            The bundled FFmpeg does not support tone mapping.
         """
         facts = (picture.format.name, picture.width, picture.height, picture.color_trc, size, target, matrix)
         if self._graph is None or facts != self._facts:
@@ -55,5 +55,5 @@ def _tone_mapping(picture: VideoFrame, size: tuple[int, int], target: str, matri
         return make_chain(picture, ("scale", scale), ("format", {"pix_fmts": target}))
     except (av.FFmpegError, ValueError) as exc:
         raise UnsupportedMediaError(
-            "tone mapping needs libavfilter's scale filter with an intent, as FFmpeg has from 7.1 on"
+            "tone_map=True needs libavfilter's scale filter with an intent option (FFmpeg 7.1 or later)"
         ) from exc
