@@ -15,11 +15,12 @@ from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decoder_session import ReadOptions
+from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
 from asyncframes._requests.requests import Requests, VideoOptions
 from asyncframes._runtime.threads import shared_executor, threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
-from asyncframes.sources import CachedSource, SourceLike, resolve_source
+from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike, resolve_source
 
 _TABLE_CACHE_BYTES = 256 * 1024**2
 
@@ -54,8 +55,8 @@ def open_video(
     Parameters
     ----------
     source
-        URL, path, bytes, seekable binary file, or `StreamSource`. The video
-        opens it and closes it.
+        URL, path, bytes, binary file, asynchronous iterable of bytes, `StreamSource`
+        or `FFmpegUrlSource`. The video opens it and closes it.
     stream_index
         Stream of the container to decode. By default the first video stream
         that the container marks as its default, or the first if it marks none;
@@ -182,10 +183,6 @@ def open_video(
         ),
         packet_progress=packet_progress,
     )
-    resolved = resolve_source(source)
-    cached = CachedSource(
-        resolved, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
-    )
     options = VideoOptions(
         on_corrupt=on_corrupt,
         reorder_bytes=reorder_bytes,
@@ -194,7 +191,22 @@ def open_video(
         table_cache=None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES),
         deadline_seconds=deadline_seconds,
     )
-    return VideoOpener(Video(Requests(resolved, cached, reading, options)))
+    video_input = _video_input(
+        source, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
+    )
+    return VideoOpener(Video(Requests(video_input, reading, options)))
+
+
+def _video_input(
+    source: SourceLike, *, cache_bytes: int, read_ahead_bytes: int, max_read_bytes: int | None
+) -> VideoInput:
+    resolved = resolve_source(source)
+    if isinstance(resolved, FFmpegUrlSource):
+        return UrlInput(resolved)
+    cached = CachedSource(
+        resolved, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
+    )
+    return CachedInput(resolved, cached)
 
 
 class VideoOpener:

@@ -40,7 +40,7 @@ class Video(Opened):
     """
 
     def __init__(self, requests: Requests) -> None:
-        super().__init__("video", requests.source.name)
+        super().__init__("video", requests.input.name)
         self._requests = requests
 
     async def _open(self) -> None:
@@ -55,12 +55,14 @@ class Video(Opened):
     @property
     def bytes_read(self) -> int:
         """Number of bytes fetched so far; reads of local files are not counted."""
-        return self._requests.cached.bytes_read
+        cached = self._requests.input.cached
+        return 0 if cached is None else cached.bytes_read
 
     @property
     def range_requests(self) -> int:
         """Number of byte ranges fetched so far."""
-        return self._requests.cached.requests
+        cached = self._requests.input.cached
+        return 0 if cached is None else cached.requests
 
     async def count(self) -> int:
         """Return the exact number of frames.

@@ -14,18 +14,11 @@ from asyncframes.errors import ClosedError
 __all__ = ["FrameWriter", "StreamSource"]
 
 
-class StreamSource(ABC):
-    """Bytes that can be read by range, asynchronously.
+class Source(ABC):
+    """What a video is opened from: something with a name that is opened and closed.
 
-    A source knows nothing of video. Implement `open`, `read_range`, `name` and
-    `size`; the rest has defaults. `asyncframes.testing.SourceContract` checks
-    an implementation.
-
-    The base remembers that a source was closed: call `check_open` in your own
-    `open`, and ``await super().aclose()`` in your own `aclose`.
-
-    One source may serve several readers at once: `read_range` must allow
-    concurrent calls.
+    The base remembers that a source is closed: call `check_open` in your own `open`,
+    and ``await super().aclose()`` in your own `aclose`.
     """
 
     _closed = False
@@ -33,35 +26,22 @@ class StreamSource(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What to call the source in errors and logs, without credentials."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int | None:
-        """Length in bytes, known once `open` has returned; ``None`` if it cannot be known yet."""
-
-    @property
-    def validator(self) -> str | None:
-        """Something that changes when the bytes do (an ETag, mtime with size), or ``None``.
-
-        Without one, nothing that was learnt of the bytes is remembered for another time.
-        """
-        return None
+        """What errors and logs call the source, without credentials."""
 
     async def open(self) -> None:
-        """Learn the facts; calling it again does nothing.
+        """Connect, and learn the size and the validator. Calling it again does nothing.
 
         Raises
         ------
         SourceError
-            The bytes cannot be had.
+            The bytes cannot be read.
         ClosedError
             The source is closed.
         """
         self.check_open()
 
     def check_open(self) -> None:
-        """Refuse to go on once the source is closed.
+        """Raise if the source is closed.
 
         Raises
         ------
@@ -71,99 +51,8 @@ class StreamSource(ABC):
         if self._closed:
             raise ClosedError(f"{self!r} is closed")
 
-    @abstractmethod
-    async def read_range(self, start: int, stop: int) -> bytes:
-        """Read exactly the bytes ``start <= i < stop``.
-
-        Parameters
-        ----------
-        start, stop
-            Half-open byte range inside the source. Where `size` is ``None`` the
-            range may reach past the end, and the result is then shorter.
-
-        Returns
-        -------
-        bytes
-            ``stop - start`` bytes.
-
-        Raises
-        ------
-        SourceError
-            The bytes cannot be had; `ShortReadError` when only some came.
-        ClosedError
-            The source is closed.
-        """
-
-    def check_range(self, start: int, stop: int) -> None:
-        """Refuse what `read_range` may not be asked for; call it there before anything is read.
-
-        What lies behind a source may reach further than the source does, as the file around a
-        member of an archive.
-
-        Parameters
-        ----------
-        start, stop
-            As for `read_range`.
-
-        Raises
-        ------
-        ValueError
-            Unless ``0 <= start <= stop``.
-        ShortReadError
-            `stop` lies past a `size` that is known.
-        """
-        check_range(start, stop)
-        check_end(start, stop, size=self.size, name=self.name)
-
-    async def prepare_range(self, start: int, stop: int) -> None:
-        """Check a range and open the source; the first call in `read_range`.
-
-        Parameters
-        ----------
-        start, stop
-            As for `read_range`.
-
-        Raises
-        ------
-        ValueError
-            Unless ``0 <= start <= stop``.
-        ShortReadError
-            `stop` lies past a `size` that is known.
-        SourceError
-            The source cannot be opened.
-        ClosedError
-            The source is closed.
-        """
-        check_range(start, stop)
-        await self.open()
-        check_end(start, stop, size=self.size, name=self.name)
-
-    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
-        """Read a range as `read_range` does, and hand its bytes over in order as they come.
-
-        By default all of them at once. A source whose ranges take their time overrides it, so
-        that decoding begins with the first bytes.
-
-        Parameters
-        ----------
-        start, stop
-            As for `read_range`.
-        arrived
-            Called with one piece after another. Pieces that were handed over stand, whatever
-            is raised after them.
-        """
-        arrived(await self.read_range(start, stop))
-
-    def local_file(self) -> BinaryIO | None:
-        """Open an independent blocking file over the same bytes, or return ``None``.
-
-        Decode threads read it directly where there is one, so it must not
-        wait on a network. The caller closes it.
-        """
-        return None
-
     async def aclose(self) -> None:
-        """Release what the source holds; calling it again does nothing."""
+        """Release what the source holds. Calling it again does nothing."""
         self._closed = True
 
     async def __aenter__(self) -> Self:
@@ -179,42 +68,161 @@ class StreamSource(ABC):
         await self.aclose()
 
 
+class StreamSource(Source):
+    """Bytes that can be read by range, asynchronously.
+
+    A source knows nothing of video. Implement `open`, `read_range`, `name` and
+    `size`; the rest has defaults. `asyncframes.testing.SourceContract` checks
+    an implementation.
+
+    The base remembers that a source is closed: call `check_open` in your own
+    `open`, and ``await super().aclose()`` in your own `aclose`.
+
+    One source may serve several readers at once: `read_range` must allow
+    concurrent calls.
+    """
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Length in bytes, known once `open` has returned; ``None`` while it is unknown."""
+
+    @property
+    def validator(self) -> str | None:
+        """Text that changes when the bytes do, such as an ETag or mtime and size; ``None`` if there is none.
+
+        What is learnt about a source without a validator is not stored between runs.
+        """
+        return None
+
+    @abstractmethod
+    async def read_range(self, start: int, stop: int) -> bytes:
+        """Read exactly the bytes ``start <= i < stop``.
+
+        Parameters
+        ----------
+        start, stop
+            Half-open byte range inside the source. If `size` is ``None`` the range may
+            reach past the end, and the result is then shorter.
+
+        Returns
+        -------
+        bytes
+            ``stop - start`` bytes.
+
+        Raises
+        ------
+        SourceError
+            The bytes cannot be read; `ShortReadError` if only some of them arrived.
+        ClosedError
+            The source is closed.
+        """
+
+    def check_range(self, start: int, stop: int) -> None:
+        """Raise if a range is invalid. Call it first in `read_range`.
+
+        The data behind a source may continue past the source's end: the file around a member of
+        an archive does.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+
+        Raises
+        ------
+        ValueError
+            Unless ``0 <= start <= stop``.
+        ShortReadError
+            `stop` is past the known `size`.
+        """
+        check_range(start, stop)
+        check_end(start, stop, size=self.size, name=self.name)
+
+    async def prepare_range(self, start: int, stop: int) -> None:
+        """Check a range and open the source. Call it first in `read_range`.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+
+        Raises
+        ------
+        ValueError
+            Unless ``0 <= start <= stop``.
+        ShortReadError
+            `stop` is past the known `size`.
+        SourceError
+            The source cannot be opened.
+        ClosedError
+            The source is closed.
+        """
+        check_range(start, stop)
+        await self.open()
+        check_end(start, stop, size=self.size, name=self.name)
+
+    async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        """Read a range as `read_range` does, and pass its bytes on in order as they arrive.
+
+        The default passes all bytes on at once. Override it in a source whose ranges take time to
+        arrive, so that decoding starts with the first bytes.
+
+        Parameters
+        ----------
+        start, stop
+            As for `read_range`.
+        arrived
+            Called with each piece. The pieces passed on stay valid even if an error is raised
+            after them.
+        """
+        arrived(await self.read_range(start, stop))
+
+    def local_file(self) -> BinaryIO | None:
+        """Open an independent blocking file over the same bytes, or return ``None``.
+
+        Decode threads read it directly, so it must not wait for a network. The
+        caller closes it.
+        """
+        return None
+
+
 class FrameWriter(ABC):
     """Where frames go.
 
     `asyncframes.write_frames` feeds a writer from any async iterable of frames
     with several `write` calls in flight, so `write` must allow concurrent
-    calls; they begin in the order of the frames.
+    calls; they start in the order of the frames.
 
-    As an asynchronous context manager a writer is closed in the end, by `abort`
-    where the block raises.
+    As an asynchronous context manager, a writer is closed at the end of the block: by
+    `aclose`, or by `abort` if the block raises.
     """
 
     @abstractmethod
     async def write(self, frame: Frame) -> str:
-        """Store one frame wholly, or leave nothing.
+        """Store one whole frame, or nothing of it.
 
         Parameters
         ----------
         frame
-            The frame; its image may be kept until the call returns.
+            The frame; its image may be used until the call returns.
 
         Returns
         -------
         str
-            Where it is now, an absolute path for files.
+            Where it was stored; an absolute path for files.
 
         Raises
         ------
         FrameWriteError
-            It could not be stored.
+            The frame could not be stored.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a writer without a handle has nothing to close
-        """Finish what is open; calling it again does nothing."""
+        """Finish what is open. Calling it again does nothing."""
 
     async def abort(self) -> None:
-        """Drop what is unfinished, where `aclose` would finish it."""
+        """Close without finishing: discard what `aclose` would complete."""
         await self.aclose()
 
     async def __aenter__(self) -> Self:

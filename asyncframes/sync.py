@@ -192,7 +192,7 @@ class Video:
     def __del__(self) -> None:
         if not self._closed and not is_exiting() and not self._lease.guard.is_forked:
             self._lease.leave_to_loop(self._video.aclose)
-            name = self._video._requests.source.name
+            name = self._video._requests.input.name
             warnings.warn(f"unclosed video {name}", ResourceWarning, source=self, stacklevel=1)
 
     @property

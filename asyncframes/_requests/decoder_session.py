@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.describe import pixel_shape_of
-from asyncframes._media.files.media_files import BridgeFile, CachedFile, DirectFile, ForwardFile, MediaFile
+from asyncframes._media.files.media_files import BridgeFile, DirectFile, MediaFile
 from asyncframes._media.files.url_file import UrlFile
 from asyncframes._media.first_look import FirstLook, first_look
 from asyncframes._media.image.convert import Converter
@@ -19,14 +19,11 @@ from asyncframes._media.table.build import build_table, decode_table
 from asyncframes._media.table.scan import Scanned, scan_index
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable, Packets
+from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.pump import Turn, Worker
 from asyncframes._requests.steps import run_steps
 from asyncframes._runtime.life import ForkGuard, watch
 from asyncframes._types import PacketProgress
-from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
-from asyncframes.sources._forward.sequential import sequential
-from asyncframes.sources._forward.source import ForwardReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +51,13 @@ class ReadOptions:
 class DecoderSession:
     """A decoder and its file. One thread at a time works on them."""
 
-    def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions, turn: Turn) -> None:
-        self._source = source
-        self._cached = cached
+    def __init__(self, video_input: VideoInput, options: ReadOptions, turn: Turn) -> None:
+        self._input = video_input
         self._options = options
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
         self._converter: Converter | None = None
-        self._guard = ForkGuard(f"a decoder of {source.name}")
+        self._guard = ForkGuard(f"a decoder of {video_input.name}")
         self.turn = turn
         self.worker = Worker(options.executor, self._abort)
         watch(self)
@@ -73,20 +69,13 @@ class DecoderSession:
         """Open the source: a local file directly, any other through the event loop."""
         await self.worker.run(self._open_direct_file)
         if self._file is None:
-            self._file = self._bridge(asyncio.get_running_loop())
-
-    def _bridge(self, loop: asyncio.AbstractEventLoop) -> BridgeFile | UrlFile:
-        timeout = self._options.read_timeout_seconds
-        if isinstance(self._source, FFmpegUrlSource):
-            return UrlFile(self._source, loop)
-        if isinstance(self._source, ForwardSource) and sequential(self._source):
-            return ForwardFile(ForwardReader(self._source), loop, timeout)
-        return CachedFile(self._cached, loop, timeout)
+            loop = asyncio.get_running_loop()
+            self._file = self._input.bridge(loop, self._options.read_timeout_seconds)
 
     def _open_direct_file(self) -> None:
-        local = self._source.local_file()
+        local = self._input.local_file()
         if local is not None:
-            self._file = DirectFile(local, self._source.size, self._source.name)
+            self._file = DirectFile(local, self._input.size, self._input.name)
 
     async def open_decoder(self) -> None:
         """Open the container and the codec."""
@@ -99,7 +88,7 @@ class DecoderSession:
 
     async def look(self) -> FirstLook:
         """Decode the first picture, and return what it and the header tell about the video."""
-        return await self.worker.run(first_look, self.decoder, self._source.size)
+        return await self.worker.run(first_look, self.decoder, self._input.size)
 
     async def load_fragment_index(self) -> None:
         """Load the full index of a fragmented MP4 that was opened by its first fragment, for seeking."""
@@ -149,12 +138,12 @@ class DecoderSession:
 
     async def release_consumed_bytes(self) -> None:
         """Have a sequential source drop the bytes already read, or store them for a second request."""
-        source = sequential(self._source)
+        source = self._input.sequential
         if source is None:
             return
         if not self.decoder.at_start:
-            source.keep("frames are requested a second time")
-        await source.let_go(self.file.tell())
+            source.store("frames are requested a second time")
+        await source.drop_before(self.file.tell())
 
     async def list_packets(self, first: Packets) -> Scanned | None:
         """List the packets of an MP4 from the header already read; ``None`` for other containers."""

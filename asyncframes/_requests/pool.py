@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from asyncframes._requests.decoder_session import DecoderSession, ReadOptions
+from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.pump import Turn, Turns
 from asyncframes._runtime.life import ForkGuard
-from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
-from asyncframes.sources import CachedSource
 
 
 class DecoderPool:
     """Opens decoder sessions, and reuses idle ones for later requests."""
 
-    def __init__(self, source: StreamSource, cached: CachedSource, options: ReadOptions) -> None:
-        self._source = source
-        self._cached = cached
+    def __init__(self, video_input: VideoInput, options: ReadOptions) -> None:
+        self._input = video_input
         self._options = options
         self._idle: list[DecoderSession] = []
         self._turns = Turns()
         self._in_use = 0
         self._closed = False
-        self._guard = ForkGuard(f"the video {source.name}")
+        self._guard = ForkGuard(f"the video {video_input.name}")
 
     def __len__(self) -> int:
         return len(self._idle)
@@ -35,7 +33,7 @@ class DecoderPool:
 
     def unopened(self) -> DecoderSession:
         """Return a session with neither file nor decoder open."""
-        return DecoderSession(self._source, self._cached, self._options, Turn(self._turns))
+        return DecoderSession(self._input, self._options, Turn(self._turns))
 
     async def take(self, threads: int) -> DecoderSession:
         """Wait for a turn, then return a session with an open decoder, an idle one if possible.
@@ -72,7 +70,7 @@ class DecoderPool:
         """Raise `ClosedError` once the video starts to close, and `ForkedError` in a forked child."""
         self._guard.check()
         if self._closed:
-            raise ClosedError(f"the video is closed [{self._source.name}]")
+            raise ClosedError(f"the video is closed [{self._input.name}]")
 
     def take_idle(self) -> DecoderSession | None:
         """Return an idle session, ``None`` if there is none."""
@@ -83,9 +81,7 @@ class DecoderPool:
 
     async def _open(self, threads: int, turn: Turn) -> DecoderSession:
         container = replace(self._options.container, threads=threads)
-        session = DecoderSession(
-            self._source, self._cached, replace(self._options, container=container), turn
-        )
+        session = DecoderSession(self._input, replace(self._options, container=container), turn)
         try:
             await session.open_file()
             await session.open_decoder()

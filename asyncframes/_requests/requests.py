@@ -15,6 +15,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
+from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._requests.lanes import side_by_side
 from asyncframes._requests.near import NearFrames
@@ -28,10 +29,7 @@ from asyncframes._runtime.generators import Departures, Pinned
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import lanes_for
 from asyncframes._types import Frame, OnCorrupt, SeekMode, VideoInfo
-from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, MediaError
-from asyncframes.sources import CachedSource
-from asyncframes.sources._forward.sequential import sequential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +57,24 @@ class Requests:
 
     Parameters
     ----------
-    source
-        The video's bytes.
-    cached
-        The same bytes behind a cache.
+    video_input
+        What the decoders read.
     reading
         How the source is read and opened.
     options
         How frames are found and made.
     """
 
-    def __init__(
-        self, source: StreamSource, cached: CachedSource, reading: ReadOptions, options: VideoOptions
-    ) -> None:
-        self.source = source
-        self.cached = cached
+    def __init__(self, video_input: VideoInput, reading: ReadOptions, options: VideoOptions) -> None:
+        self.input = video_input
         self.executor: Executor = reading.executor
         self._options = options
         self._threads = reading.container.threads
-        self._pool = DecoderPool(source, cached, reading)
-        self._resolver = Resolver(reading.executor, source.name)
+        self._pool = DecoderPool(video_input, reading)
+        self._resolver = Resolver(reading.executor, video_input.name)
         self._departures = Departures()
         self._tables = VideoTable(
-            cached,
+            video_input,
             self._pool,
             reading.executor,
             given=options.frame_table,
@@ -93,11 +86,11 @@ class Requests:
 
     async def open(self) -> None:
         """Open the source, read the header and decode the first picture."""
-        await self.cached.open()
+        await self.input.open()
         try:
             look = await self._first_look_at()
         except MediaError:
-            if not ((source := sequential(self.source)) and source.can_keep):
+            if not ((source := self.input.sequential) and source.can_store):
                 raise
             await self._store_source("it cannot be decoded without seeking (an MP4 whose header comes last?)")
             look = await self._first_look_at()
@@ -149,7 +142,7 @@ class Requests:
     def frames(self, request: Request) -> AsyncGenerator[Frame, None]:
         """Stream frames, within the video's deadline."""
         frames = self._stream(request)
-        what = f"the iterator over {self.source.name}"
+        what = f"the iterator over {self.input.name}"
         if self._options.deadline_seconds is not None:
             frames = within_deadline(frames, self._options.deadline_seconds, what, self._departures)
         return GuardedFrames(frames, what)
@@ -230,15 +223,15 @@ class Requests:
 
     def _goes_forward(self, selection: Selection) -> bool:
         """Whether to decode from the start of the stream to serve a selection."""
-        if selection.is_forward and sequential(self.source):
+        if selection.is_forward and self.input.sequential:
             return True
         header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
         return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
 
     async def _store_source(self, why: str) -> None:
         """Have a sequential source store its bytes from now on, so that decoders can seek in it."""
-        if source := sequential(self.source):
-            source.keep(why)
+        if source := self.input.sequential:
+            source.store(why)
             await self._pool.close_idle()
 
     def refuse_more(self) -> None:
@@ -252,4 +245,4 @@ class Requests:
         await self._decodings.aclose()
         await self._pool.aclose()
         await self._departures.wait_for_all()
-        await self.cached.aclose()
+        await self.input.aclose()

@@ -10,13 +10,13 @@ from asyncframes._media.table.cache import TableCache, cache_key
 from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
 from asyncframes._model.table import FrameTable, SourceIdentity
 from asyncframes._requests.decoder_session import DecoderSession
+from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes._requests.jobs.job import Evidence
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes.errors import SourceChangedError
-from asyncframes.sources import CachedSource
 
 
 class VideoTable:
@@ -24,10 +24,10 @@ class VideoTable:
 
     Parameters
     ----------
-    source
-        The video's source.
+    video_input
+        What the decoders read.
     pool
-        Provides decoders for it.
+        Provides decoders.
     executor
         Runs blocking calls.
     given
@@ -38,7 +38,7 @@ class VideoTable:
 
     def __init__(
         self,
-        source: CachedSource,
+        video_input: VideoInput,
         pool: DecoderPool,
         executor: Executor,
         *,
@@ -46,7 +46,7 @@ class VideoTable:
         cache: TableCache | None,
     ) -> None:
         self._shared: SharedTable | None = None
-        self._source = source
+        self._input = video_input
         self._pool = pool
         self._executor = executor
         self._given = given
@@ -91,9 +91,9 @@ class VideoTable:
             raise SourceChangedError(
                 "frame_table is for other bytes (another size or validator): "
                 "pass the table of this source, or omit it",
-                source=self._source.name,
+                source=self._input.name,
             )
-        self._source.kept.add(self._given.headers)
+        self._input.headers.add(self._given.headers)
         self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
@@ -127,7 +127,7 @@ class VideoTable:
         """Return a table computed from the header's claims."""
         if self._nominal is None:
             self._nominal = await in_thread(
-                self._executor, nominal_table, look.info, look.first_pts, self._source.name
+                self._executor, nominal_table, look.info, look.first_pts, self._input.name
             )
         return self._nominal
 
@@ -153,14 +153,14 @@ class VideoTable:
         if self._cache is not None:
             head = await session.worker.run(read_head, session.file)
             identity = self._identity(look)
-            self._key = cache_key(self._source.name, identity, head=head, made_by=MADE_BY)
+            self._key = cache_key(self._input.name, identity, head=head, made_by=MADE_BY)
         if self._cache is None or self._key is None:
             return await self._scan(session, look)
         table = await session.worker.run(self._cache.load, self._key)
         if table is None or self._is_refuted(table):
             table = await self._scan(session, look)
             await session.worker.run(self._cache.save, self._key, table)
-        self._source.kept.add(table.headers)
+        self._input.headers.add(table.headers)
         self._saved = _learnt(table)
         return table
 
@@ -170,7 +170,7 @@ class VideoTable:
             table = await session.scan(look, await self._listed(look))
         if table is None or self._is_refuted(table):
             table = await session.scan_by_decoding()
-        return table.of_source(self._identity(look), self._source.kept.items())
+        return table.of_source(self._identity(look), self._input.headers.items())
 
     async def _listed(self, look: FirstLook) -> Scanned | None:
         """List the packets with an idle decoder, if there is one, instead of opening the container again."""
@@ -183,7 +183,7 @@ class VideoTable:
             await self._pool.give_back(session)
 
     def _identity(self, look: FirstLook) -> SourceIdentity:
-        return SourceIdentity(self._source.size, self._source.validator, look.info.stream_index)
+        return SourceIdentity(self._input.size, self._input.validator, look.info.stream_index)
 
 
 def _learnt(table: FrameTable) -> tuple[bool, int]:

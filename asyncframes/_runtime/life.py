@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
@@ -18,7 +19,7 @@ from weakref import WeakSet
 from asyncframes._model.quoting import shortened
 from asyncframes.errors import ForkedError
 
-__all__ = ["ForkGuard", "GuardedFrames", "Opened", "is_exiting", "on_fork", "watch"]
+__all__ = ["ForkGuard", "GuardedFrames", "OneProcess", "Opened", "is_exiting", "on_fork", "watch"]
 
 T = TypeVar("T")
 
@@ -135,6 +136,34 @@ class Opened:
         """Return how to call the object if this process has it open, else ``None``."""
         is_open = self._opened and not self._closed and not self._guard.is_forked
         return f"{self._kind} {self._name}" if is_open else None
+
+
+class OneProcess(ABC):
+    """Mixin for sources that belong to the process that opens them: its forked children cannot use them."""
+
+    _process: ForkGuard | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the source."""
+
+    def _bind_to_process(self) -> None:
+        """Remember the process that opens the source, and raise in a forked child of it.
+
+        Raises
+        ------
+        ForkedError
+            The parent process opened the source.
+        """
+        if self._process is None:
+            self._process = ForkGuard(f"the source {self.name}")
+            watch(self)
+        self._process.check()
+
+    @property
+    def _is_forked(self) -> bool:
+        return self._process is not None and self._process.is_forked
 
 
 class GuardedFrames(AsyncGenerator[T, None], Generic[T]):

@@ -13,7 +13,6 @@ from asyncframes._model.rendering import Rendering
 from asyncframes._requests.requests import Requests
 from asyncframes._types import ImageWriter
 from asyncframes.sources import LocalSource
-from asyncframes.sources._forward.sequential import sequential
 from asyncframes.sources._names import public_name
 
 _PROBE_BYTES = 1 << 16
@@ -27,9 +26,9 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
     dict of str to Any
         Plain JSON values, without secrets.
     """
-    source = requests.cached
+    source = requests.input
     name = public_name(source.name)
-    if isinstance(requests.source, LocalSource):
+    if isinstance(source.source, LocalSource):
         name = await asyncio.to_thread(os.path.abspath, name)
     rendered = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rendering).items()
@@ -50,12 +49,12 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
 
 async def _checksum_of_ends(requests: Requests) -> str | None:
     """Hash the first and last bytes of a source without a validator; ``None`` for a sequential one."""
-    source = requests.cached
-    if source.size is None or sequential(requests.source) is not None:
+    cached = requests.input.cached
+    if cached is None or cached.size is None or requests.input.sequential is not None:
         return None
-    head = 0, min(_PROBE_BYTES, source.size)
-    tail = max(head[1], source.size - _PROBE_BYTES), source.size
-    ends = await source.read_ranges([head, tail] if tail[0] < tail[1] else [head])
+    head = 0, min(_PROBE_BYTES, cached.size)
+    tail = max(head[1], cached.size - _PROBE_BYTES), cached.size
+    ends = await cached.read_ranges([head, tail] if tail[0] < tail[1] else [head])
     digest = await asyncio.to_thread(hashlib.blake2b, b"".join(ends), digest_size=16)
     return digest.hexdigest()
 

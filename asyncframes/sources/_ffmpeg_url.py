@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes.abc import StreamSource
-from asyncframes.errors import RangeNotSupportedError, SourceAddressError, SourceError
-from asyncframes.sources._forward.sequential import SequentialSource
+from asyncframes.errors import SourceAddressError, SourceError
+from asyncframes.sources._forward.source import SequentialSource
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
 
@@ -98,18 +98,14 @@ class FFmpegUrlSource(SequentialSource):
         return self._name
 
     @property
-    def size(self) -> None:
-        return None
-
-    @property
-    def keeps(self) -> bool:
+    def stores(self) -> bool:
         return False
 
-    def keep(self, why: str) -> None:
-        raise SourceError(f"{why}, and a stream like this passes once: store it first", source=self.name)
-
-    async def read_range(self, start: int, stop: int) -> bytes:
-        raise RangeNotSupportedError("a stream like this has no byte ranges", source=self.name)
+    def store(self, why: str) -> None:
+        raise SourceError(
+            f"{why}, but this stream can be read only once: record it to a file and open the file",
+            source=self.name,
+        )
 
 
 def scheme_of(url: str) -> str:

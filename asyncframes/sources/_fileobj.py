@@ -9,17 +9,18 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import exactly
+from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_thread, reading_executor
+from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._files import PositionalFile, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name
-from asyncframes.sources._one_process import OneProcess
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class FileObjectSource(OneProcess):
+class FileObjectSource(OneProcess, StreamSource):
     """A seekable binary file object.
 
     Parameters

@@ -13,11 +13,12 @@ from typing import BinaryIO, cast
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.ranges import exactly
+from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_thread, reading_executor, shared_executor
+from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceAddressError, SourceChangedError
 from asyncframes.sources._files import SharedFile, as_library_error, open_in_thread
 from asyncframes.sources._names import harmless_cause
-from asyncframes.sources._one_process import OneProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class _Handle:
         self.file.close()
 
 
-class LocalSource(OneProcess):
+class LocalSource(OneProcess, StreamSource):
     """A regular file.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What may be said of an address: everything but its secrets."""
+"""Names of sources for errors and logs, without secrets."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ import re
 from urllib.parse import urlsplit
 
 from asyncframes._model.quoting import shortened
-from asyncframes.abc import StreamSource
+from asyncframes.abc import Source
 
 _LONGEST_TEXT = 1000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def public_url(url: str) -> str:
-    """Name a URL without user info, query and fragment."""
+    """Return a URL without user info, query and fragment."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        _ = parts.port  # a password with a slash in it makes the user name a host, and its beginning a port
+        # A password that contains a slash makes the user name the host and the password's start the port.
+        _ = parts.port
     except ValueError:
         scheme = url.partition("://")[0]
-        return f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "an unreadable URL"
+        return f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "a malformed URL"
     if not parts.netloc and "://" not in url:
         return _without_secrets(url)
     return f"{parts.scheme}{':' if parts.scheme else ''}//{host}{parts.path}"
 
 
 def public_name(name: str) -> str:
-    """Name a path as it is, and a URL without its secrets."""
+    """Return a path unchanged, and a URL without its secrets."""
     return public_url(name) if "://" in name else name
 
 
 def name_of(source: object) -> str:
-    """Name whatever stands for a source, shortened, without secrets and without looking into it."""
+    """Name anything that `open_video` accepts: shortened, without secrets, without reading it."""
     match source:
-        case StreamSource():
+        case Source():
             return shortened(source.name)
         case str():
             return shortened("::".join(public_name(part) for part in source.split("::")))
@@ -48,7 +49,7 @@ def name_of(source: object) -> str:
 
 
 def harmless_cause(exc: BaseException) -> BaseException | None:
-    """Return an exception that a traceback may show, ``None`` for one that may hold an address.
+    """Return the exception if a traceback may show it, ``None`` if its text may contain an address.
 
     Libraries put whole URLs into their texts, and a query may be a signature.
     """
@@ -57,6 +58,6 @@ def harmless_cause(exc: BaseException) -> BaseException | None:
 
 
 def _without_secrets(text: str) -> str:
-    """Cut what looks like a URL without its scheme."""
+    """Remove the secrets from a URL whose scheme is missing."""
     login, at, rest = re.split(r"[?#]", text, maxsplit=1)[0].partition("@")
     return rest if at and "/" not in login else login + at + rest

@@ -1,4 +1,4 @@
-"""From what a user names to the source it means."""
+"""Chooses the source for what the user passes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
+from asyncframes.sources._ffmpeg_url import FFmpegUrlSource
 from asyncframes.sources._fileobj import FileObjectSource, can_seek
 from asyncframes.sources._forward.arrival import ByteStream
 from asyncframes.sources._forward.source import ForwardSource
@@ -24,15 +25,24 @@ from asyncframes.sources._memory import MemorySource
 from asyncframes.sources._object_store.source import ObjectStoreSource
 
 SourceLike: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ByteStream | StreamSource
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | ByteStream
+    | StreamSource
+    | FFmpegUrlSource
 )
-"""Everything that `resolve_source` takes."""
+"""Everything that `resolve_source` accepts."""
 
-SourceFactory: TypeAlias = Callable[[str], StreamSource]
-"""Makes a source of a whole URL; does no I/O."""
+SourceFactory: TypeAlias = Callable[[str], StreamSource | FFmpegUrlSource]
+"""Makes a source from a whole URL, without I/O."""
 
 _ENTRY_POINTS = "asyncframes.sources"
-# Two letters at least: "C:" begins a path. "://" is asked for since a file may be called "a:b.mp4".
+# A scheme has two letters or more, because "C:" starts a path. "://" is required, because "a:b.mp4" may be a
+# file's name.
 _CHAIN = re.compile(r"[a-z]{2,}::[^/]*://")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
 _DATA_URL = re.compile(
@@ -40,24 +50,24 @@ _DATA_URL = re.compile(
 )
 
 
-def resolve_source(source: SourceLike) -> StreamSource:
-    """Make a source of whatever names one; a source is passed through.
+def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
+    """Make a source from anything that `open_video` accepts; a source is returned unchanged.
 
     Parameters
     ----------
     source
         A URL, a path, bytes, a binary file object, an asynchronous iterable of
-        bytes, an open fsspec file or a `StreamSource`.
+        bytes, an open fsspec file, a `StreamSource` or an `FFmpegUrlSource`.
 
     Raises
     ------
     TypeError
-        It is none of these.
+        `source` is none of these.
     SourceAddressError
-        No source is known for the scheme of the URL, or the one that is cannot open this address.
+        No source type is registered for the scheme of the URL, or the address is invalid.
     """
     match source:
-        case StreamSource():
+        case StreamSource() | FFmpegUrlSource():
             return source
         case bytes() | bytearray() | memoryview():
             return MemorySource(source)
@@ -71,26 +81,40 @@ def resolve_source(source: SourceLike) -> StreamSource:
             return _from_file(source)
         case _ if hasattr(source, "fs") and hasattr(source, "path"):  # what fsspec.open gives
             return FsspecSource(source)
-    raise TypeError(f"a {type(source).__name__} is not a URL, path, bytes, file object or StreamSource")
+    raise TypeError(
+        f"source is a {type(source).__name__}: expected a URL, path, bytes, binary file or StreamSource"
+    )
 
 
 def register_scheme(scheme: str, factory: SourceFactory) -> None:
-    """Have URLs of a scheme opened by a factory, from now on and before any other.
+    """Open URLs of a scheme with a factory from now on, in place of any other.
 
-    Packages can do the same with an entry point in the group
-    ``asyncframes.sources``, named as the scheme; it is loaded on first use.
+    A package can do the same with an entry point in the group
+    ``asyncframes.sources``, named after the scheme and loaded on first use.
+
+    Parameters
+    ----------
+    scheme
+        Scheme of the URLs, of two characters or more, in any case.
+    factory
+        Makes the source.
+
+    Raises
+    ------
+    ValueError
+        `scheme` cannot be the scheme of a URL.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
-        raise ValueError(f"not a URL scheme: {quoted(scheme)}")
+        raise ValueError(f"scheme={quoted(scheme)} is invalid: expected the scheme of a URL, such as 'ftp'")
     _factories[scheme.lower()] = factory
 
 
-def _from_text(text: str) -> StreamSource:
+def _from_text(text: str) -> StreamSource | FFmpegUrlSource:
     match = _URL.match(text)
     if match is None and _CHAIN.match(text):
         return FsspecSource(text)
     if match is None and _DATA_URL.match(text):
-        raise SourceAddressError("a data: URL is not opened: decode it and pass its bytes")
+        raise SourceAddressError("data: URLs are not supported: decode the URL and pass its bytes")
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)
@@ -113,8 +137,8 @@ def _factory(scheme: str) -> SourceFactory:
         return FsspecSource
     known = ", ".join(sorted({*_factories, *offered.names}))
     raise SourceAddressError(
-        f"no source is known for {shortened(scheme, longest=40)}:// "
-        f"(known: {known}; more with fsspec installed)"
+        f"no source opens {shortened(scheme, longest=40)}:// URLs: expected one of {known}, "
+        "or one of fsspec's with fsspec installed"
     )
 
 
@@ -122,9 +146,9 @@ def _from_file_url(url: str) -> StreamSource:
     try:
         parts = urlsplit(url)
     except ValueError as exc:
-        raise SourceAddressError("the file: URL cannot be read") from exc
+        raise SourceAddressError("the file: URL is malformed") from exc
     if parts.netloc not in {"", "localhost"}:
-        raise SourceAddressError("a file: URL that names another host cannot be opened")
+        raise SourceAddressError("the file: URL names another host: expected none, or localhost")
     return LocalSource(url2pathname(parts.path))
 
 

@@ -137,5 +137,5 @@ def test_the_library_does_not_read_the_environment(monkeypatch: pytest.MonkeyPat
     """Only the command line knows this scheme."""
     monkeypatch.setenv("SERVER_ADDRESS", "http://h")
     monkeypatch.setenv("API_TOKEN", TOKEN)
-    with pytest.raises(ValueError, match="no source is known"):
+    with pytest.raises(ValueError, match="no source opens supervisely://"):
         resolve_source("supervisely://12")

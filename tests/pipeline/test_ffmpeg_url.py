@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asyncframes as af
 from asyncframes._media.container.formats import has_demuxer
+from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     AsyncFramesError,
-    RangeNotSupportedError,
+    ClosedError,
     ShortReadError,
     SourceAccessError,
     SourceAddressError,
@@ -23,7 +26,8 @@ from asyncframes.errors import (
     SourceUnavailableError,
     UnsupportedMediaError,
 )
-from asyncframes.sources import FFmpegUrlSource, HttpSource, resolve_source
+from asyncframes.sources import FFmpegUrlSource, HttpSource, _registry, register_scheme, resolve_source
+from asyncframes.writers._manifest import MANIFEST_NAME
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
@@ -200,13 +204,53 @@ async def test_what_looks_back_is_refused(server: RunningServer) -> None:
     """There is one pass; what needs another says so."""
     async with af.open_video(FFmpegUrlSource(server.url("/list.m3u8"))) as video:
         for ask in (video.frames(indices=[3]), video.frames(-2)):
-            with pytest.raises(SourceError, match="passes once"):
+            with pytest.raises(SourceError, match="can be read only once"):
                 await anext(ask)
         assert [frame.index async for frame in video.frames(0, 2)] == [0, 1, 2]
-        with pytest.raises(SourceError, match="passes once"):
+        with pytest.raises(SourceError, match="can be read only once"):
             await anext(video.frames())
-    with pytest.raises(RangeNotSupportedError):
-        await FFmpegUrlSource(server.url("/list.m3u8")).read_range(0, 1)
+
+
+async def test_it_is_no_source_of_bytes() -> None:
+    """It has no byte ranges, so it is no `StreamSource` and offers none of its methods."""
+    source = FFmpegUrlSource("rtsp://camera/1")
+    assert not isinstance(source, StreamSource)
+    assert not [name for name in ("size", "validator", "read_range", "local_file") if hasattr(source, name)]
+    assert resolve_source(source) is source
+
+
+async def test_it_is_opened_and_closed_like_any_source(server: RunningServer) -> None:
+    """Closing twice is harmless, and a closed one says by name that it is closed."""
+    source = FFmpegUrlSource(server.url("/list.m3u8?sig=hush"))
+    async with source:
+        await source.open()
+    await source.aclose()
+    with pytest.raises(ClosedError, match=r"list\.m3u8'\) is closed"):
+        await source.open()
+    with pytest.raises(ClosedError, match="is closed"):
+        await painted(source)
+
+
+async def test_a_scheme_can_be_registered_for_it(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program can open its own playlists by URL; a video of one has read no bytes through a cache."""
+    monkeypatch.setattr(_registry, "_factories", dict(_registry._factories))
+    register_scheme("playlist", lambda url: FFmpegUrlSource(url.replace("playlist://", "http://")))
+    async with af.open_video(server.url("/list.m3u8").replace("http://", "playlist://")) as video:
+        assert [frame.index async for frame in video.frames(0, 2)] == [0, 1, 2]
+        assert (video.bytes_read, video.range_requests) == (0, 0)
+
+
+async def test_saved_frames_are_told_by_its_address(server: RunningServer, tmp_path: Path) -> None:
+    """The manifest names the address without its query, and neither size nor checksum."""
+    address = server.url("/list.m3u8")
+    await af.stream_frames_to_dir(FFmpegUrlSource(f"{address}?sig=hush"), tmp_path, end=1)
+    manifest = (tmp_path / MANIFEST_NAME).read_text()
+    [run] = json.loads(manifest)["runs"]
+    assert "hush" not in manifest
+    facts = run["facts"]
+    assert (facts["source"], facts["size"], facts["validator"]) == (address, None, None)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ async def test_packets_that_do_not_lie_in_order_are_spooled(caplog: pytest.LogCa
             async with af.open_video(source, on_corrupt="keep") as video:
                 frames[type(source)] = [digest(frame.image) async for frame in video.frames()]
     assert frames[Sender] == frames[bytes]
-    assert "is kept in a temporary file" in caplog.text
+    assert "is stored in a temporary file" in caplog.text
 
 
 @pytest.mark.anyio

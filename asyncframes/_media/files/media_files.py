@@ -309,7 +309,7 @@ class BridgeFile(MediaFile):
 
 
 class CachedFile(BridgeFile):
-    """A file over a cached source, which may keep headers besides."""
+    """A file over a cached source, with the headers that the source holds."""
 
     def __init__(
         self, source: CachedSource, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
@@ -318,20 +318,20 @@ class CachedFile(BridgeFile):
         self._cached = source
 
     def _read_at(self, position: int, count: int) -> bytes:
-        # Headers that are kept lie far apart: to follow the reader over them would fetch what is between.
-        return self._cached.kept.run(position, position + count) or super()._read_at(position, count)
+        # Headers are far apart: read-ahead that followed the reader over them would fetch the media between.
+        return self._cached.headers.run(position, position + count) or super()._read_at(position, count)
 
     @property
     def lacks_headers(self) -> bool:
-        return not self._cached.kept
+        return not self._cached.headers
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read these bytes without what lies around them, several requests at a time."""
         return self._wait_for(self._cached.read_ranges(ranges))
 
-    def keep(self, headers: Sequence[tuple[int, bytes]]) -> None:
+    def add_headers(self, headers: Sequence[tuple[int, bytes]]) -> None:
         """Hold headers, each with the byte where it begins, for every reader of the source."""
-        self._cached.kept.add(headers)
+        self._cached.headers.add(headers)
 
 
 class ForwardFile(BridgeFile):

@@ -16,7 +16,7 @@ from asyncframes._media.files.media_files import BUFFER_BYTES, CachedFile, Media
 from asyncframes._media.mp4.boxes import LONGEST_HEADER, Box, boxes_of, counted, parse_box
 from asyncframes._media.mp4.segments import LONGEST_SIDX, places_in_mfra, read_mfra, read_sidx
 from asyncframes._model.ranges import ByteRange
-from asyncframes.sources._cache.blocks import KeptRanges
+from asyncframes.sources._cache.blocks import LoadedRanges
 
 # Top-level boxes whose payload is never read.
 _PASSED_OVER = {b"mdat", b"free", b"skip", b"wide", b"mfra"}
@@ -130,7 +130,7 @@ class _Walk:
         self._size = file.size or 0
         self._position = begin
         self._places = sorted(places)
-        self._seen = KeptRanges()
+        self._seen = LoadedRanges()
         self._headers: list[tuple[int, bytes]] = []
         self._media_end = begin
         self._guess = 0
@@ -149,7 +149,7 @@ class _Walk:
                 self._learn(box)
             elif box.kind == b"sidx":
                 self._expect(read_sidx(self._headers[-1][1], box.begin).places)
-        self._file.keep(_joined(self._headers))
+        self._file.add_headers(_joined(self._headers))
         return media
 
     def _expect(self, places: list[int]) -> None:
@@ -218,7 +218,7 @@ class _Walk:
         """Fetch these ranges, and drop the bytes before the current position."""
         wanted = [(start, min(stop, self._size)) for start, stop in ranges if start < self._size]
         still = [(start, data) for start, data in self._seen.items() if start + len(data) > self._position]
-        self._seen = KeptRanges()
+        self._seen = LoadedRanges()
         self._seen.add(still)
         if wanted:
             starts = (start for start, _ in wanted)

@@ -91,7 +91,7 @@ class BlockCache:
         return True
 
 
-class KeptRanges:
+class LoadedRanges:
     """Disjoint ranges by the byte where they begin; any thread may read while one adds."""
 
     def __init__(self) -> None:

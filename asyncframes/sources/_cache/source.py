@@ -7,11 +7,11 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from asyncframes._model.ranges import ByteRange, merge_ranges
+from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import StreamSource
-from asyncframes.sources._cache.blocks import BlockCache, KeptRanges
+from asyncframes.sources._cache.blocks import BlockCache, LoadedRanges
 from asyncframes.sources._cache.cursor import ReadCursor, ReaderRequests
 from asyncframes.sources._cache.loads import BlockLoader, closed_error
-from asyncframes.sources._one_process import OneProcess
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _GAP_WORTH_READING = 16 * 1024
 
 
-class CachedSource(OneProcess):
+class CachedSource(OneProcess, StreamSource):
     """A bounded cache of blocks over another source.
 
     Readers share the blocks, and share the requests that are under way: no
@@ -49,7 +49,7 @@ class CachedSource(OneProcess):
 
     Attributes
     ----------
-    kept
+    headers
         Ranges that stay in memory beside the blocks, for readers to look into.
     """
 
@@ -86,7 +86,7 @@ class CachedSource(OneProcess):
         self._max_request_bytes = max_request_bytes
         self._read_ahead_bytes = read_ahead_bytes
         self._close_source = close_source
-        self.kept: KeptRanges = KeptRanges()
+        self.headers: LoadedRanges = LoadedRanges()
 
     def __repr__(self) -> str:
         return f"CachedSource({self._source!r})"
@@ -153,7 +153,7 @@ class CachedSource(OneProcess):
         them share a request. Nothing is cached.
         """
         self.check_open()
-        present = [self.cached(start, stop) or self.kept.run(start, stop) for start, stop in ranges]
+        present = [self.cached(start, stop) or self.headers.run(start, stop) for start, stop in ranges]
         missing = [
             (start, stop)
             for (start, stop), data in zip(ranges, present, strict=True)
@@ -166,7 +166,7 @@ class CachedSource(OneProcess):
             async with gate:
                 return start, await self._loader.read_exactly(start, stop)
 
-        fetched = KeptRanges()
+        fetched = LoadedRanges()
         fetched.add(await _together([fetch(*request) for request in requests]))
         return [
             data if len(data) == stop - start else fetched.run(start, stop)

@@ -5,21 +5,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.ranges import ByteRange
+from asyncframes._runtime.life import OneProcess
+from asyncframes.abc import Source, StreamSource
 from asyncframes.errors import SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
-from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._names import harmless_cause, public_name
-from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._spool import Spool
 
 _log = logging.getLogger("asyncframes")
 
 
-class ForwardSource(OneProcess, SequentialSource):
+class SequentialSource(Source):
+    """A source whose bytes arrive once, in order: those already read are gone unless it stores them."""
+
+    @property
+    @abstractmethod
+    def stores(self) -> bool:
+        """Whether all bytes stay readable."""
+
+    @property
+    def can_store(self) -> bool:
+        """Whether the source can still start to store its bytes."""
+        return False
+
+    @abstractmethod
+    def store(self, why: str) -> None:
+        """Store all bytes from now on.
+
+        Parameters
+        ----------
+        why
+            What needs stored bytes, for the log or the error.
+
+        Raises
+        ------
+        SourceError
+            The source cannot store its bytes, or has dropped some of them.
+        """
+
+    async def drop_before(self, position: int) -> None:
+        """Drop the bytes before a position, unless the source stores its bytes."""
+
+
+class ForwardSource(OneProcess, SequentialSource, StreamSource):
     """An upload, a pipe, the body of a response: bytes that come once.
 
     Frames come out while bytes come in: a range of them (`start`, `end` and
@@ -60,7 +93,7 @@ class ForwardSource(OneProcess, SequentialSource):
         name = getattr(stream, "name", None)
         self._name = public_name(name) if isinstance(name, str) else f"a {type(stream).__name__} of bytes"
         self._input = make_input(stream)
-        self._keeps = keep
+        self._stores = keep
         self._spool: Spool | None = Spool(
             name=self._name, max_bytes=max_spool_bytes, directory=spool_directory
         )
@@ -84,8 +117,8 @@ class ForwardSource(OneProcess, SequentialSource):
         return self._arrived if self._ended else None
 
     @property
-    def keeps(self) -> bool:
-        return self._keeps
+    def stores(self) -> bool:
+        return self._stores
 
     async def open(self) -> None:
         self._bind_to_process()
@@ -124,22 +157,22 @@ class ForwardSource(OneProcess, SequentialSource):
         return data[start - begin : stop - begin] if start >= begin else b""
 
     @property
-    def can_keep(self) -> bool:
+    def can_store(self) -> bool:
         return self._spool is not None
 
-    def keep(self, why: str) -> None:
+    def store(self, why: str) -> None:
         if self._spool is None:
             raise SourceError(
                 f"{why}, and the first bytes have passed: make requests before a range is read, "
                 "or pass ForwardSource(stream, keep=True)",
                 source=self.name,
             )
-        if not self._keeps:
-            _log.info("%s is kept in a temporary file: %s", shortened(self.name), why)
-        self._keeps = True
+        if not self._stores:
+            _log.info("%s is stored in a temporary file: %s", shortened(self.name), why)
+        self._stores = True
 
-    async def let_go(self, position: int) -> None:
-        if self._keeps or self._spool is None:
+    async def drop_before(self, position: int) -> None:
+        if self._stores or self._spool is None:
             return
         rest = await self._arrived_bytes(position, self._arrived)
         self._last = (self._arrived - len(rest), rest)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import exactly
+from asyncframes._runtime.life import OneProcess
+from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     ClosedError,
     MissingExtraError,
@@ -22,7 +24,6 @@ from asyncframes.errors import (
 from asyncframes.sources._fsspec.readers import Reader, make_opener
 from asyncframes.sources._limits import check_seconds, within
 from asyncframes.sources._names import harmless_cause
-from asyncframes.sources._one_process import OneProcess
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -35,7 +36,7 @@ _log = logging.getLogger("asyncframes")
 _FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
 
 
-class FsspecSource(OneProcess):
+class FsspecSource(OneProcess, StreamSource):
     """A file of an fsspec filesystem.
 
     An asynchronous filesystem is asked on the running loop, ranges side by

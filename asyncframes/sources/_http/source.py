@@ -11,6 +11,8 @@ import aiohttp
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import Arrivals, ContentRange, exactly
+from asyncframes._runtime.life import OneProcess
+from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     RangeNotSupportedError,
     SourceLimitError,
@@ -29,7 +31,6 @@ from asyncframes.sources._http.reply import (
 )
 from asyncframes.sources._http.sessions import ClientSessions
 from asyncframes.sources._limits import check_counts, check_seconds, within
-from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 _HEAD_BYTES = 64 * 1024
 
 
-class HttpSource(OneProcess):
+class HttpSource(OneProcess, StreamSource):
     """An address of an HTTP server.
 
     Ranges are asked for with GET alone, so addresses signed for GET work.

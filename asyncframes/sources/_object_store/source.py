@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._runtime.life import ForkGuard
+from asyncframes._runtime.life import ForkGuard, OneProcess
+from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -20,7 +21,6 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._object_store.errors import as_source_error, is_unsatisfiable
-from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._retries import retries_of_obstore
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _runtime() -> ForkGuard:
     )
 
 
-class ObjectStoreSource(OneProcess):
+class ObjectStoreSource(OneProcess, StreamSource):
     """An object in a bucket or container.
 
     Credentials come from where obstore finds them: `config`, then the

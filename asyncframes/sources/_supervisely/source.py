@@ -11,7 +11,9 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import aiohttp
 
 from asyncframes._model.quoting import quoted
+from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_own_thread
+from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     SourceAddressError,
     SourceError,
@@ -22,7 +24,6 @@ from asyncframes.errors import (
 )
 from asyncframes.sources._http.reply import status_error
 from asyncframes.sources._http.source import HttpSource
-from asyncframes.sources._one_process import OneProcess
 from asyncframes.sources._supervisely.server import SuperviselyServer, token_header
 
 _STORAGE_URL = "fullStorageUrl"
@@ -57,7 +58,7 @@ class SuperviselyApi(Protocol):
         ...
 
 
-class SuperviselySource(OneProcess):
+class SuperviselySource(OneProcess, StreamSource):
     """A video of a Supervisely server.
 
     On opening, the server is asked once where the video is stored. Scheme and

@@ -1,4 +1,4 @@
-"""Ranges read exactly, and ranges kept."""
+"""Ranges read exactly, and ranges that stay loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asyncframes.errors import ClosedError, SourceLimitError, SourceUnavailableError
 from asyncframes.sources import CachedSource, MemorySource
-from asyncframes.sources._cache.blocks import KeptRanges
+from asyncframes.sources._cache.blocks import LoadedRanges
 from asyncframes.testing import FaultySource
 
 DATA = bytes((7 * place + place // 251) % 256 for place in range(300_000))
@@ -24,15 +24,15 @@ _ranges = st.lists(st.tuples(st.integers(0, 299_999), st.integers(0, 40_000)), m
 def test_a_run_is_what_is_held_from_there_on(edges: list[int], start: int, length: int) -> None:
     """Every other stretch between the edges is held; a run ends where nothing is, and never goes wrong."""
     held: dict[int, int] = {}
-    kept = KeptRanges()
+    loaded = LoadedRanges()
     for number, (begin, end) in enumerate(itertools.pairwise(edges)):
         if number % 3 < 2:
-            kept.add([(begin, DATA[begin:end])])
+            loaded.add([(begin, DATA[begin:end])])
             held.update({place: DATA[place] for place in range(begin, end)})
     expected: list[int] = []
     while (place := start + len(expected)) < start + length and place in held:
         expected.append(held[place])
-    assert kept.run(start, start + length) == bytes(expected)
+    assert loaded.run(start, start + length) == bytes(expected)
 
 
 @settings(max_examples=30)
@@ -47,7 +47,7 @@ def test_ranges_are_the_bytes_of_the_source(
         source = FaultySource(MemorySource(DATA))
         async with CachedSource(source, block_size=block_size) as cached:
             await cached.read_range(first, min(first + 5000, len(DATA)))
-            cached.kept.add([(100, DATA[100:300])])
+            cached.headers.add([(100, DATA[100:300])])
             source.reads.clear()
             assert await cached.read_ranges(asked) == [DATA[start:stop] for start, stop in asked]
             reads = sorted(source.reads)

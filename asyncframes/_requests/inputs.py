@@ -1,0 +1,109 @@
+"""What the decoders of one video read: a source behind a cache, or an address that FFmpeg opens itself."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import BinaryIO
+
+from asyncframes._media.files.media_files import BridgeFile, CachedFile, ForwardFile
+from asyncframes._media.files.url_file import UrlFile
+from asyncframes.abc import Source, StreamSource
+from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
+from asyncframes.sources._cache.blocks import LoadedRanges
+from asyncframes.sources._forward.source import ForwardReader, SequentialSource
+
+
+class VideoInput(ABC):
+    """A source, as the decoders of one video read it.
+
+    Attributes
+    ----------
+    source
+        The source.
+    cached
+        The same bytes behind a cache, ``None`` if FFmpeg opens the source itself.
+    headers
+        Headers that stay in memory, for all decoders.
+    """
+
+    def __init__(self, source: Source, cached: CachedSource | None) -> None:
+        self.source = source
+        self.cached = cached
+        self.headers: LoadedRanges = LoadedRanges() if cached is None else cached.headers
+
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+        return self.source.name
+
+    @property
+    def size(self) -> int | None:
+        """Length in bytes, ``None`` while it is unknown."""
+        return None if self.cached is None else self.cached.size
+
+    @property
+    def validator(self) -> str | None:
+        """Text that changes when the bytes do, ``None`` if there is none."""
+        return None if self.cached is None else self.cached.validator
+
+    @property
+    def sequential(self) -> SequentialSource | None:
+        """The source, if its bytes arrive once and it does not store them; otherwise ``None``."""
+        source = self.source
+        return source if isinstance(source, SequentialSource) and not source.stores else None
+
+    async def open(self) -> None:
+        """Open the source."""
+        await (self.cached or self.source).open()
+
+    async def aclose(self) -> None:
+        """Close the source."""
+        await (self.cached or self.source).aclose()
+
+    @abstractmethod
+    def local_file(self) -> BinaryIO | None:
+        """Return a blocking file over the bytes, ``None`` if there is none; see `StreamSource.local_file`."""
+
+    @abstractmethod
+    def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:
+        """Make a file that reads through the event loop.
+
+        Parameters
+        ----------
+        loop
+            The event loop.
+        timeout_seconds
+            How long a read waits for bytes.
+        """
+
+
+class CachedInput(VideoInput):
+    """A source of bytes, read through a cache, or directly while it is sequential."""
+
+    def __init__(self, source: StreamSource, cached: CachedSource) -> None:
+        super().__init__(source, cached)
+        self._stream = source
+        self._cached = cached
+
+    def local_file(self) -> BinaryIO | None:
+        return self._stream.local_file()
+
+    def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:
+        if isinstance(self._stream, ForwardSource) and not self._stream.stores:
+            return ForwardFile(ForwardReader(self._stream), loop, timeout_seconds)
+        return CachedFile(self._cached, loop, timeout_seconds)
+
+
+class UrlInput(VideoInput):
+    """An address that FFmpeg opens itself, with timeouts of its own."""
+
+    def __init__(self, source: FFmpegUrlSource) -> None:
+        super().__init__(source, None)
+        self._address = source
+
+    def local_file(self) -> BinaryIO | None:
+        return None
+
+    def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:
+        return UrlFile(self._address, loop)
