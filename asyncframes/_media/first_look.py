@@ -1,4 +1,4 @@
-"""Takes a first look at a video: its header and its first picture."""
+"""Takes a first look at a video: reads its header and decodes its first picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asyncframes._media.codec.pictures import Picture
 from asyncframes._media.describe import CodingHints, coding_hints, describe
 from asyncframes._media.files.media_files import ForwardFile
 from asyncframes._media.mp4.segments import claimed_seconds
-from asyncframes._media.table.scan import PacketList, lies_in_order
+from asyncframes._media.table.scan import PacketList, is_in_file_order
 from asyncframes._model.table import Packets
 from asyncframes._types import VideoInfo
 from asyncframes.errors import CorruptMediaError
@@ -44,7 +44,7 @@ class FirstLook:
 
 
 def first_look(decoder: Decoder, size_bytes: int | None) -> FirstLook:
-    """Decode the first picture, and collect what it and the header say.
+    """Decode the first picture, and collect what it and the header tell about the video.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def first_look(decoder: Decoder, size_bytes: int | None) -> FirstLook:
 
 
 def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
-    """Decode the first picture; return the packets that were read for it too."""
+    """Decode the first picture. Return it with the packets that were read for it."""
     packets = PacketList()
     with decoder.reader.observed_by(packets.add):
         picture = decoder.peek()
@@ -76,8 +76,8 @@ def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
 
 
 def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
-    """Refuse a file that needs seeking over a source that cannot seek."""
-    if isinstance(decoder.file, ForwardFile) and (picture is None or not lies_in_order(decoder.stream)):
+    """Refuse a file that needs seeking if its source cannot seek."""
+    if isinstance(decoder.file, ForwardFile) and (picture is None or not is_in_file_order(decoder.stream)):
         message = "this file cannot be decoded without seeking"
         raise CorruptMediaError(message, source=decoder.file.source_name)
 

@@ -1,4 +1,4 @@
-"""Telling the caller of packets while they are read."""
+"""Reports packets to the caller while they are read."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Phase: TypeAlias = Literal["index", "decode"]
 
 
 def packet_hook(progress: PacketProgress | None, phase: Phase, total: int | None) -> PacketHook:
-    """Return what tells of each packet that is read, ``None`` where nobody wants to know."""
+    """Return a hook that reports each packet read, or ``None`` without `progress`."""
     return None if progress is None else lambda _packet: progress(phase, total)
 
 
 def report_listed(progress: PacketProgress | None, packets: int) -> None:
-    """Tell of packets that a header lists all at once."""
+    """Report packets that a header listed all at once."""
     if progress is not None:
         for _ in range(packets):
             progress("index", packets)

@@ -1,4 +1,4 @@
-"""How a frame table is made: what to read and what to decode, so that it is exact at the least cost."""
+"""Builds frame tables: decides what to read and what to decode, so that a table is exact and cheap."""
 
 from __future__ import annotations
 
@@ -35,32 +35,33 @@ def build_table(
     limits: ContainerLimits,
     progress: PacketProgress | None,
 ) -> Generator[None, None, FrameTable]:
-    """Build the frame table of a stream with the least reading and decoding that is exact for it.
+    """Build the frame table of a stream, with the least reading and decoding that makes it exact.
 
-    A generator, so that it can be taken in bounded steps and left between them; it returns the table.
+    This is a generator that returns the table, so that callers can run it in bounded steps and stop
+    between them.
 
-    - Packets suffice where every one has a time of its own that the container stored, and the codec
-      makes one frame of each.
-    - A short stream is decoded as a whole, and so is one with a damaged packet: what becomes of that
-      only a decoder tells.
-    - Where the codec has fields, or FFmpeg made the times up, the first pictures have to confirm
-      what packets say; otherwise all is decoded.
-    - Where only the head is unclear, as in a stream that is cut out of a longer one, the head is decoded.
+    - Packets suffice if the container stores a distinct time for each of them, and the codec makes
+      one frame of each.
+    - A short stream is decoded completely. So is a stream with a damaged packet, because only a
+      decoder shows what becomes of it.
+    - If the codec has fields, or FFmpeg made up the times, the first pictures must confirm what the
+      packets say. If they do not, the whole stream is decoded.
+    - If only the head is unclear, as in a stream cut from a longer one, only the head is decoded.
 
     Parameters
     ----------
     file
         Where packets are read from.
     open_decoder
-        Opens a decoder of the same file; called only where something has to be decoded.
+        Opens a decoder of the same file. Called only if something must be decoded.
     look
-        At the same file.
+        The first look at the same file.
     listed
-        The packets that a header lists, where they are known already.
+        The packets that a header lists, if they are known already.
     limits
         What the container may hold.
     progress
-        Told of each packet that is read.
+        Called for each packet that is read.
     """
     scanned = yield from _scan(file, look, listed, limits, progress)
     check_length(scanned, limits, file.source_name)
@@ -96,7 +97,7 @@ def _scan(
     limits: ContainerLimits,
     progress: PacketProgress | None,
 ) -> Generator[None, None, Scanned]:
-    """List the packets: from a header where that will do, else by reading the file once."""
+    """List the packets from a header if there is one, otherwise by reading the file once."""
     stream_index = look.info.stream_index
     scanned = listed or (yield from scan_header(file, stream_index, limits))
     if scanned is None:
@@ -107,19 +108,19 @@ def _scan(
 
 
 def _refuse_without_packets(file: MediaFile, scanned: Scanned) -> None:
-    """Refuse a stream that has no packet to show."""
+    """Refuse a stream without a packet that becomes a frame."""
     if np.all(scanned.packets.is_discard):
         refuse_without_pictures(file.source_name, packets=len(scanned.packets), frames=0)
 
 
 def _is_short(file: MediaFile, info: VideoInfo, packets: Packets) -> bool:
-    """Whether decoding the whole stream costs so little that its packets need not be believed."""
+    """Whether decoding the whole stream is cheap enough not to rely on its packets."""
     is_near = isinstance(file, DirectFile) or int(packets.size.sum()) <= SHORT_REMOTE_BYTES
     return is_near and len(packets) * info.width * info.height <= opening.SHORT_PIXELS
 
 
 def _may_mislead(scanned: Scanned, look: FirstLook) -> bool:
-    """Whether frames may be others than packets and their times say, though these are complete."""
-    # AVI and ASF store one time a packet, from which FFmpeg makes up a pts.
+    """Whether the frames may differ from what packets and times say, although none is missing."""
+    # AVI and ASF store one time per packet, from which FFmpeg makes up a pts.
     made_up = look.hints.reorders and (scanned.packets.keep_order or not scanned.is_from_header)
     return look.hints.has_fields or made_up

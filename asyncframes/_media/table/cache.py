@@ -16,7 +16,7 @@ from asyncframes._runtime.temporaries import sweep
 
 _log = logging.getLogger("asyncframes")
 
-# Increase this whenever entries change their meaning: older folders are then ignored.
+# Increase this when the meaning of entries changes: folders of older versions are ignored.
 _FOLDER_VERSION = 1
 _SUFFIX = ".table"
 
@@ -27,18 +27,19 @@ def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str)
     Parameters
     ----------
     name
-        `StreamSource.name`, which holds no secrets; only its hash is kept.
+        `StreamSource.name`, which holds no secrets. Only its hash is stored.
     identity
         Size, validator and stream.
     head
-        The first bytes of the source: queries and mirrors may share a name.
+        The first bytes of the source, because different sources may share a name: the name
+        of a URL leaves out its query.
     made_by
-        Program that lists the packets; another version may list them differently.
+        The program that lists the packets. Another version may list them differently.
 
     Returns
     -------
     str or None
-        ``None`` where a change of the source could go unnoticed.
+        ``None`` if a change of the source could go unnoticed.
     """
     if identity.size is None or identity.validator is None:
         return None
@@ -49,16 +50,16 @@ def cache_key(name: str, identity: SourceIdentity, *, head: bytes, made_by: str)
 
 
 class TableCache:
-    """Tables by key; the least recently used are removed, and several processes may share the folder.
+    """Stores tables by key, and removes the least recently used. Several processes may share the folder.
 
-    Where the file system fails, the cache behaves as if empty, and logs one warning.
+    If the file system fails, the cache behaves as if it were empty, and logs one warning.
 
     Parameters
     ----------
     folder
-        Where the tables are; created with the first entry.
+        Where the tables are stored. Created with the first entry.
     max_bytes
-        Limit on the total size of the entries, enforced whenever one is added.
+        Limit on the total size of the entries, enforced when an entry is added.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int) -> None:
@@ -67,7 +68,7 @@ class TableCache:
         self._has_warned = False
 
     def load(self, key: str) -> FrameTable | None:
-        """Return an entry, ``None`` where there is no usable one."""
+        """Return an entry, or ``None`` if there is no usable one."""
         path = self._path(key)
         try:
             table = FrameTable.load(path)
@@ -75,7 +76,7 @@ class TableCache:
         except FileNotFoundError:
             return None
         except ArchiveError as exc:
-            _log.debug("the frame table is rebuilt: %s", exc)
+            _log.debug("rebuilding the frame table: %s", exc)
             return None
         except OSError as exc:
             self._warn(exc)
@@ -95,7 +96,7 @@ class TableCache:
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
-                "table_cache %s is not usable, and frame tables are not remembered: %s",
+                "table_cache %s is not usable, so frame tables are not stored: %s",
                 shortened(str(self._folder.parent)),
                 exc.strerror or type(exc).__name__,
             )

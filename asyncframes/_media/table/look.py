@@ -1,4 +1,4 @@
-"""Packets that a header lists, looked at where that costs little: some become no frame."""
+"""Looks into packets that a header lists, where that is cheap: some of them become no frame."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.table.scan import Scanned
 from asyncframes._model.table import BoolArray, Int64Array, Packets
 
-# Of a local file up to this long all packets are looked at; of larger ones, those too short for a slice.
+# In a local file up to this size all packets are read; in a larger one, only those too short for a slice.
 _SMALL_FILE = 16 * 1024 * 1024
 
 SHORT_REMOTE_BYTES = 512 * 1024
-"""Of a source that is not a local file, so much may be fetched to learn which packets become frames."""
+"""Most bytes to fetch from a source that is not a local file, to learn which packets become frames."""
 
 _TOO_SHORT = 9
 _MOST_LOOKS = 64
 
-# A stretch of a file that is read whole, if the packets of one stream fill much of it.
+# The longest part of a file that is read in one piece. Packets of other streams in it are read too.
 _SPAN = 32 * 1024 * 1024
 
-# Packets of more units than this are not walked to their end.
+# After this many units a packet counts as holding a picture.
 _MOST_UNITS = 64
 
-# Packets are read together, so many bytes at a time.
+# Neighbouring packets are read together, this many bytes at a time.
 _READ_BYTES = 1024 * 1024
 
 
 def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
-    """Find the packets that become no frame, or are damaged, among those that a header lists."""
+    """Find the packets that become no frame or are damaged, among those that a header lists."""
     packets = scanned.packets
     is_hidden, units = hints.syntax.is_hidden, hints.syntax.units
     if is_hidden is None or not len(packets) or np.any(packets.position < 0):
@@ -60,9 +60,13 @@ def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
 def _walk_units(
     data: NDArray[np.uint8], starts: Int64Array, sizes: Int64Array, units: UnitFormat
 ) -> tuple[BoolArray, BoolArray]:
-    """Walk the units of all packets side by side: which may hold a picture, and which units do not fill.
+    """Walk the units of all packets in parallel, with the same results as `UnitFormat.has_picture`.
 
-    Says of each packet what `UnitFormat.has_picture` does.
+    Returns
+    -------
+    tuple of (ndarray, ndarray)
+        For each packet, whether it may hold a picture, and whether its units do not fill
+        it exactly.
     """
     width = units.length_bytes
     places, ends = starts.copy(), np.minimum(starts + sizes, len(data))
@@ -99,7 +103,7 @@ def _worth_looking_at(file: MediaFile, packets: Packets, span: int) -> Int64Arra
 
 
 def _read(file: MediaFile, packets: Packets, numbers: Int64Array) -> Iterator[tuple[int, bytes]]:
-    """Yield the bytes of packets, reading those together that lie together."""
+    """Yield the bytes of packets. Neighbouring packets are read together."""
     begin, data = 0, b""
     for number in numbers.tolist():
         start, size = int(packets.position[number]), int(packets.size[number])

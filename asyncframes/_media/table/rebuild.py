@@ -1,4 +1,4 @@
-"""Build frame tables by decoding: the whole stream, or only its head."""
+"""Builds frame tables by decoding the whole stream, or only its head."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from asyncframes._model.table import FrameTable
 
 T = TypeVar("T")
 
-# Enough to see fields, or pictures out of order, come out otherwise than packets alone would have it.
+# Enough pictures to reveal fields, or an order other than the packets suggest.
 _HEAD_PICTURES = 24
 
 
 def _without_doubt(
     decoder: Decoder, steps: Callable[[], Generator[None, None, T]]
 ) -> Generator[None, None, T]:
-    """Take steps on a decoder, and take them again with one codec thread where several are in doubt."""
+    """Run steps on a decoder. If its output is in doubt, run them again with one codec thread."""
     try:
         return (yield from steps())
     except DoubtError as doubt:
@@ -36,16 +36,16 @@ def _without_doubt(
 
 
 def table_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
-    """Build a frame table from the frames that a sequential decode really outputs.
+    """Build a frame table from the frames that a sequential decode outputs.
 
-    A generator, so that a long pass can be taken in steps; it returns the table.
+    This is a generator that returns the table, so that callers can run a long decode in steps.
 
     Raises
     ------
     CorruptMediaError
-        There are packets, and none of them decodes to a picture.
+        The stream has packets, but none of them decodes to a picture.
     MediaError
-        There are no packets.
+        The stream has no packets.
     """
     return (yield from _without_doubt(decoder, lambda: _table_of_pictures(decoder)))
 
@@ -79,14 +79,14 @@ def _table_of_pictures(decoder: Decoder) -> Generator[None, None, FrameTable]:
 
 
 def table_confirmed_by_head(decoder: Decoder, table: FrameTable) -> Generator[None, None, FrameTable | None]:
-    """Return the table if the first pictures of a decode are those that it lists, else ``None``."""
+    """Return the table if a decode begins with the pictures that it lists, otherwise ``None``."""
     expected: list[int] = table.packet_of[:_HEAD_PICTURES].tolist()
     found = yield from _without_doubt(decoder, lambda: _first_shown(decoder, len(expected)))
     return table if found == expected else None
 
 
 def _first_shown(decoder: Decoder, count: int) -> Generator[None, None, list[int]]:
-    """Decode so many pictures from the start, and return the numbers of their packets."""
+    """Decode the first `count` pictures, and return the numbers of their packets."""
     decoder.restart()
     found: list[int] = []
     for output in decoder.decode():
@@ -99,17 +99,18 @@ def _first_shown(decoder: Decoder, count: int) -> Generator[None, None, list[int
 
 
 def table_by_decoding_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable]:
-    """Build a frame table with as little decoding as will do; a generator, as `table_by_decoding`.
+    """Build a frame table by decoding only the head of the stream if that suffices, in steps.
 
-    Where only the head of the stream is unclear (it begins inside a GOP, or with
-    leading pictures of a GOP that is not there), its first two GOPs are decoded.
+    The head of a stream is unclear if it begins inside a GOP, or with leading pictures that
+    refer to a GOP before it. Decoding the first two GOPs then shows which packets become
+    frames. Otherwise the whole stream is decoded.
     """
     table = yield from _without_doubt(decoder, lambda: _verified_head(decoder, scanned))
     return table or (yield from table_by_decoding(decoder))
 
 
 def _verified_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:
-    """Decode the first two GOPs; ``None`` where they do not show how the rest goes on."""
+    """Decode the first two GOPs. Return ``None`` if they do not determine the rest."""
     keyframes = np.flatnonzero(scanned.packets.is_keyframe)
     if not scanned.packets.are_timed or len(keyframes) < 3:
         return None
@@ -132,5 +133,5 @@ def _verified_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, 
 
 
 def table_without_decoding(scanned: Scanned) -> FrameTable | None:
-    """Build a frame table from packets alone, ``None`` where they cannot tell."""
+    """Build a frame table from packets alone, or return ``None`` if they do not determine it."""
     return table_from_packets(scanned.packets, scanned.time_base, scanned.average_rate)

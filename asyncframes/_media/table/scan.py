@@ -1,4 +1,4 @@
-"""The packets of a stream, listed without decoding: from the header alone, or by demuxing."""
+"""Lists the packets of a stream without decoding: from the header alone, or by demuxing."""
 
 from __future__ import annotations
 
@@ -33,34 +33,35 @@ from asyncframes._version import __version__
 from asyncframes.errors import MediaError, UnsupportedMediaError
 
 MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
-"""Who lists packets: another version of either may list them differently."""
+"""The programs that list packets. Another version of either may list them differently."""
 
 _HEAD_BYTES = 64 * 1024
 
 _FIELDS = 7
 
-# Packets that are demuxed before FFmpeg's index is believed for the others.
+# This many packets are demuxed and compared with FFmpeg's index before the rest is taken from the index.
 _COMPARED_PACKETS = 16
 
-# Demuxing a packet may take a microsecond, and looking at the clock half of that.
+# Demuxing a packet may take a microsecond, and the caller's look at the clock half of that.
 _PACKETS_A_STEP = 8
 
-# The parser looks into packets, and zeros tell it nothing; the container's own flags and times stand in.
+# FFmpeg's parser would look into packets that read as zeros here. The container's own flags and times are
+# used instead.
 _WITHOUT_MEDIA = {"fflags": "noparse+nofillin"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
-    """What a scan of a stream found.
+    """The result of scanning a stream.
 
     Attributes
     ----------
     packets, time_base, average_rate
-        Of the stream.
+        The stream's packets, time base and average rate.
     is_doubtful
-        Whether some packets are damaged, so that only decoding tells which become frames.
+        Whether some packets are damaged, so that only decoding shows which become frames.
     is_from_header
-        Whether a header lists them; otherwise they were read one by one.
+        Whether a header lists the packets. If not, they were read one by one.
     """
 
     packets: Packets
@@ -76,8 +77,8 @@ class PacketList:
     Parameters
     ----------
     syntax
-        What their bytes say, as some codecs have packets that are decoded and not shown;
-        ``None`` where the packets hold no media to tell by.
+        Tells which packets are decoded but not shown, which some codecs have. ``None`` if
+        the packets' bytes are not available.
 
     Attributes
     ----------
@@ -88,11 +89,11 @@ class PacketList:
     def __init__(self, syntax: PacketSyntax | None = None) -> None:
         self._is_hidden = None if syntax is None else syntax.is_hidden
         self.is_doubtful = False
-        # As tuples they would have the garbage collector go over all objects of the process.
+        # One flat array: a tuple per packet would make the garbage collector scan all objects of the process.
         self._fields = array("q")
 
     def add(self, packet: Packet[VideoStream]) -> None:
-        """Append what the demuxer says of a packet."""
+        """Append a packet's fields."""
         is_hidden = packet.is_discard
         self.is_doubtful |= packet.is_corrupt
         if self._is_hidden is not None and not is_hidden:
@@ -137,17 +138,17 @@ def read_head(file: MediaFile) -> bytes:
 def scan_header(
     file: MediaFile, stream_index: int, limits: ContainerLimits
 ) -> Generator[None, None, Scanned | None]:
-    """List the packets of a stream of an MP4/MOV by its headers alone, in steps.
+    """List the packets of an MP4/MOV stream from the headers alone, in steps.
 
     Parameters
     ----------
     limits
-        What the container may hold; no more than one packet beyond is listed.
+        What the container may hold. Listing stops one packet beyond it.
 
     Returns
     -------
     Scanned or None
-        ``None`` for any other file, and where the media would be needed.
+        ``None`` for any other container, and if FFmpeg needs the media too.
     """
     media = media_ranges(file)
     if media is None:
@@ -157,7 +158,7 @@ def scan_header(
     try:
         return (yield from _demuxed_header(SparseFile(file, media), stream_index, limits))
     except (MediaError, PyAVError):
-        # Some demuxers look into the media while they open it (captions in fragments do).
+        # FFmpeg reads some media while it opens a file, such as captions in fragments, and finds zeros there.
         file.raise_error()
         return None
     finally:
@@ -167,7 +168,7 @@ def scan_header(
 def _demuxed_header(
     file: SparseFile, stream_index: int, limits: ContainerLimits
 ) -> Generator[None, None, Scanned]:
-    """Demux a file whose media reads as zeros; FFmpeg's index spares most of that where it is complete."""
+    """Demux a file whose media reads as zeros. If FFmpeg's index is complete, it replaces most of this."""
     file.seek(0)
     with open_container(file, limits, options=_WITHOUT_MEDIA) as container:
         stream = select_stream(container, stream_index, file.source_name)
@@ -189,16 +190,16 @@ def _demuxed_header(
 def scan_file(
     file: MediaFile, stream_index: int, on_packet: PacketHook, limits: ContainerLimits
 ) -> Generator[None, None, Scanned]:
-    """List the packets of a stream by reading all of the file once, in steps.
+    """List the packets of a stream by reading the whole file once, in steps.
 
-    A container that breaks off ends there, and its packets are in doubt.
+    If the container breaks off, the list ends there and is marked as doubtful.
 
     Parameters
     ----------
     on_packet
         Called with each packet.
     limits
-        What the container may hold; no more than one packet beyond is listed.
+        What the container may hold. Listing stops one packet beyond it.
     """
     file.seek(0)
     with open_container(file, limits) as container:
@@ -227,27 +228,27 @@ def scan_file(
 
 
 def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None:
-    """Refuse a stream of more frames than a table may list.
+    """Refuse a stream with more frames than a table may list.
 
     Raises
     ------
     UnsupportedMediaError
-        It is one.
+        The stream has more than `ContainerLimits.max_table_frames` frames.
     """
     if len(scanned.packets) > limits.max_table_frames:
         most = f"max_table_frames={limits.max_table_frames}"
-        message = f"the video has more frames than {most}; raise it to list them"
+        message = f"the video has more than {most} frames: pass a larger max_table_frames"
         raise UnsupportedMediaError(message, source=source)
 
 
 def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned | None:
-    """List the packets of a track by what FFmpeg has read of its header; see `packets_by_index`."""
+    """List the packets of a track from FFmpeg's index of its header; see `packets_by_index`."""
     packets = packets_by_index(file, stream, first)
     return None if packets is None else Scanned(packets, time_base_of(stream), average_rate(stream))
 
 
-def lies_in_order(stream: VideoStream) -> bool:
-    """Whether the packets that a header lists lie one behind the other, as reading without seeking needs."""
+def is_in_file_order(stream: VideoStream) -> bool:
+    """Whether the header lists the packets in file order, so that they can be read without seeking."""
     end = 0
     for entry in stream.index_entries:
         if entry.pos < end:
