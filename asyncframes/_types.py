@@ -110,6 +110,12 @@ class Frame:
         Whether the frame decodes alone.
     is_corrupt
         Whether the decoder marked it as damaged (only with ``on_corrupt="keep"``).
+    duration_seconds
+        How long the frame is shown, in seconds: from its pts to the next frame's in
+        presentation order, also where the rate varies; see `FrameTable.duration_seconds`.
+        While the video has no frame table (a range that is read forward from its
+        beginning, or ``seek_mode="approximate"``), it is the duration that the container
+        gives the frame's packet, which may differ where the rate varies; ``None`` if it gives none.
     """
 
     index: int
@@ -118,6 +124,7 @@ class Frame:
     time_base: Fraction
     is_keyframe: bool = False
     is_corrupt: bool = False
+    duration_seconds: float | None = None
 
     @property
     def pts_seconds(self) -> float | None:

@@ -100,6 +100,21 @@ class Packets:
         return int(numbers[0]) if len(numbers) == 1 else None
 
 
+def presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
+    """Return the place of every packet in presentation order, those without a frame included.
+
+    Parameters
+    ----------
+    row_of
+        The frame of each packet, which is the answer where a pts is missing.
+    """
+    if np.any(packets.pts == NO_TIMESTAMP):
+        return row_of
+    rank = np.empty(len(packets), np.int64)
+    rank[np.argsort(packets.pts, kind="stable")] = np.arange(len(packets))
+    return rank
+
+
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
     """The bytes that a frame table describes.

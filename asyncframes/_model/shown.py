@@ -40,6 +40,24 @@ def ticks_of(pts: Int64Array, time_base: Fraction, average_rate: Fraction | None
     return ticks
 
 
+def ticks_shown(ticks: Int64Array, row: int, last_duration: int) -> int:
+    """Return for how many ticks one frame is shown; see `Clock.durations`."""
+    begin = int(ticks[row])
+    if row and int(ticks[row - 1]) == begin:
+        return 0
+    later = row + 1
+    if later < len(ticks) and int(ticks[later]) == begin:
+        later = int(np.searchsorted(ticks, begin, side="right"))
+    return (int(ticks[later]) if later < len(ticks) else _end_of(ticks, last_duration)) - begin
+
+
+def _end_of(ticks: Int64Array, last_duration: int) -> int:
+    """Return the tick at which the last frame ends."""
+    if last_duration <= 0 and len(ticks) > 1:
+        last_duration = int(ticks[-1] - ticks[-2])
+    return min(int(ticks[-1]) + max(last_duration, 1), int(ticks[0]) + MOST_TICKS)
+
+
 class Clock:
     """The times of frames, in ticks from the first frame on.
 
@@ -68,9 +86,7 @@ class Clock:
         self._length = len(ticks)
         later = int(np.searchsorted(self._ticks, 0, side="right"))
         self._first_lasts = int(self._ticks[later]) if later < self._length else MOST_TICKS
-        if last_duration <= 0 and self._length > 1:
-            last_duration = int(self._ticks[-1] - self._ticks[-2])
-        self._stop = min(int(self._ticks[-1]) + max(last_duration, 1), MOST_TICKS)
+        self._stop = _end_of(self._ticks, last_duration)
 
     def durations(self) -> Int64Array:
         """Return for how many ticks each frame is shown; of those that share a time only the first is."""

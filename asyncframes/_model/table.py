@@ -21,11 +21,12 @@ from asyncframes._model.packets import (
     Int64Array,
     Packets,
     SourceIdentity,
+    presentation_ranks,
     read_only,
 )
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import ByteRange, near_ranges
-from asyncframes._model.shown import Clock, ticks_of
+from asyncframes._model.shown import Clock, ticks_of, ticks_shown
 from asyncframes._model.table_file import TableFields, pack_table, unpack_table
 from asyncframes._model.timing import as_float, ticks_to_seconds
 from asyncframes._runtime.whole_files import write_whole
@@ -106,7 +107,7 @@ class FrameTable:
             has_repeats=has_repeats,
             _row_of=read_only(row_of),
             _has_extra=bool(np.any((row_of < 0) & ~self.packets.is_discard)),
-            _rank=read_only(_presentation_ranks(self.packets, row_of)),
+            _rank=read_only(presentation_ranks(self.packets, row_of)),
             _starts=read_only(
                 np.setdiff1d(
                     np.flatnonzero(self.packets.is_keyframe & (not has_repeats)),
@@ -220,6 +221,14 @@ class FrameTable:
         """
         last = int(self.packets.duration[self.packet_of[-1]])
         return Clock(self.ticks(), self.time_base, last_duration=last, tolerance=tolerance)
+
+    def duration_seconds_of(self, index: int) -> float | None:
+        """Return one of `duration_seconds`, without computing the others; ``None`` without times."""
+        try:
+            ticks = ticks_shown(self.ticks(), index, int(self.packets.duration[self.packet_of[-1]]))
+        except ValueError:
+            return None
+        return ticks * self.time_base.numerator / self.time_base.denominator
 
     @property
     def is_provisional(self) -> bool:
@@ -389,12 +398,3 @@ class FrameTable:
             raise
         except (ValueError, ArithmeticError, IndexError) as exc:
             raise ArchiveError(f"malformed: {quoted(exc)}") from exc
-
-
-def _presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
-    """Return the place of every packet in presentation order, those without a frame included."""
-    if np.any(packets.pts == NO_TIMESTAMP):
-        return row_of
-    rank = np.empty(len(packets), np.int64)
-    rank[np.argsort(packets.pts, kind="stable")] = np.arange(len(packets))
-    return rank

@@ -92,6 +92,7 @@ class Decodings:
                 selection(),
                 self._shared(table),
                 delivered,
+                known=self._tables.table,
                 may_rebuild=may_rebuild,
             )
             # The lanes share the bound, so their number does not multiply the memory.

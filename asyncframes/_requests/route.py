@@ -82,11 +82,18 @@ def make_job(
     table: FrameTable | SharedTable | None,
     delivered: int,
     *,
+    known: FrameTable | None,
     may_rebuild: bool,
 ) -> FrameJob:
-    """Make the job of a request: forward without a table, by index with a shared or a nominal one."""
+    """Make the job of a request: forward without a table, by index with a shared or a nominal one.
+
+    Parameters
+    ----------
+    known
+        The frame table of the video, if there is one, also where the request does not need it.
+    """
     if table is None:
-        return ForwardJob(decoder, converter, options, selection.forward_range)
+        return ForwardJob(decoder, converter, options, selection.forward_range, known)
     if isinstance(table, FrameTable):
         return ApproximateJob(decoder, converter, options, selection, table)
     return TableJob(

@@ -243,6 +243,8 @@ def test_times_beyond_all_bounds_are_named_errors(
             assert len(rows) == 0 or 0 <= rows.min() <= rows.max() < len(pts)
         assert len(said) < 300
     assert resolve(make_selection(None, None, 1, indices=[-1]), table).tolist() == [len(pts) - 1]
+    lasting = [table.duration_seconds_of(index) for index in range(len(table))]
+    np.testing.assert_array_equal(np.array(lasting, float), table.duration_seconds)
 
 
 def test_a_table_needs_a_time_base_above_zero() -> None:

@@ -172,6 +172,7 @@ def test_seconds_are_those_of_frames(steps: list[int], origin: int, time_base: F
     lasts = dict(zip(shown, np.diff([*shown, shown[-1] + tail]).tolist(), strict=True))
     expected = [float(lasts.pop(tick, 0) * time_base) for tick in ticks]
     assert found.duration_seconds.tolist() == expected
+    assert [found.duration_seconds_of(index) for index in range(len(found))] == expected
 
 
 def test_seconds_of_frames_without_times() -> None:
@@ -180,7 +181,9 @@ def test_seconds_of_frames_without_times() -> None:
     by_rate = FrameTable(bare, TIME_BASE, np.arange(3), average_rate=Fraction(5))
     assert np.isnan(by_rate.pts_seconds).all()
     assert by_rate.duration_seconds.tolist() == [0.2, 0.2, 0.1]
+    assert by_rate.duration_seconds_of(2) == 0.1
     assert np.isnan(replace(by_rate, average_rate=None).duration_seconds).all()
+    assert replace(by_rate, average_rate=None).duration_seconds_of(2) is None
     partly = FrameTable(packets([0, NO_TIMESTAMP, 4]), TIME_BASE, np.arange(3))
     np.testing.assert_array_equal(partly.pts_seconds, [0, np.nan, 0.4])
     empty = FrameTable(packets([]), TIME_BASE, np.arange(0))

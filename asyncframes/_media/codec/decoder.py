@@ -386,5 +386,5 @@ class Decoder:
     def _picture(self, number: int, frame: VideoFrame) -> Picture:
         pts = self._pts_of.pop(number, None)
         if self._alpha is None:
-            return Picture(number, pts, frame)
-        return Picture(number, pts, frame, *self._alpha.take(number))
+            return Picture(number, pts, frame, frame.duration)
+        return Picture(number, pts, frame, frame.duration, *self._alpha.take(number))

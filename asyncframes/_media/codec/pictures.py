@@ -16,6 +16,8 @@ class Picture:
     packet: int
     pts: int | None
     frame: VideoFrame
+    duration: int = 0
+    """That of its packet in ticks, 0 where unknown."""
     alpha: VideoFrame | None = None
     """The opacity, if it was requested and the container stores it separately."""
     alpha_damage: str | None = None

@@ -8,13 +8,20 @@ from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
 from asyncframes._media.image.convert import Converter
+from asyncframes._model.table import FrameTable
 from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
 from asyncframes._types import Frame
 from asyncframes.errors import FrameIndexError
 
 
 class ForwardJob(FrameJob):
-    """Frames of a range, numbered by decoding from the first packet: no frame table is needed."""
+    """Frames of a range, numbered by decoding from the first packet: no frame table is needed.
+
+    Parameters
+    ----------
+    table
+        Says how long frames are shown, where it is there already.
+    """
 
     def __init__(
         self,
@@ -22,7 +29,9 @@ class ForwardJob(FrameJob):
         converter: Converter,
         options: JobOptions,
         bounds: tuple[int, int | None, int],
+        table: FrameTable | None,
     ) -> None:
+        self._table = table
         self._start, self._end, self._step = bounds
         self._spoilt: tuple[Damage, int] | None = None
         super().__init__(decoder, converter, options)
@@ -65,6 +74,12 @@ class ForwardJob(FrameJob):
             self._spoilt = damage, index
         else:
             self._report(damage, index)
+
+    def _duration_of(self, index: int, picture: Picture) -> float | None:
+        table = self._table
+        if table is not None and index < len(table) and table.pts_of(index) == picture.pts:
+            return table.duration_seconds_of(index)
+        return super()._duration_of(index, picture)
 
     def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
         """Yield the pictures, numbered; at the first doubt, begin again with one thread and go on there."""

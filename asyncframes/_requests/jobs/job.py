@@ -201,7 +201,12 @@ class FrameJob(ABC):
             time_base=self._time_base,
             is_keyframe=picture.frame.key_frame,
             is_corrupt=damaged,
+            duration_seconds=self._duration_of(index, picture),
         )
+
+    def _duration_of(self, index: int, picture: Picture) -> float | None:
+        """Return for how long a frame is shown: here, what its packet says."""
+        return float(picture.duration * self._time_base) if picture.duration > 0 else None
 
     def _report(self, damage: Damage, index: int) -> None:
         self.evidence.must_rebuild |= self._on_corrupt != "raise" or not damage.has_picture

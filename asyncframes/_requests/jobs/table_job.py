@@ -192,6 +192,9 @@ class TableJob(FrameJob):
             index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
         )
 
+    def _duration_of(self, index: int, picture: Picture) -> float | None:
+        return self.table.duration_seconds_of(index)
+
 
 class _Gops:
     """Decodes the GOPs that a request needs, each once if possible, and holds their frames."""
