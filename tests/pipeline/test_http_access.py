@@ -18,7 +18,7 @@ from asyncframes.errors import (
 from asyncframes.sources import HttpSource
 from asyncframes.sources._http import sessions as _http_sessions
 from asyncframes.sources._http.public_addresses import is_public
-from tests.support.servers.s3 import BUCKET, rclone_server
+from tests.support.servers.s3 import BUCKET, START_SECONDS, rclone_server
 from tests.support.servers.web import Reply, RunningServer, retries_at_once
 from tests.support.streams.clips import clip_bytes, painted_index
 
@@ -170,6 +170,7 @@ async def test_the_proxy_of_the_environment(server: RunningServer, monkeypatch: 
 
 
 @pytest.mark.anyio
+@pytest.mark.timeout(60 + START_SECONDS)
 async def test_a_part_under_the_status_of_the_whole(tmp_path: Path) -> None:
     """A 200 that brings a part of the file, as ``rclone serve s3`` sends it, is not taken for the file."""
     (tmp_path / BUCKET).mkdir()

@@ -25,11 +25,11 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource, ObjectStoreSource, resolve_source
-from tests.support.servers.s3 import ACCESS, BUCKET, S3Server, moto_server, rclone_server
+from tests.support.servers.s3 import ACCESS, BUCKET, START_SECONDS, S3Server, moto_server, rclone_server
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60 + START_SECONDS)]
 
 DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
 SECRETS = ("open-sesame", "testing")

@@ -84,6 +84,10 @@ def rclone_server(directory: Path, *, keys: bool = True) -> Iterator[S3Server]:
         yield S3Server(endpoint)
 
 
+START_SECONDS = 100
+"""How long a server may take to start. On a machine whose disk is busy some took more than 30 s."""
+
+
 @contextmanager
 def running_process(command: list[str], announcement: str) -> Iterator[str]:
     """Run a server, and give what its announcement captures."""
@@ -92,7 +96,7 @@ def running_process(command: list[str], announcement: str) -> Iterator[str]:
         with path.open("w") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=directory)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + START_SECONDS
             while not (found := re.search(announcement, path.read_text())):
                 assert process.poll() is None, path.read_text()
                 assert time.monotonic() < deadline, path.read_text()
