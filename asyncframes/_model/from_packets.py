@@ -1,4 +1,4 @@
-"""Frame tables that follow from the packets of a stream."""
+"""Derives frame tables from the packets of a stream."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def table_from_packets(
 ) -> FrameTable | None:
     """Derive the frames from the packets' timestamps, without decoding.
 
-    Every packet not flagged *discard* is taken to become one frame, shown in
-    the order of pts.
+    Each packet that is not flagged *discard* becomes one frame. Frames are shown in the
+    order of their pts.
 
     Returns
     -------
     FrameTable or None
-        ``None`` where packets alone cannot tell: a pts is missing or occurs
-        twice, or the stream does not begin with a keyframe that is shown first,
-        so that how many frames its decoder drops there is not known.
+        ``None`` if the packets do not determine the frames. That is so if a pts is missing
+        or repeated, or if the stream does not begin with a keyframe that is shown first: its
+        decoder then drops an unknown number of frames.
     """
     if not packets.are_timed or not packets.begin_whole:
         return None
@@ -45,7 +45,8 @@ def table_with_head(
     shown
         Numbers of the packets whose pictures a decode from the start outputs, in that order.
     anchor
-        Number of the first keyframe among them; from its picture on, timestamps tell.
+        Number of the first keyframe among them. From its picture on, timestamps determine the
+        frames.
     """
     place = {packet: place for place, packet in enumerate(shown)}
     head = shown[: place[anchor]]

@@ -1,4 +1,4 @@
-"""The packets of a stream without their bytes, and the bytes that they are part of."""
+"""The packets of a stream without their bytes, and the identity of the source that contains them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a view of an array that refuses to be written to."""
+    """Return a read-only view of an array."""
     view = array.view()
     view.setflags(write=False)
     return view
@@ -31,11 +31,11 @@ class Packets:
     Attributes
     ----------
     pts, dts
-        Ticks of the stream's time base, `NO_TIMESTAMP` where missing.
+        Ticks of the stream's time base; `NO_TIMESTAMP` if missing.
     position, size
-        Byte range in the source; position -1 where unknown.
+        Byte range in the source; position -1 if unknown.
     duration
-        Ticks, 0 where unknown.
+        Ticks; 0 if unknown.
     is_keyframe, is_discard
         The demuxer's flags.
     """
@@ -53,7 +53,7 @@ class Packets:
             object.__setattr__(self, column.name, read_only(getattr(self, column.name)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Arrays come out of a pickle writable, unless they pass through here.
+        # Unpickled arrays are writable. `__post_init__` makes them read-only again.
         return type(self), tuple(getattr(self, column.name) for column in fields(self))
 
     def __len__(self) -> int:
@@ -67,12 +67,12 @@ class Packets:
 
     @property
     def keep_order(self) -> bool:
-        """Whether packets are shown in the order in which they are decoded, going by their pts."""
+        """Whether packets are shown in the order in which they are decoded, according to their pts."""
         return bool(np.all(self.pts[1:] > self.pts[:-1]))
 
     @property
     def begin_whole(self) -> bool:
-        """Whether the stream begins with a keyframe, and nothing is shown before that one."""
+        """Whether the stream begins with a keyframe, and nothing is shown before it."""
         if not len(self):
             return True
         return bool(self.is_keyframe[0]) and not np.any((self.pts < self.pts[0]) & ~self.is_discard)
@@ -90,7 +90,7 @@ class Packets:
         )
 
     def find(self, *, position: int, size: int, dts: int) -> int | None:
-        """Return the number of the only packet with these properties, or ``None``."""
+        """Return the number of the packet with these properties; ``None`` unless exactly one has them."""
         matches = self.size == size
         if position >= 0:
             matches &= self.position == position
@@ -117,16 +117,16 @@ def presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
 
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
-    """The bytes that a frame table describes.
+    """Identifies the bytes and the stream that a frame table describes.
 
     Attributes
     ----------
     size
-        Length of the source in bytes, ``None`` where it is not known.
+        Length of the source in bytes; ``None`` if unknown.
     validator
-        `StreamSource.validator`, ``None`` where the source has none.
+        `StreamSource.validator`; ``None`` if the source has none.
     stream_index
-        Which stream of the container.
+        Index of the stream in the container.
     """
 
     size: int | None
@@ -134,7 +134,7 @@ class SourceIdentity:
     stream_index: int
 
     def may_be(self, other: SourceIdentity) -> bool:
-        """Whether both may be the same bytes: what both know agrees."""
+        """Whether both may identify the same bytes: they agree in everything that both know."""
         pairs = ((self.size, other.size), (self.validator, other.validator))
         return self.stream_index == other.stream_index and all(
             mine == theirs or mine is None or theirs is None for mine, theirs in pairs

@@ -15,7 +15,7 @@ _MATRICES = ("auto", *get_args(ColorMatrix))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """The values of `PictureOptions`; see there."""
+    """Checked values of `PictureOptions`, which describes them."""
 
     image_format: ImageFormat = "rgb24"
     resize: tuple[int | None, int | None] | None = None
@@ -28,7 +28,7 @@ class Rendering:
 
     @property
     def reach(self) -> int:
-        """How many frames before and after a frame its image depends on."""
+        """How many frames before and after a frame determine its image."""
         return int(self.deinterlace)
 
     def size_of(self, width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:

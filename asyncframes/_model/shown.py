@@ -1,7 +1,7 @@
-"""Which frame is shown when.
+"""Finds the frame that is shown at a time.
 
-A container rounds times to its ticks, so a time names a frame from half a tick before the frame's pts. Where
-frames are one tick apart, ticks are what the rate counts in, and nothing was rounded.
+A container rounds times to its ticks, so a time selects a frame from half a tick before the frame's pts. If
+frames are one tick apart, a tick is exactly the duration of a frame, and nothing was rounded.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from asyncframes._model.packets import NO_TIMESTAMP
 from asyncframes._model.timing import CLOSE, MOST_TICKS, Int64Array, as_float, even_ticks, seconds_to_ticks
 from asyncframes.errors import FrameIndexError
 
-# By how much a time may be early, in ticks: its frame's pts was rounded.
+# How many ticks early a time may be, because the pts of its frame was rounded.
 _EARLY = 0.5
 
-# Ticks of a rate are counted from the pts of a frame, which was rounded as well.
+# The times of a new rate are counted from the pts of a frame, which was rounded too.
 _EARLY_FROM_A_FRAME = 1.0
 
-# The end of the last frame is a pts and a duration, which was rounded as well.
+# The end of the last frame is the sum of a pts and a duration, which were both rounded.
 _EARLY_TO_AN_END = Fraction(3, 2)
 
 
 def ticks_of(pts: Int64Array, time_base: Fraction, average_rate: Fraction | None) -> Int64Array:
-    """Return times of frames that never fall, in ticks; see `FrameTable.ticks`."""
+    """Return ascending times of frames, in ticks; see `FrameTable.ticks`."""
     if np.any(pts == NO_TIMESTAMP):
         if average_rate is None or average_rate <= 0:
             raise ValueError("this video has neither timestamps nor a frame rate: ask for frames by index")
@@ -61,19 +61,20 @@ def _end_of(ticks: Int64Array, last_duration: int) -> int:
 class Clock:
     """The times of frames, in ticks from the first frame on.
 
-    Of frames with the same time, the first one counts.
+    If several frames share a time, the first one is shown.
 
     Parameters
     ----------
     ticks
-        When each frame is shown, in presentation order: never falling, at least one.
+        When each frame is shown, in presentation order: at least one, ascending, repeats allowed.
     time_base
         Seconds per tick.
     last_duration
-        Ticks for which the last frame is shown; 0 where unknown: then as long as the one before it.
+        For how many ticks the last frame is shown. 0 if unknown; it is then shown as long as the
+        frame before it.
     tolerance
-        Seconds by which times may be early beyond what the container's rounding
-        makes up for; always less than half the time from one frame to the next.
+        How many seconds early times may be, beyond what the container's rounding explains. It
+        never exceeds half the time from one frame to the next.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Clock:
         self._stop = _end_of(self._ticks, last_duration)
 
     def durations(self) -> Int64Array:
-        """Return for how many ticks each frame is shown; of those that share a time only the first is."""
+        """Return for how many ticks each frame is shown; 0 for all but the first frame with the same time."""
         firsts = np.flatnonzero(np.append(True, self._ticks[1:] != self._ticks[:-1]))
         durations = np.zeros(self._length, np.int64)
         durations[firsts] = np.diff(self._ticks[firsts], append=self._stop)
@@ -101,7 +102,7 @@ class Clock:
         Raises
         ------
         FrameIndexError
-            At one of them no frame is shown.
+            No frame is shown at one of the times.
         """
         ticks, parts = seconds_to_ticks(times, self._time_base, self._origin)
         rows = self._rows_at(ticks, parts, _EARLY)
@@ -112,7 +113,7 @@ class Clock:
         return rows
 
     def bounds(self, begin: Fraction | None, stop: Fraction | None) -> tuple[int, int]:
-        """Return the first and the last frame shown in a half-open range of time; last < first for none."""
+        """Return the first and last frame shown in a half-open range of time; last < first if none is."""
         first = 0 if begin is None else self._first_from(begin)
         return first, self._length - 1 if stop is None else self._last_before(stop)
 
@@ -130,7 +131,7 @@ class Clock:
         end = int(self._ticks[row + 1]) if row + 1 < self._length else self._stop
         late, lasts = int(ticks[0] - self._ticks[row]) + float(parts[0]), end - int(self._ticks[row])
         if late <= CLOSE or (late <= self._slack(_EARLY, lasts) and 2 * late < lasts):
-            # It is shown from the end of the range on.
+            # The range ends where this frame begins.
             return int(np.searchsorted(self._ticks, self._ticks[row], side="left")) - 1
         return row
 
@@ -142,12 +143,12 @@ class Clock:
         return max(1, ceil((self._end_of(last) - int(self._ticks[first]) - spare) / interval))
 
     def resampled(self, first: int, last: int, fps: Fraction) -> Int64Array:
-        """Return the frames shown at each tick of a rate, from one frame to the end of another.
+        """Return the frames shown at the times of a rate, from one frame to the end of another.
 
         Raises
         ------
         ValueError
-            They are more than `MOST_ENTRIES`.
+            There are more than `MOST_ENTRIES` times.
         """
         begin, count = int(self._ticks[first]), self.ticks_of_rate(first, last, fps)
         if count > MOST_ENTRIES:
@@ -167,7 +168,7 @@ class Clock:
         return self._stop if row == self._length - 1 else int(self._ticks[row + 1])
 
     def _rows_at(self, ticks: Int64Array, parts: NDArray[np.float64], early: float) -> Int64Array:
-        """Return the frames shown at times, the first of those that share one; -1 before all of them."""
+        """Return the frames shown at times, the first if several share one; -1 before the first frame."""
         rows = np.searchsorted(self._ticks, ticks, side="right") - 1
         following = np.minimum(rows + 1, self._length - 1)
         until = (self._ticks[following] - ticks) - parts
@@ -179,7 +180,7 @@ class Clock:
         return np.where(rows >= 0, firsts, -1)
 
     def _slack(self, early: float, lasts: Int64Array | int) -> NDArray[np.float64]:
-        """Return how many ticks early a time may be for a frame that follows one that lasts so long."""
+        """Return how many ticks early a time may be, if the frame before it lasts `lasts` ticks."""
         return np.where(np.asarray(lasts) > 1, early, 0.0) + self._tolerance + CLOSE
 
     def _ticks_of(self, seconds: Fraction) -> tuple[Int64Array, NDArray[np.float64]]:

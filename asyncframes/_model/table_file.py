@@ -17,7 +17,7 @@ _FORMAT_VERSION = 3
 
 
 class TableFields(TypedDict):
-    """What a `FrameTable` is made of."""
+    """The fields of a `FrameTable`."""
 
     packets: Packets
     time_base: Fraction
@@ -70,8 +70,7 @@ def unpack_table(data: bytes) -> TableFields:
     Raises
     ------
     ArchiveError
-        The bytes hold no table, one of another version of the format, or a
-        damaged one.
+        The bytes are not a table, are damaged, or are in another version of the format.
     """
     facts, arrays = unpack(_FORMAT_VERSION, data)
     try:

@@ -150,7 +150,7 @@ class DecoderSession:
         return await self.worker.run(scan_index, self.file, self.decoder.stream, first)
 
     async def scan(self, look: FirstLook, listed: Scanned | None) -> FrameTable:
-        """Build the frame table with as little reading and decoding as is exact; see `build_table`.
+        """Build the frame table, with the least reading and decoding that makes it exact; see `build_table`.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class DecoderSession:
     async def aclose(self) -> None:
         """Close the decoder, in a worker thread, and the file. A second call does nothing."""
         if self._guard.is_forked:
-            return  # the codec's threads exist only in the parent, and closing would wait for them
+            return  # the codec's threads exist only in the parent, so closing would wait for them forever
         decoder, self._decoder = self._decoder, None
         file, self._file = self._file, None
         try:

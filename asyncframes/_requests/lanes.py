@@ -1,8 +1,8 @@
-"""Scattered frames from several decoders in parallel.
+"""Scattered frames, decoded by several decoders in parallel.
 
 Frames that are far apart share no decoding. A request for such frames is split into
-stretches, each is assigned to a lane (a decoder with its own pump), and the lanes' frames
-are merged in the order requested.
+stretches. Each stretch is assigned to a lane, which is a decoder with its own pump, and the
+frames of all lanes are merged in the order requested.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from asyncframes._requests.pump import Pump
 from asyncframes._runtime.generators import Pinned
 from asyncframes._types import Frame
 
-# A decoder takes a while to open: a lane with fewer stretches than this saves no time.
+# Opening a decoder takes a while, so a lane with fewer stretches than this saves no time.
 _STRETCHES_A_LANE = 3
 
 # `Deal.lane_of` holds a lane in one byte.

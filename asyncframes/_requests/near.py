@@ -1,4 +1,4 @@
-"""Single frames of one GOP for several requests, decoded together."""
+"""Decodes single frames of one GOP together, for several requests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _Key: TypeAlias = tuple[FrameTable, int, str]
 class NearFrames:
     """Groups requests for single frames that wait for a turn, one group per GOP.
 
-    The first request of a group queues for the turn. Requests that arrive before the turn
-    comes join the group and share its decode. Requests with different picture options never
-    share one.
+    The first request of a group queues for a turn. Requests that arrive before the turn
+    comes join the group, and one decode serves them all. Requests with different picture
+    options form different groups.
 
     Parameters
     ----------
@@ -35,7 +35,9 @@ class NearFrames:
 
     def __init__(self, decodings: Decodings) -> None:
         self._decodings = decodings
+        # Groups that more requests may join. A group leaves when its turn comes.
         self._waiting: dict[_Key, _Group] = {}
+        # Every group whose task runs, also those that are closed to new requests: `aclose` ends them all.
         self._groups: set[_Group] = set()
 
     async def frame(self, table: FrameTable, index: int, options: JobOptions) -> Frame | None:
@@ -45,14 +47,16 @@ class NearFrames:
         -------
         Frame or None
             ``None`` if the group failed before this frame. The caller then requests the frame
-            alone, and so sees only errors that concern it.
+            alone, so it only ever gets errors that concern this frame.
         """
-        # `repr`, because a resize may be a list, which is not hashable.
+        # The key contains the table, because a rebuilt one may give other frames, and the `repr` of options,
+        # because a resize may be a list, which is not hashable.
         key = (table, table.start_for(index), repr(options.rendering))
         group = self._waiting.get(key)
         if group is None:
             group = self._waiting[key] = _Group()
             self._groups.add(group)
+            # A task, so that cancelling the first request does not stop the decode for the others.
             group.task = asyncio.create_task(
                 self._decode(group, key, options), name="asyncframes near frames"
             )
@@ -60,12 +64,13 @@ class NearFrames:
         return await group.frame(index)
 
     async def _decode(self, group: _Group, key: _Key, options: JobOptions) -> None:
-        # Called once the turn has come. A request that arrives later would miss this decode.
+        # Called once the turn has come. The group's frames are fixed then, so it takes no more requests.
         def selection() -> Selection:
             self._close_group(group, key)
             return group.selection()
 
-        # A wrong table fails the group. Each request then decodes alone, and may rebuild the table.
+        # A wrong table makes the group fail. Each request then decodes alone, and may rebuild the table. The
+        # turn is held to the end, because the group takes frames at once and the queue never stays full.
         decoding = self._decodings.pumped(
             selection, key[0], options, queue_maxsize=_QUEUE_MAXSIZE, may_rebuild=False, holds_turn=True
         )
@@ -79,11 +84,12 @@ class NearFrames:
 
     def _close_group(self, group: _Group, key: _Key) -> None:
         """Let no more requests join a group."""
+        # A new group may have taken the key since. It must stay.
         if self._waiting.get(key) is group:
             del self._waiting[key]
 
     def _end(self, group: _Group, key: _Key) -> None:
-        # A task that is cancelled before it starts never runs `_decode`: close the group here too.
+        # A task that is cancelled before it starts never runs `_decode`, so the group is closed here too.
         self._close_group(group, key)
         self._groups.discard(group)
         group.dismiss()
@@ -101,10 +107,11 @@ class _Group:
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
         self._members = 0
+        # One future per request, not per frame: each request owns its image, so each gets a frame of its own.
         self._awaited: dict[int, deque[asyncio.Future[Frame | None]]] = {}
 
     async def frame(self, index: int) -> Frame | None:
-        """Wait for a frame. The last request to leave stops a task with unneeded work, and awaits it."""
+        """Wait for a frame. The last request to leave cancels unneeded work, and waits for the task."""
         future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
         self._awaited.setdefault(index, deque()).append(future)
         self._members += 1
@@ -112,6 +119,7 @@ class _Group:
             return await future
         finally:
             self._members -= 1
+            # The last one waits, so that no task outlives the requests that it serves.
             if not self._members:
                 if any(self._awaited.values()):
                     self.task.cancel()
@@ -119,7 +127,7 @@ class _Group:
 
     def selection(self) -> Selection:
         """Return the frames still awaited, in presentation order, each once per request."""
-        # The future of a cancelled request is done.
+        # A cancelled request has a future that is done. Its frame need not be decoded.
         awaited = {
             index: deque(future for future in futures if not future.done())
             for index, futures in self._awaited.items()
@@ -129,7 +137,7 @@ class _Group:
         return Selection(indices=np.array(rows, np.int64))
 
     def deliver(self, frame: Frame) -> None:
-        """Give a frame to the next request for it, unless that request was cancelled."""
+        """Give a frame to the next request for it, unless that request was cancelled meanwhile."""
         future = self._awaited[frame.index].popleft()
         if not future.done():
             future.set_result(frame)

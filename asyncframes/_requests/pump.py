@@ -20,13 +20,14 @@ from asyncframes._types import Frame
 from asyncframes.errors import ClosedError, CorruptMediaError
 
 # A request holds its turn this long after its last frame, so that the next request can reuse its decoder.
+# Without this, a request that waits would open another decoder.
 _GRACE_SECONDS = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# More parallel decoders cost memory and threads and gain little.
+# More parallel decoders cost memory and threads but gain little.
 _MOST_AT_ONCE = 8
 
 
@@ -56,7 +57,7 @@ class Turns:
 
     async def take(self) -> None:
         """Wait for a turn."""
-        # Counted by hand: the semaphore does not tell how many wait.
+        # Counted here, because a semaphore does not reveal how many wait.
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -72,8 +73,8 @@ class Turn:
     """One decoder's turn.
 
     A request gives up its turn while its queue is full, so other requests never wait for a
-    slow consumer. Once it has delivered frames, it also yields to waiting requests after
-    each step.
+    slow consumer. Once it has delivered a frame, it also gives way to waiting requests
+    after each step.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -93,7 +94,7 @@ class Turn:
             self._turns.give_back()
 
     def share(self) -> None:
-        """Give the turn back if another decoder waits for one."""
+        """Give the turn back if another decoder is waiting for one."""
         if self._turns.are_awaited:
             self.end()
 
@@ -107,7 +108,7 @@ class Worker:
     Attributes
     ----------
     aborted
-        Whether a call was aborted. The state of its decoder is undefined then.
+        Whether a call was aborted. If so, the state of the decoder is undefined.
     """
 
     def __init__(self, executor: Executor, abort: Callable[[], None]) -> None:
@@ -120,12 +121,13 @@ class Worker:
         process = os.getpid()
         future = in_thread(self._executor, _called, partial(function, *args, **kwargs))
         try:
-            # Shielded: a cancelled future would report that it is done while its thread still runs.
+            # Without the shield, cancelling would mark the future as done while its thread still runs.
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if os.getpid() != process:
-                raise  # in a forked child: the thread is the parent's
+                raise  # this is a forked child, and the thread exists only in its parent
             if not future.done():
+                # A thread cannot be cancelled. Aborting the read that it waits for makes the call return.
                 self.aborted = True
                 self._abort()
             await wait_until_done(future)
@@ -135,8 +137,9 @@ class Worker:
 def _called(function: Callable[[], T]) -> T:
     """Call a function, and clear the variables from the traceback of an error.
 
-    A traceback references every local variable on the way. A packet among them keeps its
-    codec and all its threads alive, until the collector runs if the error is in a cycle.
+    A traceback references the local variables of every frame in it. A packet among them
+    keeps its codec and the codec's threads alive; if the error is part of a cycle, until
+    the garbage collector runs.
     """
     try:
         return function()
@@ -147,7 +150,7 @@ def _called(function: Callable[[], T]) -> T:
 
 
 def _clear(error: BaseException) -> None:
-    """Clear the local variables of an error, its causes and contexts, except in frames that still run."""
+    """Clear the local variables in the tracebacks of an error and its causes. Running frames keep theirs."""
     for link in _chained(error):
         clear_frames(link.__traceback__)
 
@@ -169,7 +172,7 @@ _QUEUE_BYTES = 256 * 1024 * 1024
 
 
 class Job(Protocol):
-    """Makes frames in bounded steps; see `asyncframes._requests.jobs.job.FrameJob`."""
+    """Makes frames in bounded steps, as `asyncframes._requests.jobs.job.FrameJob` does."""
 
     def step(
         self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
@@ -186,10 +189,10 @@ class _Failure:
 class Pump:
     """A task that steps a job and queues its frames until the job is done or the pump is closed.
 
-    A step continues while the queue has room, and hands each frame over without waiting for
-    the loop. If it asked the loop each time, the thread would be idle half the time with
-    small frames. At most ``queue_maxsize + 1`` frames exist between job and consumer, and at
-    most 256 MiB of them, unless a single frame is larger.
+    A step continues while the queue has room, and hands frames over without waiting for the
+    event loop: with small frames, a thread that waited would be idle half the time. At most
+    ``queue_maxsize + 1`` frames exist between job and consumer. Together they take at most
+    256 MiB, unless a single frame is larger.
 
     Parameters
     ----------
@@ -212,12 +215,14 @@ class Pump:
         self._worker = worker
         self._turn = turn
         self._job = job
+        # The queue itself has no limit, because `_deliver` must never wait. `_room` enforces the limit.
         self._queue: asyncio.Queue[list[Frame] | _Failure | None] = asyncio.Queue()
         self._first: list[Frame] = []
         """The batch taken from the queue, last frame first."""
+        # Pairs of counters rather than differences, so that no lock is needed: only the worker thread writes
+        # `_delivered…`, and only the event loop writes `_taken…`.
         self._delivered = 0
         self._taken = 0
-        # Two counters, not one difference: only the worker writes the first, and only the loop the second.
         self._delivered_bytes = 0
         self._taken_bytes = 0
         self._image_bytes = 0
@@ -234,16 +239,19 @@ class Pump:
         try:
             more = True
             while more:
+                # Room before turn: a request that waits for its consumer must not block the others.
                 await self._wait_for_room()
                 await self._turn.take()
                 more = await self._worker.run(
                     self._job.step, self._room, self._deliver, lambda: self._stopped
                 )
+                # Not before the first frame: if requests took turns while they seek, all would start late.
                 if more and self._delivered and not self._holds_turn:
                     self._turn.share()
         except Exception as exc:  # noqa: BLE001 - `get` raises it for the consumer
             end = _Failure(exc)
-        # If the consumer closes the request soon, the next request continues with this decoder.
+        # The consumer may still be reading the queue. If it closes the request within the grace period, the
+        # next request gets this decoder along with the turn.
         self._loop.call_later(_GRACE_SECONDS, self._turn.end)
         self._queue.put_nowait(end)
 
@@ -251,21 +259,22 @@ class Pump:
         while not self._room():
             if not self._holds_turn:
                 self._turn.end()
+            # No frame is taken between `_room` and `clear`: `get` runs on this loop, and nothing awaits here.
             self._has_room.clear()
             await self._has_room.wait()
 
     def _room(self) -> int:
-        """Return how many more frames fit into the queue; callable from any thread.
+        """Return how many more frames fit into the queue. Thread-safe.
 
-        The answer is 0 until half the queue is free: one thread switch per frame would cost
-        more than decoding a small frame.
+        The result is 0 until half the queue is free, because a thread switch for each frame
+        costs more than decoding a small frame.
         """
         queued = self._delivered - self._taken
         free = self._maxsize - queued
         if free < (self._maxsize + 1) // 2:
             return 0
         if not self._image_bytes:
-            # The size of the first frame is unknown, so only one frame is safe.
+            # The size of frames is unknown until the first one is delivered, so only one is safe.
             return 1
         fitting = (_QUEUE_BYTES - (self._delivered_bytes - self._taken_bytes)) // self._image_bytes
         return min(free, max(fitting, 0 if queued else 1))
@@ -277,12 +286,12 @@ class Pump:
         self._loop.call_soon_threadsafe(self._queue.put_nowait, frames)
 
     async def get(self) -> Frame | None:
-        """Return the next frame, ``None`` after the last one.
+        """Return the next frame, or ``None`` after the last one.
 
         Raises
         ------
         AsyncFramesError
-            The error that ended the job.
+            The job ended with this error.
         ClosedError
             The pump is closed.
         """
@@ -315,18 +324,20 @@ class Pump:
         if (task := self._task) is not None:
             task.cancel()
             await wait_until_done(task)
-            # A cancelled task's traceback references this pump, and that cycle would keep decoders alive.
+            # The cancelled task's traceback references this pump. Keeping the task would make a cycle, and
+            # decoders would stay alive until the garbage collector runs.
             self._task = None
+        # A consumer that asks later gets the error below rather than frames from before the close.
         self._first.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
-        self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were read")))
+        self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were being read")))
 
 
 async def single_frame(frames: AsyncGenerator[Frame, None], what: str) -> Frame:
     """Return the only frame of a request; `what` names it in errors."""
-    # Read to the end: abandoning a request while a thread works on it discards its decoder.
+    # Reads to the end, because abandoning a request while a thread works on it discards its decoder.
     found = [frame async for frame in frames]
     if found:
         return found[0]
-    raise CorruptMediaError(f'{what} is damaged, and on_corrupt="skip" leaves it out')
+    raise CorruptMediaError(f'{what} is damaged, and on_corrupt="skip" leaves damaged frames out')

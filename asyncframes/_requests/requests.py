@@ -92,7 +92,7 @@ class Requests:
         except MediaError:
             if not ((source := self.input.sequential) and source.can_store):
                 raise
-            await self._store_source("it cannot be decoded without seeking (an MP4 whose header comes last?)")
+            await self._store_source("the file cannot be decoded without seeking (its header may come last)")
             look = await self._first_look_at()
         self._look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
         self._tables.accept(look)
@@ -169,7 +169,7 @@ class Requests:
                             yield frame
                             del frame
                 except TableMismatchError:
-                    # The table is wrong: one decoder rebuilds it and serves the frames that remain.
+                    # The table is wrong. One decoder rebuilds it and serves the remaining frames.
                     route = replace(route, table=await self.rows(route.selection))
                 else:
                     return
@@ -187,7 +187,7 @@ class Requests:
                     del got
 
     async def _near_frame(self, route: Route, options: JobOptions) -> Frame | None:
-        """Decode a frame together with others that wait; ``None`` if it has to be decoded alone."""
+        """Decode a frame together with others that wait. Return ``None`` if it must be decoded alone."""
         index = route.single_index
         if route.table is None or index is None or not self._pool.are_busy:
             return None

@@ -22,8 +22,9 @@ from asyncframes._runtime.threads import in_thread
 
 _log = logging.getLogger("asyncframes")
 
-# Up to this first frame, decoding from the start costs no more than finding the frame. A frame table costs a
-# pass over the file, but only the header of an MP4; so does an approximate seek.
+# If a range starts at or before this frame, decoding from the first packet costs no more than finding its
+# start. For an MP4 the frame table costs only the header, and an approximate seek needs no table. For other
+# files a table costs a pass over the file.
 _FORWARD_START_BY_HEADER = 32
 _FORWARD_START = 300
 
@@ -85,12 +86,12 @@ def make_job(
     known: FrameTable | None,
     may_rebuild: bool,
 ) -> FrameJob:
-    """Make the job of a request: forward without a table, by index with a shared or a nominal one.
+    """Make the job for a request, according to its table: none, a nominal or a shared one.
 
     Parameters
     ----------
     known
-        The frame table of the video, if there is one, also where the request does not need it.
+        The video's frame table if there is one, even if the request does not need it.
     """
     if table is None:
         return ForwardJob(decoder, converter, options, selection.forward_range, known)
@@ -102,7 +103,7 @@ def make_job(
 
 
 class Resolver:
-    """Resolves selections, in a thread if that may take long.
+    """Resolves selections, in a thread if that may take a while.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ class VideoTable:
         self._shared = SharedTable(self._given)
 
     async def get(self, look: FirstLook) -> FrameTable:
-        """Return the table, obtained in the cheapest way possible."""
+        """Return the table, obtained in the cheapest way."""
         while (table := self.table) is None or self._is_refuted(table):
             if self._is_idle.is_set():
                 return await self._search(look)

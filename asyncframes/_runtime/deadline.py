@@ -18,10 +18,10 @@ _leaving: set[asyncio.Task[None]] = set()
 async def within_deadline(
     frames: AsyncGenerator[T, None], seconds: float, what: str, departures: Departures
 ) -> AsyncGenerator[T, None]:
-    """Yield a generator's items until a deadline, counted from the request for the first one.
+    """Yield a generator's items until a deadline, counted from the request for the first item.
 
     A thread inside FFmpeg cannot be stopped, and this generator does not wait for it. The
-    thread finishes its call and closes its decoder; closing the video waits for that.
+    thread finishes its call and closes its decoder. Closing the video waits for that.
 
     Raises
     ------
@@ -48,7 +48,8 @@ async def within_deadline(
                 _leaving.add(leaving)
                 leaving.add_done_callback(_leaving.discard)
                 raise DeadlineError(
-                    f"{what} did not finish within deadline_seconds={seconds:g}: ask for less, or allow more",
+                    f"{what} did not finish within deadline_seconds={seconds:g}: "
+                    "request fewer frames, or pass a longer deadline",
                     seconds=seconds,
                 )
             item = step.result()

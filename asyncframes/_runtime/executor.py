@@ -20,14 +20,13 @@ T = TypeVar("T")
 class DaemonExecutor(Executor):
     """Runs calls in threads that do not keep the interpreter alive.
 
-    The interpreter joins the threads of a `concurrent.futures.ThreadPoolExecutor` when
-    it exits. A thread that waits for bytes or hangs in a foreign call would delay the
-    exit for as long.
+    At exit, the interpreter joins the threads of a `concurrent.futures.ThreadPoolExecutor`.
+    A thread that waits for bytes or hangs in a foreign call would delay the exit.
 
     Parameters
     ----------
     max_threads
-        The most calls that run at once. Threads start on demand.
+        How many calls may run at once. Threads start on demand.
     name
         Prefix of the threads' names.
     """
@@ -92,7 +91,7 @@ def _run(future: Future[T], call: Callable[[], T]) -> None:
         result = call()
     except BaseException as exc:  # noqa: BLE001 - the waiter raises it
         future.set_exception(exc)
-        # The error's traceback holds this frame: a reference back to it would make a cycle for the collector.
+        # The error's traceback references this frame. A reference from here to the error would make a cycle.
         del future, call
     else:
         future.set_result(result)

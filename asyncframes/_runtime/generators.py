@@ -29,7 +29,7 @@ class Departures:
         self._changed.set()
 
     async def wait_for_all(self) -> None:
-        """Wait until every closing request is closed, including those whose closing task has yet to start."""
+        """Wait until every closing request is closed, including requests that are about to close."""
         # The loop closes an abandoned generator in a task of its own, which starts two iterations later.
         await _rounds()
         while self._leaving:
@@ -44,12 +44,12 @@ async def _rounds() -> None:
 
 
 class Pinned(Generic[T]):
-    """A context that a generator entered, and that only this generator closes.
+    """A context that only the generator that entered it may close.
 
     When the collector frees an abandoned generator together with the generators inside it,
-    the event loop closes each in a task of its own, and two tasks may step the inner one
-    at once ("asynchronous generator is already running"). A pinned context outlives the
-    outer generator, and closing the outer generator closes it.
+    the event loop closes each in a task of its own. Two tasks may then step the inner
+    generator at once ("asynchronous generator is already running"). A pinned context is
+    never collected, so only closing the outer generator closes it.
     """
 
     def __init__(self, context: AbstractAsyncContextManager[T], departures: Departures | None = None) -> None:

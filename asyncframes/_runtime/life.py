@@ -1,8 +1,8 @@
 """Open objects at the interpreter's exit and in forked children.
 
-A process that exits, and a forked child, never frees a watched object. Freeing a decoder
-waits for its threads, which a child does not have; freeing an open generator wakes an
-event loop, which is the parent's.
+Neither an exiting process nor a forked child frees a watched object. Freeing a decoder waits
+for its threads, which do not exist in a child. Freeing an open generator wakes an event loop,
+which belongs to the parent.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def on_fork(reset: Callable[[], None]) -> None:
 
 
 def is_exiting() -> bool:
-    """Tell whether the interpreter is exiting."""
+    """Return whether the interpreter is exiting."""
     return _exiting
 
 
 def _never_free() -> None:
-    # A reference that nothing releases: the objects' finalisers never run in this process.
+    # Nothing releases these references, so the objects' finalisers never run in this process.
     for thing in list(_watched):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
@@ -117,7 +117,7 @@ class Opened:
     Parameters
     ----------
     kind, name
-        How warnings and errors call the object: ``"video"`` and the video's name, for example.
+        How warnings and errors refer to the object: ``"video"`` and the video's name, for example.
     """
 
     def __init__(self, kind: str, name: str) -> None:
@@ -133,7 +133,7 @@ class Opened:
             warnings.warn(f"unclosed {name}", ResourceWarning, source=self, stacklevel=1)
 
     def _unclosed(self) -> str | None:
-        """Return how to call the object if this process has it open, else ``None``."""
+        """Return how to refer to the object if this process has it open, otherwise ``None``."""
         is_open = self._opened and not self._closed and not self._guard.is_forked
         return f"{self._kind} {self._name}" if is_open else None
 
@@ -194,6 +194,6 @@ class GuardedFrames(AsyncGenerator[T, None], Generic[T]):
         return self._frames.athrow(*error)
 
     async def aclose(self) -> None:
-        """End the request. In a forked child do nothing: the request is the parent's."""
+        """End the request. In a forked child do nothing, because the request belongs to the parent."""
         if not self._guard.is_forked:
             await self._frames.aclose()

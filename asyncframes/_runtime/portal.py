@@ -50,7 +50,7 @@ _holder = _Holder()
 
 
 def _forget_parent() -> None:
-    """Forget the parent's loop: its thread does not run here, and its lock may never be released."""
+    """Drop the parent's loop: its thread does not run here, and its lock may never be released."""
     global _holder
     _holder = _Holder()
 
@@ -109,7 +109,7 @@ class Lease:
         Raises
         ------
         ForkedError
-            This is a forked child, and the loop is the parent's.
+            This is a forked child, and the loop belongs to its parent.
         """
         self.guard.check()
         return self._running.portal
@@ -120,13 +120,13 @@ class Lease:
         self._running.held.add(thing)
 
     def release(self) -> None:
-        """Release the lease. The last one stops the loop and joins its thread; not for calls on the loop."""
+        """Release the lease. The last one stops the loop and joins its thread. Never call it on the loop."""
         if (ended := self._give_up()) is not None:
             ended.portal.call(ended.portal.stop)
             ended.thread.join()
 
     def leave_to_loop(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Have the loop call `close` and release the lease. Safe in finalisers: never waits, never locks."""
+        """Let the loop call `close` and release the lease. Safe in finalisers: it never waits or locks."""
         if not self.guard.is_forked:
             self._running.loop.call_soon_threadsafe(partial(self._begin, close))
 

@@ -30,8 +30,8 @@ def temporary_beside(path: Path) -> Path:
 def sweep(directory: Path) -> None:
     """Remove the temporary files of processes that have ended.
 
-    For a process on another machine, or from before this machine's last boot, there is no
-    way to tell. Its files are removed once they have not been written to for an hour.
+    Whether a process on another machine, or from before this machine's last boot, has ended
+    is unknown. Its files are removed an hour after they were last written to.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _start_of_own(pid: int) -> int:
 def _start_of(pid: int) -> int:
     """Return when a process started, in clock ticks since boot.
 
-    0 if the system does not say; -1 if the process is a zombie.
+    The result is 0 if the system does not say, and -1 for a zombie.
     """
     try:
         # The second field is the program's name in brackets. It may contain spaces and brackets.

@@ -39,8 +39,8 @@ _MOST_READS = 32
 def shared_executor() -> DaemonExecutor:
     """Return the process-wide executor, created on first use. A forked child creates its own.
 
-    Decoders wait for bytes in it. A call that delivers bytes must run elsewhere, or a full
-    pool would deadlock.
+    Its threads wait for bytes. A call that delivers bytes must run elsewhere, or a full pool
+    would deadlock.
     """
     return DaemonExecutor(min(32, (os.cpu_count() or 1) + 4), name="asyncframes")
 
@@ -49,8 +49,9 @@ def shared_executor() -> DaemonExecutor:
 def reading_executor() -> DaemonExecutor:
     """Return the process-wide executor for blocking reads, created on first use.
 
-    A forked child creates its own. The event loop's default executor is joined when the loop
-    closes and when the interpreter exits: a silent pipe or server would delay both.
+    A forked child creates its own. The event loop's default executor would not do: it is
+    joined when the loop closes and when the interpreter exits, and a silent pipe or server
+    would delay both.
     """
     return DaemonExecutor(_MOST_READS, name="asyncframes read")
 
@@ -84,8 +85,8 @@ def in_thread(
 def in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Call a blocking function that may hang, in a daemon thread of its own.
 
-    The loop and the interpreter join an executor's threads when they end. A foreign call
-    without a timeout would block them forever; nothing ever joins this thread.
+    When the loop or the interpreter ends, it joins the threads of its executors. A foreign
+    call without a timeout would block that forever. Nothing ever joins this thread.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -108,10 +109,10 @@ def in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def run_to_completion(job: asyncio.Future[T]) -> T:
-    """Wait until a job is done, then return its result or raise a cancellation that came meanwhile.
+    """Wait until a job is done, then return its result, or raise the cancellation that arrived meanwhile.
 
     A thread cannot be stopped. If its caller left early, nothing would clean up the files
-    that the thread still writes.
+    that the thread is still writing.
     """
     cancellation: asyncio.CancelledError | None = None
     process = os.getpid()

@@ -19,7 +19,7 @@ _PROBE_BYTES = 1 << 16
 
 
 async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions) -> dict[str, Any]:
-    """Collect the facts that identify the frames that a request would write.
+    """Collect the facts that identify the frames of a request.
 
     Returns
     -------

@@ -18,14 +18,14 @@ _LABELS = {"index": "Scanning packets", "decode": "Decoding packets"}
 
 
 class Bar(tqdm):  # type: ignore[type-arg]  # not subscriptable at run time
-    """A bar without tqdm's monitor thread, which would outlive the call."""
+    """A progress bar without tqdm's monitor thread, which would outlive the call."""
 
     monitor_interval = 0
 
 
 @contextmanager
 def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> Iterator[PacketProgress]:
-    """Show one bar for each purpose of reading packets, from its first packet on.
+    """Show one bar for each phase, from its first packet on.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def packet_bars(labels: Mapping[str, str] = _LABELS, *, leave: bool = True) -> I
 
 
 class ManyBars:
-    """One bar that counts finished videos, and below it one for each video at work."""
+    """One bar that counts finished videos, and below it one for each video in progress."""
 
     def __init__(self, total: int | None) -> None:
         self._whole = _bar("all", total, "video", leave=True)
@@ -77,8 +77,8 @@ async def expected_frames(requests: Requests, selection: Selection) -> int | Non
     Returns
     -------
     int or None
-        The exact number; but for a range that needs no frame table, a number from the
-        header's claims, or ``None`` if it makes none.
+        The exact number. For a range that needs no frame table, the number according to the
+        header, or ``None`` if the header claims none.
     """
     if not selection.is_forward:
         return len(await requests.resolve(selection, distinct=True))

@@ -96,10 +96,10 @@ class Saving:
         return DirectoryWriter(self._output_dir, image_format=image_format, executor=executor, **options)
 
     def _stored_format(self, info: VideoInfo) -> ImageFormat:
-        """Choose the format of the images: decoded planes if JPEG can store them unchanged.
+        """Choose the format of the images: the decoded planes if JPEG can store them unchanged.
 
-        That requires a request without other picture options. Converting the range or
-        the matrix of planes would cost as much as a conversion to RGB.
+        That requires a request without picture options. Converting the range or the matrix
+        of planes would cost as much as converting them to RGB.
         """
         asked = self._request.rendering
         has_encoder = option(self._options, "image_writer") is None and is_jpeg(self._ext)
@@ -110,7 +110,7 @@ class Saving:
     async def _plan(self, requests: Requests, writer: DirectoryWriter) -> tuple[Int64Array | None, BoolArray]:
         """Return the frames to save, each once and in ascending order, and which of them are on disk.
 
-        The frames are ``None`` for a plain range without files to keep, which needs no list.
+        The frames are ``None`` for a plain range whose files are all written, which needs no list.
         """
         selection = self._request.selection
         if selection.is_range and not self._skips:
@@ -138,7 +138,7 @@ def _all_paths(
 def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
     if image_format == "bgr24":
         raise ValueError(
-            'image_format="bgr24": expected "rgb24", as the encoders take RGB; or pass an image_writer'
+            'image_format="bgr24": expected "rgb24", because the encoders take RGB, or an image_writer'
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
         raise ValueError(

@@ -35,7 +35,7 @@ def tile_width_for(sheet_width: int, columns: int) -> int:
 
 
 def shrink(frame: Frame, width: int) -> Frame:
-    """Scale a frame down to `width` pixels and keep its aspect ratio. Return a narrower frame as is."""
+    """Scale a frame down to `width` pixels and keep its aspect ratio. Narrower frames stay unchanged."""
     height, own_width = frame.image.shape[:2]
     if own_width <= width:
         return frame
@@ -56,9 +56,9 @@ def contact_sheet(
     Parameters
     ----------
     frames
-        At least one; ``rgb24``, ``rgba`` or ``gray``.
+        At least one frame, in ``rgb24``, ``rgba`` or ``gray``.
     columns
-        Frames per row; fewer frames make fewer columns.
+        Frames per row. A sheet of fewer frames has fewer columns.
     tile_width
         In pixels. The first frame's shape determines the height of all tiles.
     title

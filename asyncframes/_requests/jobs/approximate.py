@@ -1,4 +1,4 @@
-"""Frames found by time alone: index over average rate, with no table of the packets."""
+"""Finds frames by time alone: a frame's time is its index divided by the average rate."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from asyncframes._requests.jobs.plan import Wanted, each
 from asyncframes._types import Frame, VideoInfo
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 
-# How many seconds before the time wanted each further attempt to seek aims: a demuxer may land past it, or
-# inside a GOP. After these the beginning of the stream is left.
+# A demuxer may land after the wanted time, or inside a GOP. Each further seek aims this many seconds before
+# that time. After the last one, decoding starts at the beginning of the stream.
 _EARLIER_SECONDS = (0, 1, 4, 16, 64)
 
-# Decoding on over this many frames costs less than a seek, where it is not known what lies between.
+# Decoding up to this many frames costs less than a seek, if nothing is known about the frames between.
 _DECODE_ON = 32
 
-# A claim of more frames than this is not worth the memory to believe it: 15 days at 25 a second.
+# A header that claims more frames than this (15 days at 25 per second) is refused, to bound the memory.
 _MOST_FRAMES = 2**25
 
 
 def nominal_table(info: VideoInfo, first_pts: int | None, source: str) -> FrameTable:
-    """Return the table that a video would have if its frames were as many and as even as it says.
+    """Return the table of a video whose frames are evenly spaced and as many as its header claims.
 
     Raises
     ------
     UnsupportedMediaError
-        It claims no rate or no length, or its frames carry no times.
+        The header claims no rate or no length, or the frames have no times.
     """
     count, rate, seconds = info.frames_from_header, info.average_rate, info.duration_seconds_from_header
     if count is None and rate and seconds is not None and isfinite(seconds):
@@ -50,13 +50,13 @@ def nominal_table(info: VideoInfo, first_pts: int | None, source: str) -> FrameT
             if not rate or rate < 0
             else "time of the first frame"
             if first_pts is None
-            else "sound length"
+            else "plausible length"
         )
-        message = f'seek_mode="approximate" finds no frames in a video without a {lacks}; use "exact"'
+        message = f'seek_mode="approximate" finds no frames in a video without a {lacks}: pass "exact"'
         raise UnsupportedMediaError(message, source=source)
     count, ticks = max(count, 0), 1 / (rate * info.time_base)
     if abs(first_pts) + count * ticks > MOST_TICKS:
-        message = 'seek_mode="approximate" finds no frames by times as large as these; use "exact"'
+        message = 'seek_mode="approximate" finds no frames in a video with times this large: pass "exact"'
         raise UnsupportedMediaError(message, source=source)
     whole, part = even_ticks(count, ticks)
     pts = first_pts + whole + (part >= 0.5)
@@ -74,15 +74,15 @@ def nominal_table(info: VideoInfo, first_pts: int | None, source: str) -> FrameT
 
 
 class ApproximateJob(FrameJob):
-    """Frames shown at their nominal times, in the order asked.
+    """Delivers the frames shown at nominal times, in the order requested.
 
-    A picture within half a frame of the time is taken for the frame, else the
-    one that is shown then.
+    A frame is the picture within half a frame of its nominal time, or if there is none,
+    the picture shown at that time.
 
     Parameters
     ----------
     nominal
-        What `nominal_table` made.
+        The table from `nominal_table`.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class ApproximateJob(FrameJob):
         self._keep(wanted, index, picture)
 
     def _shown_at(self, tick: int) -> Picture | None:
-        """Return the picture for a tick, ``None`` where that is not known yet."""
+        """Return the picture for a tick, or ``None`` if that is not known yet."""
         if self._last is None:
             return None
         if tick < _pts(self._last) - self._half:
@@ -148,7 +148,7 @@ class ApproximateJob(FrameJob):
         return self._last if tick <= _pts(self._last) + self._half else None
 
     def _leads_to(self, tick: int) -> bool:
-        """Whether decoding on leads to a tick, and takes no longer than from the keyframe before it."""
+        """Whether decoding on reaches a tick, and no later than from the keyframe before it."""
         if self._last is None or tick < _pts(self._last):
             return False
         entries = self.decoder.stream.index_entries
@@ -158,7 +158,7 @@ class ApproximateJob(FrameJob):
         return tick <= _pts(self._last) + _DECODE_ON * self._period
 
     def _begin(self, tick: int) -> Iterator[None]:
-        """Go to a picture at or before a tick from which on all decode."""
+        """Go to a keyframe at or before a tick, from which all pictures decode."""
         self._before = self._last = None
         if not (self.decoder.at_start and tick <= self._ticks[0] + _DECODE_ON * self._period):
             for earlier in _EARLIER_SECONDS:
@@ -173,7 +173,7 @@ class ApproximateJob(FrameJob):
         self._outputs = self.decoder.decode()
 
     def _find_keyframe(self) -> Iterator[None]:
-        """Skip pictures that may refer to others before the seek target."""
+        """Skip pictures that may refer to pictures before the place where the seek landed."""
         self._last = None
         self.decoder.file.plan_forward()
         self._outputs = self.decoder.decode()
@@ -202,7 +202,7 @@ class ApproximateJob(FrameJob):
         return last
 
     def _hold_for_another(self, wanted: Wanted, fetched: int) -> None:
-        """Keep the newest picture where it is the one for another frame asked for."""
+        """Hold the newest picture if it is the picture of another requested frame."""
         if self._last is None:
             return
         index = bisect_left(self._ticks, _pts(self._last) - self._half)
@@ -226,5 +226,7 @@ class ApproximateJob(FrameJob):
 
 def _pts(picture: Picture) -> int:
     if picture.pts is None:
-        raise UnsupportedMediaError('seek_mode="approximate" finds no frames without times; use "exact"')
+        raise UnsupportedMediaError(
+            'seek_mode="approximate" finds no frames in a video without times: pass "exact"'
+        )
     return picture.pts

@@ -15,15 +15,15 @@ from asyncframes._model.table import FrameTable
 from asyncframes._requests.shared_table import SharedTable
 
 FALSE_KEYFRAMES_BEFORE_REBUILDING = 2
-"""After this many false keyframes the whole stream is decoded to find the real ones."""
+"""After this many false keyframes, the whole stream is decoded to find the real ones."""
 
-# A table made from packets may be wrong, and skipping pictures would hide that. This many pictures in a row
-# must come out as the table says before any is skipped.
+# A table made from packets may be wrong, and skipping pictures would hide that. So pictures are skipped only
+# after this many in a row have come out as the table says.
 _CONFIRMING_PICTURES = 8
 
 
 class UnsafeStartError(Exception):
-    """Decoding from the chosen start does not give what the frame table says."""
+    """Decoding from the chosen start does not output what the frame table says."""
 
 
 class SpoiltBySkippingError(Exception):
@@ -36,11 +36,11 @@ class TableChecks(Protocol):
     may_skip: bool
     """Whether pictures that no other refers to may be skipped."""
     reads_from_start: bool
-    """Whether packets are reached by reading from the start, because seeks proved wrong."""
+    """Whether to read from the start to reach a packet, because seeks proved wrong."""
 
     @property
     def shared(self) -> SharedTable:
-        """The table, and what requests learn of it."""
+        """The table, and what requests learn about it."""
         ...
 
     @property
@@ -49,15 +49,15 @@ class TableChecks(Protocol):
         ...
 
     def meet(self, damage: Damage) -> None:
-        """Request a rebuilt table, if one is needed before damage is reported or skipped."""
+        """Request a rebuilt table if damage may be reported or skipped only with one."""
         ...
 
     def report(self, damage: Damage, place: int) -> None:
-        """Report a damaged packet or picture, and the index where it would be shown."""
+        """Report a damaged packet or picture, and the index at which it would be shown."""
         ...
 
     def pass_by(self, row: int, picture: Picture) -> None:
-        """Refuse a damaged picture on the way to a frame."""
+        """Refuse a picture on the way to a frame if it is damaged."""
         ...
 
     def is_right(self, index: int, picture: Picture) -> bool:
@@ -67,7 +67,7 @@ class TableChecks(Protocol):
 
 @dataclass(slots=True)
 class _Decoded:
-    """Packets to decode: all before a given one, and only the needed ones from there on."""
+    """The packets to decode: all before packet `since`, and only the needed ones after it."""
 
     needed: Container[int]
     since: float
@@ -104,13 +104,15 @@ class CheckedRun:
         self._last_packet = last_packet
         self._needed = needed
         self._decoded = _Decoded(needed, since=0 if self._may_skip() else math.inf)
+        # The run should begin with the frame of its first packet. If that packet becomes no frame, the first
+        # picture that comes out sets the expectation.
         first = table.row_of(start)
         self._expected = first if first >= 0 else None
         self._shown = self._in_order = 0
         self._lost: list[tuple[int, Damage]] = []
 
     def pictures(self) -> Iterator[tuple[int, Picture] | None]:
-        """Yield pictures with their frame index, and ``None`` where a step may end without one.
+        """Yield pictures with their frame indices, and ``None`` where a step may end without one.
 
         Raises
         ------
@@ -126,7 +128,8 @@ class CheckedRun:
         for output in self._decoder.decode(table=table, last_packet=self._last_packet, needed=self._decoded):
             if isinstance(output, Damage):
                 self._job.meet(output)
-                # Times near damage may be wrong, but a picture that came out earlier is shown earlier.
+                # Times near damage may be wrong. But a picture that came out already is shown earlier, so the
+                # lost one belongs after it.
                 place = max(self._table.place_of(output.packet), self._expected or 0)
                 self._lost.append((place, output))
                 yield None
@@ -136,29 +139,31 @@ class CheckedRun:
 
     def _checked(self, picture: Picture) -> tuple[int, Picture] | None:
         if picture.packet == self._start > 0 and not picture.decodes_alone:
-            # Containers flag packets as keyframes that are none; only the decoded picture shows it.
-            self._give_up_start("its picture is no keyframe")
+            # Containers flag packets as keyframes that are not. Only the decoded picture shows the truth.
+            self._give_up_start("its picture is not a keyframe")
         self._report_lost(self._table.place_of(picture.packet))
         row = self._row_of(picture)
         self._job.pass_by(row, picture)
-        # Leading pictures refer to the GOP before the start, which was not decoded: drop them.
+        # Leading pictures refer to the GOP before the start. That GOP was not decoded, so they are dropped.
         if self._start > 0 and self._table.is_shown_before(picture.packet, self._start):
             return None
         self._check_order(row, picture)
         if row < 0:
             return None
+        # A checksum reads every pixel, so it is computed only for pictures that are wanted.
         if picture.packet in self._needed:
             self._check_pixels(row, picture)
         return row, picture
 
     def _row_of(self, picture: Picture) -> int:
-        # If one packet gives several frames, only their order in a decode from the start tells them apart.
+        # Several frames of one packet differ only in their order, and such a table decodes from the start.
         row = self._shown if self._table.has_repeats else self._table.row_of(picture.packet)
         self._shown += 1
         return row
 
     def _check_order(self, row: int, picture: Picture) -> None:
-        """Refuse a picture that comes out elsewhere than a table made from packets says."""
+        """Refuse a picture that a table made from packets places elsewhere."""
+        # A verified table was observed in a decode, and `_check_pixels` compares pictures with that decode.
         expected = self._expected
         if not self._table.is_verified and expected is not None and self._is_unexpected(row, expected):
             raise TableMismatchError(f"packet {picture.packet} came out where frame {expected} was expected")
@@ -166,10 +171,11 @@ class CheckedRun:
         self._in_order += 1
         if self._in_order == _CONFIRMING_PICTURES and math.isinf(self._decoded.since):
             self._shared.confirm()
+            # Packets up to here were decoded without skipping, and `_is_unexpected` has to know which.
             self._decoded.since = self._decoder.reader.number if self._may_skip() else math.inf
 
     def _is_unexpected(self, row: int, expected: int) -> bool:
-        """Whether pictures before this one are missing though their packets were decoded."""
+        """Whether this picture comes too late, or pictures before it are missing though they were decoded."""
         before = self._table.packet_of[expected:row].tolist()
         missing = (packet for packet in before if packet < self._decoder.reader.number)
         return row < expected or any(packet in self._decoded for packet in missing)
@@ -178,29 +184,30 @@ class CheckedRun:
         """Refuse a picture that differs from the one decoded before, and name the likeliest cause."""
         if self._job.is_right(row, picture):
             return
-        # Threads are given up first, then skipping, then the start. With none of them left, the table
-        # itself is wrong.
+        # Each error makes the job give up one shortcut and decode again: first threads, then skipping, then
+        # this start. If none of them is left to blame, the table itself is wrong.
         if self._decoder.may_doubt:
-            raise DoubtError(f"frame {row} differs from that of one thread")
+            raise DoubtError(f"frame {row} differs from the frame that one thread decodes")
         if self._may_skip():
             raise SpoiltBySkippingError
         if self._start > 0:
-            self._give_up_start(f"frame {row} differs from that of a decode from the beginning")
+            self._give_up_start(f"frame {row} differs from the one in a decode from the beginning")
         raise TableMismatchError(f"frame {row} differs from the one decoded before")
 
     def _may_skip(self) -> bool:
         """Whether pictures that are neither wanted nor referred to may be skipped."""
         sure = self._job.may_skip and (self._table.is_verified or self._shared.is_confirmed)
+        # If a packet gives no frame or several, a missing picture would not tell a skip from a loss.
         return sure and self._table.is_one_to_one and self._decoder.can_skip_unreferenced
 
     def _report_lost(self, place: int) -> None:
-        """Report the lost packets that would be shown up to a place."""
+        """Report the lost packets that would be shown at or before a place."""
         for lost in [lost for lost in self._lost if lost[0] <= place]:
             self._lost.remove(lost)
             self._job.report(lost[1], lost[0])
 
     def miss(self, index: int) -> NoReturn:
-        """Give up the start, because a frame that it leads to did not come out.
+        """Give up the start, because decoding from it did not output a frame that it leads to.
 
         Raises
         ------
@@ -209,12 +216,14 @@ class CheckedRun:
         """
         if self._may_skip():
             raise SpoiltBySkippingError
-        self._give_up_start(f"frame {index} did not come out of it")
+        self._give_up_start(f"decoding did not output frame {index}")
 
     def _give_up_start(self, why: str) -> NoReturn:
-        """Never start here again; if this is the first packet, the table is wrong."""
+        """Never start here again. If this is the first packet, the table is wrong."""
         if self._start == 0:
             raise TableMismatchError(why)
+        # With checksums the table was built by decoding, so a rebuild would not help. After several false
+        # keyframes the others are not trusted either: earlier ones are given up together with this one.
         table = self._shared.table
         if table.checksums is not None and len(table.false_keyframes) >= FALSE_KEYFRAMES_BEFORE_REBUILDING:
             self._shared.mark_unsafe_through(self._start)

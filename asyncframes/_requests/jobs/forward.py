@@ -1,4 +1,4 @@
-"""Frames of a range, numbered by decoding from the first packet on."""
+"""Delivers a range of frames by decoding from the first packet, without a frame table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from asyncframes.errors import FrameIndexError
 
 
 class ForwardJob(FrameJob):
-    """Frames of a range, numbered by decoding from the first packet: no frame table is needed.
+    """Delivers a range of frames. It counts pictures from the first packet, so it needs no frame table.
 
     Parameters
     ----------
     table
-        Says how long frames are shown, where it is there already.
+        Tells how long frames are shown, if it is known already.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ForwardJob(FrameJob):
             raise FrameIndexError(message, index=self._start, length=length)
 
     def _pass(self, index: int, picture: Picture) -> None:
-        """Raise, if asked to, at damage in the range or damage before it that the range refers to."""
+        """Raise, if `on_corrupt` says so, at damage in the range or in the GOP that leads into it."""
         if self._on_corrupt != "raise":
             return
         if picture.is_damaged:
@@ -69,7 +69,7 @@ class ForwardJob(FrameJob):
             self._report(*self._spoilt)
 
     def _lose(self, damage: Damage, index: int) -> None:
-        """Report a packet that became no picture, unless it lies before the range."""
+        """Report a packet that became no picture. Before the range, only note it, as `_pass` may need it."""
         if self._on_corrupt == "raise" and index < self._start:
             self._spoilt = damage, index
         else:
@@ -82,12 +82,12 @@ class ForwardJob(FrameJob):
         return super()._duration_of(index, picture)
 
     def _numbered(self) -> Iterator[tuple[int, Picture] | None]:
-        """Yield the pictures, numbered; at the first doubt, begin again with one thread and go on there."""
+        """Yield numbered pictures. At the first doubt, decode again with one thread and resume there."""
         index = -1
         while True:
             try:
                 for place, picture in self._placed():
-                    # After a doubt decoding begins at 0 again, and what was given is not given twice.
+                    # After a doubt, decoding begins at 0 again, and each picture must be yielded only once.
                     if picture is None or place <= index:
                         yield None
                     else:
@@ -104,7 +104,7 @@ class ForwardJob(FrameJob):
                 return
 
     def _placed(self) -> Iterator[tuple[int, Picture | None]]:
-        """Yield each picture with its place, and report a lost one where it would have been."""
+        """Yield each picture with its place, and report a lost one at the place that it would have had."""
         place, lost = -1, list[Damage]()
         for output in self.decoder.decode():
             if isinstance(output, Damage):
@@ -121,5 +121,5 @@ class ForwardJob(FrameJob):
 
 
 def _is_later(damage: Damage, picture: Picture) -> bool:
-    """Whether what a packet was to become is shown after a picture; not where times do not tell."""
+    """Whether a lost picture would be shown after `picture`; ``False`` if their times are unknown."""
     return damage.pts is not None and picture.pts is not None and damage.pts > picture.pts

@@ -1,4 +1,4 @@
-"""A request for frames as a job that a worker thread takes bounded steps of."""
+"""A request for frames as a job, which worker threads run in bounded steps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _log = logging.getLogger("asyncframes")
 
 
 class LeftOut:
-    """Counts the damaged frames that a request leaves out; the log is told when the context ends.
+    """Counts the damaged frames that a request leaves out, and logs them when the context ends.
 
-    The lanes of a request share one, and a frame that is met again counts once.
+    All lanes of a request share one counter. A frame that is left out twice counts once.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class LeftOut:
         self._first: tuple[int, str] | None = None
 
     def add(self, index: int, message: str) -> None:
-        """Count a frame; from any thread."""
+        """Count a frame. Thread-safe."""
         with self._lock:
             self._seen.add(index)
             if self._first is None or index < self._first[0]:
@@ -56,7 +56,7 @@ class LeftOut:
             _log.warning("%s; %s", self._first[1], told)
 
 
-# Frames are handed over this often: small ones together, large ones each by itself.
+# Frames are handed over this often: small ones in batches, large ones one at a time.
 _BATCH_SECONDS = 0.002
 
 
@@ -67,13 +67,13 @@ class JobOptions:
     Attributes
     ----------
     rendering
-        What pictures become.
+        How pictures become images.
     on_corrupt
-        What to do at damage.
+        What to do about damage.
     held_bytes
-        How many bytes of frames decoded ahead of their turn may be kept.
+        How many bytes of frames decoded ahead of their turn may be held.
     left_out
-        Is told of the damaged frames that are left out.
+        Counts the damaged frames that are left out.
     """
 
     rendering: Rendering
@@ -84,15 +84,15 @@ class JobOptions:
 
 @dataclass(slots=True)
 class Evidence:
-    """What a request learnt of a stream by decoding it.
+    """What a request learnt about a stream by decoding it.
 
     Attributes
     ----------
     must_rebuild
-        Whether damage was met that makes a table from packets worthless: it cost a frame, or
-        damaged frames are to be given.
+        Whether there was damage that makes a table from packets useless: it cost a frame, or
+        damaged frames are delivered.
     frames
-        How many frames the whole stream has, ``None`` where that was not seen.
+        How many frames the whole stream has; ``None`` if it was not decoded to its end.
     """
 
     must_rebuild: bool = False
@@ -105,9 +105,9 @@ class FrameJob(ABC):
     Parameters
     ----------
     decoder
-        Where pictures come from.
+        Outputs the pictures.
     converter
-        What makes images of them, as `JobOptions.rendering` says.
+        Converts them to images, according to `JobOptions.rendering`.
     options
         How frames are made.
     """
@@ -134,16 +134,17 @@ class FrameJob(ABC):
         Parameters
         ----------
         room
-            Asked how many may be made now, and again when these are delivered; 0 ends the step.
+            Returns how many frames may be made. Called again once these are delivered. 0 ends
+            the step.
         deliver
-            Called with frames as they come, in order; it takes over the list.
+            Called with frames as they are made, in order. It owns the list.
         stopped
-            Asked between frames whether to end early.
+            Called between frames. Returns whether to end early.
 
         Returns
         -------
         bool
-            Whether there may be more.
+            Whether more frames may follow.
         """
         batch: list[Frame] = []
         limit = room()
@@ -175,7 +176,7 @@ class FrameJob(ABC):
     def deinterlaced(
         self, rows: Iterator[tuple[int, Picture] | None], last_row: int | None = None
     ) -> Iterator[tuple[int, Picture] | None]:
-        """Pass numbered pictures through what needs their neighbours."""
+        """Deinterlace numbered pictures if the request asks for it."""
         if not self._rendering.deinterlace:
             return rows
         return deinterlace(rows, last_row=last_row, source=self.decoder.file.source_name)
@@ -188,7 +189,7 @@ class FrameJob(ABC):
     def _frame(
         self, index: int, picture: Picture, pts: int | None, *, is_damaged: bool | None = None
     ) -> Frame | None:
-        """Convert a picture, or leave it out where it is damaged and that was asked."""
+        """Convert a picture; if it is damaged, convert it, leave it out or raise, as `on_corrupt` says."""
         damaged = picture.is_damaged if is_damaged is None else is_damaged
         self.evidence.must_rebuild |= damaged and self._on_corrupt != "raise"
         if damaged and self._on_corrupt != "keep":
@@ -218,6 +219,6 @@ class FrameJob(ABC):
 
 
 def mark(picture: Picture) -> Damage:
-    """Say what is wrong with a picture that came out damaged."""
+    """Describe the damage of a picture."""
     reason = picture.alpha_damage or "the decoder marked it as damaged"
     return Damage(picture.packet, picture.pts, reason, has_picture=True)

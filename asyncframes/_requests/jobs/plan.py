@@ -1,4 +1,4 @@
-"""Plans a request for frames in any order, with repeats: what to hold and what to read."""
+"""Plans requests for frames in any order, with repeats: what to hold and what to read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._types import Frame
 
-# Decoding this many packets costs less than a seek.
+# Decoding up to this many packets costs less than a seek.
 _SEEK_WORTH = 8
 
-# Numbers converted to Python integers at a time. A list of all would multiply the memory of the array.
+# Numbers are converted to Python integers this many at a time: a full list takes several times the memory.
 _AT_ONCE = 4096
 
 
@@ -32,6 +32,7 @@ class Numbers(Container[int]):
         self._first = int(numbers.min()) if len(numbers) else 0
         flags = np.zeros(int(numbers.max()) + 1 - self._first if len(numbers) else 0, np.uint8)
         flags[numbers - self._first] = 1
+        # Looking up one byte of a `bytearray` is several times faster than one element of an array.
         self._flags = bytearray(flags)
 
     def __contains__(self, number: object) -> bool:
@@ -58,16 +59,21 @@ class Wanted:
 
     def __init__(self, order: Int64Array, held_bytes: int) -> None:
         self._to_come = Numbers(order)
+        # Turns are positions in the request. Grouped by frame, they give a frame's turns by binary search.
         self._turns = np.arange(len(order))
         self._sorted = order
+        # Most requests ascend already, and sorting millions of frames takes a while.
         if np.any(order[1:] < order[:-1]):
+            # Stable, so that the turns of a repeated frame ascend.
             self._turns = np.argsort(order, kind="stable")
             self._sorted = order[self._turns]
+        # Marks the turns after which a frame is not needed again, so that it can be dropped.
         is_last = np.ones(len(order), np.uint8)
         is_last[self._turns[:-1][self._sorted[1:] == self._sorted[:-1]]] = 0
         self._is_last = bytes(is_last)
         self._turn = 0
         self._held: dict[int, Frame] = {}
+        # A heap of held frames, latest turn first. Most requests stay within the limit and never need it.
         self._latest: list[tuple[int, int]] | None = None
         self._room = held_bytes
 
@@ -83,16 +89,18 @@ class Wanted:
         return self._room >= image_bytes
 
     def hold(self, frame: Frame) -> None:
-        """Hold a frame until its turn; if they exceed the limit, drop those needed last."""
+        """Hold a frame until its turn. If held frames exceed the limit, drop those needed last."""
         self._held[frame.index] = frame
         self._room -= frame.image.nbytes
         self._note(frame.index)
+        # A dropped frame counts as missing again, so it is decoded a second time when its turn comes. One
+        # frame is always held, however large, or the request could not continue.
         while self._room < 0 and len(self._held) > 1:
             latest = self._needed_last()
             self._room += self._held.pop(latest).image.nbytes
 
     def take(self, index: int) -> Frame | None:
-        """Return a held frame for the next turn, ``None`` if it is not held."""
+        """Start the next turn and return its frame, or ``None`` if the frame is not held."""
         frame = self._held.get(index)
         is_last = self._is_last[self._turn] == 1
         self._turn += 1
@@ -103,7 +111,7 @@ class Wanted:
         return frame
 
     def give_up(self, index: int) -> None:
-        """Forget a frame."""
+        """Drop a frame from the request: it was delivered for the last time, or is damaged."""
         self._to_come.discard(index)
         frame = self._held.pop(index, None)
         if frame is not None:
@@ -128,7 +136,8 @@ class Wanted:
                 self._note(index)
         while self._latest:
             due, index = heappop(self._latest)
-            # The heap keeps stale entries of frames that are gone or have another turn by now, so skip those.
+            # Removing an entry from the middle of a heap is slow. Entries of dropped frames and of past turns
+            # stay in it and are skipped here.
             if index in self._held and -due == self._due(index):
                 return index
         return next(iter(self._held))
@@ -153,10 +162,13 @@ class Runs:
         self._table = table
         self._reach = reach
         self._asked = rows = np.unique(order)
+        # An image may depend on neighbours in another GOP. So decoding begins at the earliest start among
+        # them, and ends at the last packet.
         around = self._neighbours(rows)
         starts: Int64Array = np.minimum.reduce([table.starts_for(near) for near in around])
         lasts: Int64Array = np.maximum.reduce([table.last_packets_for(near) for near in around])
         self._start_of, self._last_of = starts, lasts
+        # By start, then by last packet: the frames of one start come in the order in which they are decoded.
         by_start = np.lexsort((lasts, starts))
         self._rows = rows[by_start]
         self._starts, self._firsts = np.unique(starts[by_start], return_index=True)
@@ -168,13 +180,13 @@ class Runs:
         return [np.clip(rows + by, 0, end) for by in range(-self._reach, self._reach + 1)]
 
     def _chained(self, lasts: Int64Array) -> Int64Array:
-        """Return, for each start, the last packet that its chain of runs needs."""
+        """Return, for each start, the last packet that its chain of joined runs needs."""
         if not len(self._starts):
             return lasts
         own = np.maximum.reduceat(lasts, self._firsts)
         is_near = self._starts[1:] <= own[:-1] + _SEEK_WORTH
-        # A running maximum from the back gives the last packet of each chain. Each chain is raised above the
-        # one behind it, so that the maximum does not leak from one into the next.
+        # A running maximum from the back gives the last packet of each chain. Adding more to each earlier
+        # chain keeps it above the chains after it, so that their maximum does not carry over.
         chain = np.append(0, np.cumsum(~is_near[::-1])) * (int(own.max()) + 1)
         greatest: Int64Array = np.maximum.accumulate(own[::-1] + chain) - chain
         return greatest[::-1]
@@ -187,28 +199,29 @@ class Runs:
         return place if place < len(self._asked) and self._asked[place] == index else None
 
     def start_for(self, index: int) -> int:
-        """Return the packet to start at for a frame and those it reaches for."""
+        """Return the packet to start at for a frame and the neighbours within reach."""
         place = self._place_of(index)
+        # The arrays list only requested frames. Others come up one at a time, when they pass on the way.
         if place is None:
             return min(map(self._table.start_for, self._around(index)))
         return int(self._start_of[place])
 
     def last_packet_for(self, index: int) -> int:
-        """Return the last packet that a frame and those it reaches for need."""
+        """Return the last packet to decode for a frame and the neighbours within reach."""
         place = self._place_of(index)
         if place is None:
             return max(map(self._table.last_packet_for, self._around(index)))
         return int(self._last_of[place])
 
     def rows_from(self, start: int) -> Iterator[int]:
-        """Yield the requested frames that are decoded from a start, in decode order."""
+        """Yield the requested frames that are decoded from `start`, in decode order."""
         place = int(np.searchsorted(self._starts, start))
         if place < len(self._starts) and self._starts[place] == start:
             firsts = np.append(self._firsts, len(self._rows))
             yield from each(self._rows[firsts[place] : firsts[place + 1]])
 
     def packets_of(self, order: Int64Array) -> Container[int]:
-        """Return the packets of frames and of those they reach for."""
+        """Return the packets of frames and of the neighbours within reach."""
         return Numbers(self._table.packet_of[np.concatenate(self._neighbours(order))])
 
     def last_packet(self, start: int) -> int:
@@ -216,7 +229,7 @@ class Runs:
         return int(self._lasts[np.searchsorted(self._starts, start)])
 
     def is_near(self, number: int, start: int) -> bool:
-        """Whether decoding on from packet `number` passes `start` sooner than a seek would."""
+        """Whether decoding on from packet `number` gets to `start` sooner than a seek."""
         return start <= number + _SEEK_WORTH
 
     def byte_ranges(self, start: int) -> list[ByteRange]:

@@ -27,17 +27,17 @@ from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 
-# A stream of up to this many packets is decoded from its beginning before its damage becomes an error.
+# A damaged stream with at most this many packets is decoded from its beginning before the damage is an error.
 _SHORT_STREAM = 3000
 
 
 class TableJob(FrameJob):
-    """Frames named by a frame table, in the order asked, each GOP decoded once.
+    """Delivers frames in the order requested, and decodes each GOP once if possible.
 
-    Decoded pictures are checked against the table. A start that is no keyframe is not
-    used again. A table made from packets alone is rebuilt by decoding if it proves
-    wrong or the stream is damaged. The rebuilt table knows the checksum of every
-    picture: seeks, threads and skipping that give another one are given up.
+    Decoded pictures are checked against the table. A start that proves not to be a
+    keyframe is not used again. A table made from packets alone is rebuilt by decoding if
+    it proves wrong or the stream is damaged. The rebuilt table has a checksum for every
+    picture, and seeks, threads and skipping are given up when they give another picture.
 
     Parameters
     ----------
@@ -46,8 +46,7 @@ class TableJob(FrameJob):
     delivered
         How many frames at the front of the selection are already done.
     may_rebuild
-        Whether to rebuild a table that proves wrong. If not, it raises a
-        `TableMismatchError`.
+        Whether to rebuild a table that proves wrong. If not, `TableMismatchError` is raised.
     """
 
     def __init__(
@@ -78,24 +77,27 @@ class TableJob(FrameJob):
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
+        # Ends: threads, skipping, seeks and the table are each given up at most once, and every unsafe start
+        # leaves one keyframe fewer to start at.
         while True:
             if self._may_have_gaps():
                 yield from self._rebuild("the decoder hides damage")
             try:
                 yield from self._deliver()
-            # Delivered frames stay: `_deliver` resumes after them, each time with one shortcut fewer.
+            # Frames are delivered once. `_deliver` resumes after them, each time with one shortcut fewer.
             except DoubtError as doubt:
                 self.decoder.fall_back_to_one_thread(doubt)
             except SpoiltBySkippingError:
                 self.may_skip = False
             except UnsafeStartError:
+                # Trying keyframe after keyframe could cost more than one decode that finds the real ones.
                 if (
                     not self.table.is_verified
                     and len(self.table.false_keyframes) >= FALSE_KEYFRAMES_BEFORE_REBUILDING
                 ):
-                    yield from self._rebuild("several keyframes are none")
+                    yield from self._rebuild("several packets are wrongly flagged as keyframes")
             except TableMismatchError as exc:
-                # A verified table was made from this stream, so a seek that landed elsewhere is likelier.
+                # A verified table was built from this stream, so a seek that landed elsewhere is more likely.
                 if self.table.is_verified and not self.reads_from_start:
                     self.reads_from_start = True
                     self.shared.distrust_seeks()
@@ -105,21 +107,25 @@ class TableJob(FrameJob):
                 return
 
     def _may_have_gaps(self) -> bool:
-        """Whether some damage leaves no mark on any picture, so that only checksums reveal it."""
+        """Whether damage may leave no mark on any picture, so that only checksums reveal it."""
+        # Strict decoding found damage, and the decoder without strict error detection will conceal it.
         gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
         return gaps and self.table.checksums is None and self._must_rebuild()
 
     def _rebuild(self, why: str) -> Iterator[None]:
-        """Replace the table with one made by decoding, at most once."""
+        """Replace the table with one built by decoding, at most once."""
+        # Lanes and groups share a table, so none of them replaces it. The requests behind them do so.
         if not self._may_rebuild:
             raise TableMismatchError(why)
         if self._has_rebuilt:
             raise CorruptMediaError(
-                f"two passes over this stream differ: {why}", source=self.decoder.file.source_name
+                f"two decodes of this stream differ: {why}", source=self.decoder.file.source_name
             )
         self._has_rebuilt = True
-        # The plan of the run that failed covers its own packets alone, and the rebuild reads them all.
+        # The plan of the failed run covers only its own packets, but the rebuild reads the whole stream.
         self.decoder.file.plan_forward()
+        # Another object, because earlier lanes and requests may still use the old table. The video adopts it
+        # when this request ends.
         self.shared = SharedTable((yield from table_by_decoding(self.decoder)))
 
     def _deliver(self) -> Iterator[Frame | None]:
@@ -133,7 +139,7 @@ class TableJob(FrameJob):
                 yield from gops.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
-                    # The caller owns the arrays it gets and may write to them, so a repeated frame is copied.
+                    # Callers own their arrays and may write to them, so a frame that is due again is copied.
                     yield replace(frame, image=frame.image.copy()) if index in wanted else frame
         finally:
             gops.close()
@@ -145,11 +151,11 @@ class TableJob(FrameJob):
         except FrameIndexError as exc:
             if not self._has_rebuilt or self._on_corrupt != "raise":
                 raise
-            message = f"the stream is damaged, and {len(table)} frames of it decode: {exc}"
+            message = f"the stream is damaged, and only {len(table)} of its frames decode: {exc}"
             raise CorruptMediaError(message, source=self.decoder.file.source_name) from exc
 
     def meet(self, damage: Damage) -> None:
-        """Request a rebuilt table, if one is needed before damage is reported or skipped.
+        """Request a rebuilt table if damage may be reported or skipped only with one.
 
         Damage may cost a frame, and the pictures around it may depend on what was decoded
         before. Only a decode from the first packet shows the right result.
@@ -159,10 +165,11 @@ class TableJob(FrameJob):
 
     def _must_rebuild(self) -> bool:
         """Whether a damaged stream must be decoded from its beginning before it yields frames."""
+        # With on_corrupt="raise" the request ends at the damage, so a long stream is not worth a full decode.
         return self._on_corrupt != "raise" or len(self.table.packets) <= _SHORT_STREAM
 
     def report(self, damage: Damage, place: int) -> None:
-        """Report a damaged packet or picture, and the index where it would be shown."""
+        """Report a damaged packet or picture, and the index at which it would be shown."""
         self._report(damage, place)
 
     def pass_by(self, row: int, picture: Picture) -> None:
@@ -170,24 +177,26 @@ class TableJob(FrameJob):
         if not self._is_damaged(row, picture):
             return
         damage = mark(picture)
+        # Lost opacity costs no frame, so only a damaged picture calls for a rebuilt table.
         if picture.frame.is_corrupt:
             self.meet(damage)
         if self._on_corrupt == "raise":
             self.report(damage, self.table.place_of(damage.packet))
 
     def _is_damaged(self, row: int, picture: Picture) -> bool:
+        # The marks in the table come from a decode of the whole stream, which is right by definition.
         is_damaged = self.table.is_damaged
         if is_damaged is None or row < 0:
             return picture.is_damaged
         return bool(is_damaged[row]) or picture.alpha_damage is not None
 
     def is_right(self, index: int, picture: Picture) -> bool:
-        """Whether a picture equals the one from a full decode; ``True`` if there was none."""
+        """Whether a picture equals the one from a full decode; ``True`` if there was no such decode."""
         checksums = self.table.checksums
         return checksums is None or picture_checksum(picture.frame) == int(checksums[index])
 
     def make_frame(self, index: int, picture: Picture) -> Frame | None:
-        """Make a frame with the pts from the table, because some demuxers count from 0 after a seek."""
+        """Make a frame with the table's pts: after a seek, some demuxers count pts from 0."""
         return self._frame(
             index, picture, self.table.pts_of(index), is_damaged=self._is_damaged(index, picture)
         )
@@ -197,7 +206,7 @@ class TableJob(FrameJob):
 
 
 class _Gops:
-    """Decodes the GOPs that a request needs, each once if possible, and holds their frames."""
+    """Decodes the GOPs of a request, each once if possible, and holds their frames until their turn."""
 
     def __init__(
         self, job: TableJob, table: FrameTable, wanted: Wanted, runs: Runs, order: Int64Array
@@ -215,7 +224,7 @@ class _Gops:
         self._image_bytes = 0
 
     def close(self) -> None:
-        """Drop the pictures, whose generator refers back to this object."""
+        """Drop the generator of pictures. It refers back to this object, and that cycle would keep them."""
         self._outputs = iter(())
 
     def fetch(self, index: int) -> Iterator[None]:
@@ -223,17 +232,19 @@ class _Gops:
         if not self._wanted.is_missing(index):
             return
         if not self._leads_to(index):
-            # Without this, frames requested later would decode this GOP a second time.
+            # Frames of this GOP that are due later would otherwise decode it a second time.
             yield from self._finish_gop()
             self._run = self._begin(self._runs.start_for(index))
         while self._wanted.is_missing(index):
-            # A run reads up to the last packet that the frame needs, so its end without the frame is a fault.
+            # A run reads up to the last packet that the frame needs. If it ends without the frame, the start
+            # or the table is wrong.
             if not self._advance() and self._run is not None:
                 self._run.miss(index)
             yield
 
     def _leads_to(self, index: int) -> bool:
-        """Whether decoding further reaches a frame."""
+        """Whether decoding on reaches a frame, and sooner than a seek would."""
+        # A frame shown before the newest one has come out already, and was dropped or never held.
         runs = self._runs
         if self._run is None or index <= self._shown or runs.last_packet_for(index) > self._last_packet:
             return False
@@ -242,13 +253,14 @@ class _Gops:
     def _begin(self, start: int) -> CheckedRun:
         self._last_packet = self._runs.last_packet(start)
         self._shown = -1
+        # Announced before the first read, so that the whole run is fetched ahead in few requests.
         self._decoder.file.plan(self._runs.byte_ranges(start))
         run = CheckedRun(self._job, self._table, start, self._last_packet, self._needed)
         self._outputs = self._job.deinterlaced(run.pictures(), len(self._table) - 1)
         return run
 
     def _finish_gop(self) -> Iterator[None]:
-        """Decode the other wanted frames of the current GOP, while there is room to hold them."""
+        """Decode the other requested frames of the current GOP while there is room to hold them."""
         if self._shown < 0:
             return
         for row in self._runs.rows_from(self._runs.start_for(self._shown)):
