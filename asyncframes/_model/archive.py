@@ -1,8 +1,8 @@
-"""Arrays and facts as checked bytes: nothing in them is taken on trust.
+"""Arrays and facts as bytes that are checked when they are read back.
 
-A magic word, a format version, a JSON header, the arrays compressed, and a
-checksum over all of it. Integers are stored as differences, byte plane by byte
-plane, because neighbouring rows are alike.
+The format is a magic word, a format version, a JSON header, the compressed arrays, and a
+checksum of all of these. Integers are stored as differences, all lowest bytes first, because
+neighbouring rows are alike.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _HEAD = struct.Struct("<12sII")
 _CHECKSUM_BYTES = 16
 _DTYPES: dict[str, type[np.generic]] = {"int64": np.int64, "bool": np.bool_, "uint8": np.uint8}
 
-# No deflate stream is longer than this many times its compressed form, so a larger claim is false.
+# Deflate expands data by at most this factor, so a header that claims more is false.
 _MOST_INFLATION = 1040
 
 
 class ArchiveError(ValueError):
-    """The bytes are not in this format, of another version of it, or damaged."""
+    """The bytes are not in this format, are damaged, or are in another version of the format."""
 
 
 def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """Turn facts (plain JSON values) and arrays into bytes."""
+    """Convert facts (plain JSON values) and arrays to bytes."""
     described = [[name, array.dtype.name, len(array)] for name, array in arrays.items()]
     header = json.dumps({"facts": facts, "arrays": described}).encode()
     payload = zlib.compress(b"".join(_encoded(array) for array in arrays.values()), 1)
@@ -43,7 +43,7 @@ def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
 
 
 def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the facts and arrays that `pack` turned into bytes.
+    """Return the facts and arrays that `pack` converted to bytes.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray
         raise ArchiveError("not an asyncframes file, or truncated")
     _, found, header_length = _HEAD.unpack_from(data)
     if found != version:
-        raise ArchiveError(f"format version {found}; this release reads version {version}")
+        raise ArchiveError(f"format version {found}: this release reads version {version}")
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if _checksum(body) != checksum:
         raise ArchiveError("damaged: the checksum does not match")

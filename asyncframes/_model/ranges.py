@@ -1,4 +1,4 @@
-"""Byte ranges as plain arithmetic, and reads that are exact or fail.
+"""Arithmetic on byte ranges, and checks that reads are exact.
 
 A range is half-open: ``start <= i < stop``.
 """
@@ -20,19 +20,19 @@ ByteRange: TypeAlias = tuple[int, int]
 
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", re.I | re.A)
 
-# What a file can hold, and what positions in files are counted in.
+# The largest position in a file, and its number of digits.
 _MOST_BYTES = 2**63 - 1
 _MOST_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRange:
-    """What a `Content-Range` header says.
+    """The content of a `Content-Range` header.
 
     Attributes
     ----------
     start, stop
-        Half-open range of the body; both ``None`` where the header names none
+        Half-open range of the body; both ``None`` if the header names none
         (``bytes */1234``, the answer to a range outside the resource).
     size
         Length of the whole resource, ``None`` for ``*``.
@@ -56,23 +56,23 @@ def check_range(start: int, stop: int) -> None:
 
 
 def block_span(start: int, stop: int, *, block_size: int) -> range:
-    """Numbers of the blocks that hold the bytes ``start <= i < stop``."""
+    """Return the numbers of the blocks that contain the bytes ``start <= i < stop``."""
     if start >= stop:
         return range(start // block_size, start // block_size)
     return range(start // block_size, -(-stop // block_size))
 
 
 def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) -> list[ByteRange]:
-    """Turn ranges into fewer requests.
+    """Merge ranges into fewer requests.
 
     Parameters
     ----------
     ranges
-        In any order, overlaps allowed; empty ones are left out.
+        In any order. They may overlap. Empty ranges are left out.
     max_gap
-        How many unwanted bytes a request may carry between two ranges.
+        How many unwanted bytes a request may contain between two ranges.
     max_span
-        Longest request; longer ranges are cut.
+        Length of the longest request. Longer ranges are split.
 
     Returns
     -------
@@ -89,14 +89,14 @@ def merge_ranges(ranges: Iterable[ByteRange], *, max_gap: int, max_span: int) ->
 
 
 def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_gap: int) -> list[ByteRange]:
-    """Turn many ranges into few, as `merge_ranges` does, without a limit on their length.
+    """Merge many ranges as `merge_ranges` does, without a limit on their length.
 
     Parameters
     ----------
     starts, lengths
-        In any order, overlaps allowed; those of no length are left out.
+        In any order. The ranges may overlap. Empty ranges are left out.
     max_gap
-        How many unwanted bytes may lie between two ranges that become one.
+        How many unwanted bytes may be between two ranges that are merged.
     """
     starts, lengths = starts[lengths > 0], lengths[lengths > 0]
     order = np.argsort(starts, kind="stable")
@@ -107,19 +107,19 @@ def near_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], *, max_ga
 
 
 def split_range(start: int, stop: int, *, max_span: int) -> list[ByteRange]:
-    """Cut a range into pieces of at most `max_span` bytes."""
+    """Split a range into ranges of at most `max_span` bytes."""
     if max_span < 1:
         raise ValueError(f"max_span={max_span}: expected 1 or more")
     return [(position, min(position + max_span, stop)) for position in range(start, stop, max_span)]
 
 
 def parse_content_range(value: str) -> ContentRange:
-    """Read a `Content-Range` header.
+    """Parse a `Content-Range` header.
 
     Raises
     ------
     ValueError
-        It is malformed, or contradicts itself.
+        The header is malformed, or contradicts itself.
     """
     match = _CONTENT_RANGE.fullmatch(value)
     if match is None:
@@ -135,7 +135,7 @@ def parse_content_range(value: str) -> ContentRange:
 def _offset(digits: str | None) -> int | None:
     if digits is None:
         return None
-    # Python itself refuses to read numbers of some thousand digits.
+    # Python refuses to parse numbers of several thousand digits, with an error of its own.
     if len(digits) > _MOST_DIGITS or (offset := int(digits)) > _MOST_BYTES:
         raise ValueError(f"a Content-Range of {digits[:_MOST_DIGITS]}… bytes is larger than any file")
     return offset
@@ -152,12 +152,12 @@ def _united(ranges: Iterable[ByteRange]) -> list[ByteRange]:
 
 
 class Arrivals:
-    """Bytes of a range that arrive piece by piece.
+    """Counts the bytes of a range as they arrive.
 
     Attributes
     ----------
     position
-        Position of the byte that comes next.
+        Position of the next byte.
     """
 
     def __init__(self, start: int, arrived: Callable[[bytes], object]) -> None:
@@ -165,18 +165,18 @@ class Arrivals:
         self._arrived = arrived
 
     def add(self, part: bytes) -> None:
-        """Hand over bytes that arrived."""
+        """Count bytes that arrived, and pass them on."""
         self.position += len(part)
         self._arrived(part)
 
 
 def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:
-    """Return what was read if it is the whole range.
+    """Return the bytes that were read, if they are the whole range.
 
     Raises
     ------
     ShortReadError
-        It is shorter.
+        They are fewer.
     """
     if len(data) < stop - start:
         raise short_read(start, stop, received=len(data), name=name)
@@ -184,7 +184,7 @@ def exactly(data: bytes, start: int, stop: int, *, name: str) -> bytes:
 
 
 def check_end(start: int, stop: int, *, size: int | None, name: str) -> None:
-    """Refuse a range that reaches past a known end.
+    """Refuse a range that ends after the source's known end.
 
     Raises
     ------
@@ -196,9 +196,9 @@ def check_end(start: int, stop: int, *, size: int | None, name: str) -> None:
 
 
 def short_read(start: int, stop: int, *, received: int, name: str) -> ShortReadError:
-    """Say which bytes were requested and how many arrived."""
+    """Return an error that says which bytes were requested and how many arrived."""
     return ShortReadError(
-        f"bytes {start}-{stop} were requested and only {received} arrived",
+        f"bytes {start}-{stop} were requested, but only {received} arrived",
         source=name,
         start=start,
         stop=stop,

@@ -1,4 +1,4 @@
-"""Which packet becomes which frame: the frame table."""
+"""The frame table: the frames of a stream, and the packets that they come from."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from asyncframes.errors import FrameIndexError
 
 __all__ = ["NO_TIMESTAMP", "BoolArray", "FrameTable", "Int64Array", "Packets", "SourceIdentity"]
 
-# Packets with a gap of up to this many bytes between them are read as one range: a request costs more.
+# Packets with a gap of at most this many bytes between them are read as one range: a request costs more.
 _GAP_WORTH_READING = 64 * 1024
 
 
 @dataclass(frozen=True, eq=False)
 class FrameTable:
-    """One row per frame, in presentation order; made by `Video.frame_table`.
+    """One row per frame, in presentation order. `Video.frame_table` returns it.
 
     Row i is frame i: the i-th frame that a sequential decode outputs. A table
-    is immutable and its arrays are read-only. Save it, and give it to
-    `open_video` for the same bytes later.
+    is immutable and its arrays are read-only. You can save it, and pass it to
+    `open_video` later for the same bytes.
 
     Attributes
     ----------
@@ -55,18 +55,18 @@ class FrameTable:
     packet_of
         Number of the packet that each frame comes from, ``int64``.
     is_verified
-        Whether the rows were observed by decoding the whole stream; otherwise
-        they follow from the packets' timestamps; see `is_provisional`.
+        Whether the rows were observed by decoding the whole stream. If not, they
+        follow from the packets' timestamps; see `is_provisional`.
     average_rate
-        Frames per second that the container claims, ``None`` where it makes no claim.
+        Frames per second according to the container; ``None`` if it does not say.
     false_keyframes
-        Numbers of packets that are flagged as keyframes and proved not to be:
-        decoding never starts there, and `is_keyframe` does not count them.
+        Numbers of packets that are flagged as keyframes but proved not to be.
+        Decoding never starts there, and `is_keyframe` is false for them.
     identity
-        The bytes that the table describes, ``None`` where unknown.
+        Identifies the bytes that the table describes; ``None`` if unknown.
     headers
-        Headers of a fragmented MP4 between its media, each with the byte where
-        it begins: they were fetched one by one, and seeking needs them.
+        The headers between the media of a fragmented MP4, each with the position of
+        its first byte. They were fetched one by one, and seeking needs them.
     checksums
         Checksum of each decoded picture, ``int64``; ``None`` unless the whole
         stream was decoded.
@@ -86,7 +86,7 @@ class FrameTable:
     checksums: NDArray[np.int64] | None = None
     is_damaged: NDArray[np.bool_] | None = None
     has_repeats: bool = field(init=False, repr=False)
-    """Whether several frames come from one packet, so that only a decode from the start tells them apart."""
+    """Whether some packets give several frames, which only a decode from the start can tell apart."""
     _row_of: Int64Array = field(init=False, repr=False)
     _has_extra: bool = field(init=False, repr=False)
     _rank: Int64Array = field(init=False, repr=False)
@@ -117,7 +117,7 @@ class FrameTable:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Arrays come out of a pickle writable, unless they pass through here.
+        # Unpickled arrays are writable. `__post_init__` makes them read-only again.
         return type(self), tuple(self._fields().values())
 
     def _fields(self) -> TableFields:
@@ -130,7 +130,7 @@ class FrameTable:
         return copied
 
     def of_source(self, identity: SourceIdentity | None, headers: Iterable[tuple[int, bytes]]) -> Self:
-        """Return this table with the bytes that it describes."""
+        """Return this table with the identity and headers of its source."""
         return self._copied(identity=identity, headers=tuple(headers))
 
     def without_keyframes(self, packets: Iterable[int]) -> Self:
@@ -146,12 +146,12 @@ class FrameTable:
 
     @cached_property
     def pts(self) -> NDArray[np.int64]:
-        """Presentation time of each frame in ticks, ``int64``; `NO_TIMESTAMP` where missing."""
+        """Presentation time of each frame in ticks, ``int64``; `NO_TIMESTAMP` if missing."""
         return read_only(self.packets.pts[self.packet_of])
 
     @cached_property
     def pts_seconds(self) -> NDArray[np.float64]:
-        """Presentation time of each frame in seconds, ``float64``; NaN where missing."""
+        """Presentation time of each frame in seconds, ``float64``; NaN if missing."""
         is_known = self.pts != NO_TIMESTAMP
         seconds = np.full(len(self), np.nan)
         seconds[is_known] = ticks_to_seconds(self.pts[is_known], self.time_base)
@@ -159,11 +159,12 @@ class FrameTable:
 
     @cached_property
     def duration_seconds(self) -> NDArray[np.float64]:
-        """How long each frame is shown in seconds, ``float64``; NaN where frames have no times.
+        """How long each frame is shown in seconds, ``float64``; NaN if frames have no times.
 
-        A frame is shown until the next one; the last one for its packet's duration,
-        or for as long as the frame before it where the container gives none. Of
-        frames with the same time only the first is shown: the others last 0 seconds.
+        A frame is shown until the next one. The last frame is shown for its packet's
+        duration, or if the container gives none, as long as the frame before it. If
+        several frames have the same time, only the first is shown, and the others last
+        0 seconds.
         """
         try:
             durations = self.clock().durations() if len(self) else np.zeros(0, np.int64)
@@ -180,21 +181,21 @@ class FrameTable:
     def index_at(self, seconds: float | Fraction, *, tolerance_seconds: float | Fraction = 0) -> int:
         """Return the index of the frame that is shown at a time.
 
-        The rule is that of ``video.frames(times=…)``: a time names a frame from
-        half a tick before its pts, unless frames are one tick apart. Of frames
-        with the same time it is the first.
+        The rule is the same as in ``video.frames(times=…)``: a time selects a frame from
+        half a tick before its pts, unless frames are one tick apart. If several frames
+        have the same time, the first is selected.
 
         Parameters
         ----------
         seconds
-            On the clock of `pts_seconds`; not every video begins at 0.
+            The time, on the same scale as `pts_seconds`. Not every video begins at 0.
         tolerance_seconds
-            By how much the time may be early besides.
+            How much earlier the time may be than this rule allows.
 
         Raises
         ------
         FrameIndexError
-            No frame is shown then.
+            No frame is shown at that time.
         ValueError
             A number is not finite, or the video has no times.
         """
@@ -212,12 +213,12 @@ class FrameTable:
         return self.clock(tolerance).rows_at(times)
 
     def clock(self, tolerance: Fraction = Fraction(0)) -> Clock:
-        """Return which frame is shown when, for a table of at least one frame.
+        """Return the times of the frames, of which there must be at least one.
 
         Raises
         ------
         ValueError
-            As `ticks`.
+            As for `ticks`.
         """
         last = int(self.packets.duration[self.packet_of[-1]])
         return Clock(self.ticks(), self.time_base, last_duration=last, tolerance=tolerance)
@@ -232,25 +233,24 @@ class FrameTable:
 
     @property
     def is_provisional(self) -> bool:
-        """Whether the rows follow from packets alone: damage that is not decoded yet may cost some."""
+        """Whether the rows follow from packets alone, so that undiscovered damage may remove some."""
         return not self.is_verified
 
     @property
     def is_one_to_one(self) -> bool:
-        """Whether each packet that may become a frame becomes one: no fields, nothing lost."""
+        """Whether each packet that may become a frame becomes exactly one: no fields, nothing lost."""
         return not self.has_repeats and len(self) == int(np.count_nonzero(~self.packets.is_discard))
 
     def ticks(self) -> NDArray[np.int64]:
-        """Return presentation times that never fall, for looking frames up by time; read-only.
+        """Return ascending presentation times in ticks, for looking up frames by time; read-only.
 
-        A pts earlier than that of a frame before it is raised to that frame's. If the
-        container gives no timestamps, they follow from the average rate.
+        If a pts is earlier than the pts of a frame before it, it is raised to that pts. If
+        the container has no timestamps, the times follow from the average rate.
 
         Raises
         ------
         ValueError
-            There are neither timestamps nor a rate, or the timestamps are too far
-            apart for times.
+            There are neither timestamps nor a rate, or the timestamps are too far apart.
         """
         return self._ticks
 
@@ -259,17 +259,17 @@ class FrameTable:
         return read_only(ticks_of(self.pts, self.time_base, self.average_rate))
 
     def repeated_times(self) -> int:
-        """Count the frames whose pts is no later than that of a frame before them."""
+        """Count the frames whose pts is not later than the pts of a frame before them."""
         ticks = self.ticks()
         return int(np.count_nonzero(ticks[1:] == ticks[:-1]))
 
     def pts_of(self, index: int) -> int | None:
-        """Return a frame's presentation time in ticks, ``None`` where it has none."""
+        """Return a frame's presentation time in ticks, or ``None`` if it has none."""
         pts = int(self.packets.pts[self.packet_of[index]])
         return None if pts == NO_TIMESTAMP else pts
 
     def row_of(self, packet: int) -> int:
-        """Return the frame that comes from a packet, -1 if none does."""
+        """Return the frame that comes from a packet, or -1 if none does."""
         return int(self._row_of[packet])
 
     def place_of(self, packet: int) -> int:
@@ -291,9 +291,9 @@ class FrameTable:
     def start_for(self, index: int) -> int:
         """Return the packet to start at so that frame `index` is decoded exactly.
 
-        That is the keyframe at or before the frame's packet; for a leading
-        picture (decoded after a keyframe, shown before it) the one before that,
-        because it may refer to the GOP before.
+        That is the keyframe at or before the frame's packet. For a leading picture (decoded
+        after a keyframe, but shown before it), it is the keyframe before that, because the
+        picture may refer to the previous GOP.
         """
         packet = int(self.packet_of[index])
         place = int(np.searchsorted(self._starts, packet, side="right")) - 1
@@ -302,7 +302,7 @@ class FrameTable:
         return int(self._starts[place]) if place >= 0 else 0
 
     def starts_for(self, rows: Int64Array) -> Int64Array:
-        """Return `start_for` of many frames."""
+        """Return `start_for` for many frames."""
         starts, packets = self._starts, self.packet_of[rows]
         if not len(starts):
             return np.zeros(len(rows), np.int64)
@@ -311,7 +311,7 @@ class FrameTable:
         return np.where(places >= 0, starts[np.maximum(places, 0)], 0)
 
     def last_packets_for(self, rows: Int64Array) -> Int64Array:
-        """Return `last_packet_for` of many frames."""
+        """Return `last_packet_for` for many frames."""
         packets = self.packet_of[rows]
         if self.has_repeats:
             return np.full_like(packets, len(self.packets) - 1)
@@ -329,7 +329,7 @@ class FrameTable:
     def last_packet_for(self, index: int) -> int:
         """Return the last packet to decode for a frame.
 
-        Packets behind its own that become no frame may belong to it: a second field does.
+        Packets right after its own that become no frame may belong to it, as second fields do.
         """
         if self.has_repeats:
             return len(self.packets) - 1
@@ -342,7 +342,7 @@ class FrameTable:
         return self._row_of[packet] < 0 and not self.packets.is_discard[packet]
 
     def byte_ranges(self, first_packet: int, last_packet: int) -> list[ByteRange]:
-        """Return the byte ranges of these packets, near ones merged; none where they are unknown."""
+        """Return the byte ranges of packets, with close ranges merged; empty if unknown."""
         packets = slice(first_packet, last_packet + 1)
         positions = self.packets.position[packets]
         if np.any(positions < 0):
@@ -350,26 +350,26 @@ class FrameTable:
         return near_ranges(positions, self.packets.size[packets], max_gap=_GAP_WORTH_READING)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to a file; blocks.
+        """Write the table to a file. This call blocks.
 
-        The file appears only once complete. It holds a checksum, and no code.
+        The file appears only once complete. It contains a checksum, and no code.
 
         Raises
         ------
         OSError
-            The file system refused.
+            The file system refuses.
         """
         write_whole(Path(path), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a table that `save` wrote; blocks.
+        """Read a table that `save` wrote. This call blocks.
 
         Raises
         ------
         ValueError
-            The file is not a frame table, is damaged, or is of another version of
-            the format.
+            The file is not a frame table, is damaged, or is in another version of the
+            format.
         OSError
             The file cannot be read.
         """
@@ -379,7 +379,7 @@ class FrameTable:
             raise ArchiveError(f"{quoted(os.fspath(path))} is not a usable frame table: {exc}") from exc
 
     def to_bytes(self) -> bytes:
-        """Return what `save` writes."""
+        """Return the bytes that `save` writes."""
         return pack_table(self._fields())
 
     @classmethod
@@ -389,8 +389,8 @@ class FrameTable:
         Raises
         ------
         ValueError
-            The bytes hold no frame table, one of another version of the format,
-            or a damaged one.
+            The bytes are not a frame table, are damaged, or are in another version of the
+            format.
         """
         try:
             return cls(**unpack_table(data))

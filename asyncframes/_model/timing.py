@@ -22,28 +22,28 @@ _TICKS_IN_FLOATS = 2.0**40
 _EXACT_IN_FLOATS = 2**53
 
 CLOSE = 1 / 1024
-"""How many ticks the rounding of floats may take from a time."""
+"""How many ticks a time may lose to the rounding of floats."""
 
 
 def seconds_to_ticks(
     seconds: NDArray[Any], time_base: Fraction, origin: int
 ) -> tuple[Int64Array, NDArray[np.float64]]:
-    """Return times in whole ticks since `origin`, and the remaining part of a tick of each.
+    """Convert times to whole ticks since `origin`, and the remaining fraction of a tick.
 
     Parameters
     ----------
     seconds
-        ``float64``, or objects that are numbers; finite.
+        Finite numbers: ``float64``, or objects such as `Fraction`.
     time_base
         Seconds per tick.
     origin
-        Tick that counts as 0.
+        The tick that counts as 0.
 
     Returns
     -------
     tuple of (ndarray, ndarray)
-        Ticks, clipped to plus and minus `MOST_TICKS`; and ``0 <= part < 1``, which is
-        off by less than `CLOSE`.
+        Ticks, clipped to plus or minus `MOST_TICKS`, and ``0 <= fraction < 1``, with an error
+        of less than `CLOSE`.
     """
     if seconds.dtype != object and abs(origin) < _TICKS_IN_FLOATS:
         numerator, denominator = float(time_base.numerator), float(time_base.denominator)
@@ -59,7 +59,7 @@ def seconds_to_ticks(
 
 
 def ticks_to_seconds(ticks: Int64Array, time_base: Fraction) -> NDArray[np.float64]:
-    """Return times in seconds, each rounded once, as ``float(tick * time_base)`` is."""
+    """Convert ticks to seconds. Each is rounded once, as in ``float(tick * time_base)``."""
     over, under = time_base.as_integer_ratio()
     largest = max(abs(int(ticks.min())), abs(int(ticks.max()))) if len(ticks) else 0
     if largest * over <= _EXACT_IN_FLOATS and under <= _EXACT_IN_FLOATS:
@@ -77,19 +77,19 @@ def _ticks_exactly(seconds: float | Fraction, time_base: Fraction, origin: int) 
 
 
 def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.float64]]:
-    """Return the multiples 0, 1, … of an interval in whole ticks, and the remaining part of a tick.
+    """Return the multiples 0, 1, … of an interval in whole ticks, and the remaining fraction of a tick.
 
     Parameters
     ----------
     count
-        How many.
+        How many multiples to return.
     interval
-        Ticks from each to the next, more than 0.
+        Ticks from each multiple to the next, more than 0.
 
     Raises
     ------
     ValueError
-        The last one lies beyond `MOST_TICKS`.
+        The last multiple exceeds `MOST_TICKS`.
     """
     if count < 2:
         return np.zeros(count, np.int64), np.zeros(count)
@@ -107,7 +107,7 @@ def even_ticks(count: int, interval: Fraction) -> tuple[Int64Array, NDArray[np.f
 
 
 def as_float(value: float | Fraction) -> float:
-    """Return a number as a float, infinity where it is larger than floats are."""
+    """Convert a number to a float; infinity if it is too large for one."""
     try:
         return float(value)
     except OverflowError:
@@ -123,7 +123,7 @@ class Orientation:
     transpose
         Swap rows and columns.
     flip_x, flip_y
-        Reverse the order of columns, of rows.
+        Reverse the order of columns or rows.
     """
 
     transpose: bool = False
@@ -142,7 +142,7 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees counterclockwise, as ``av_display_rotation_get`` counts; mirroring comes after."""
+        """Degrees counterclockwise, as ``av_display_rotation_get`` returns them, before mirroring."""
         if self.transpose:
             return 90 if self.flip_y else 270
         return 180 if self.flip_y else 0
@@ -172,7 +172,7 @@ def orientation_from_matrix(matrix: bytes) -> Orientation:
 
 
 def orientation_from_degrees(degrees: int) -> Orientation:
-    """Return the unmirrored orientation for degrees counterclockwise; the identity for odd angles."""
+    """Return the orientation for a rotation in degrees counterclockwise; the identity for odd angles."""
     return {
         90: Orientation(transpose=True, flip_y=True),
         180: Orientation(flip_x=True, flip_y=True),

@@ -205,7 +205,7 @@ async def test_retries_are_logged(server: RunningServer, caplog: pytest.LogCaptu
         f"{server.url(CLIP)}: attempt 1 of 5 failed: the server answered 503; the next one begins in 0.0 s"
     )
     assert vars(records[0]).items() >= {"attempt": 1, "wait_seconds": 0.0, "source": server.url(CLIP)}.items()
-    assert "attempt 2 of 5 failed: bytes 0-65536 were requested and only 10 arrived" in texts[1]
+    assert "attempt 2 of 5 failed: bytes 0-65536 were requested, but only 10 arrived" in texts[1]
     told = "".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     assert not [secret for secret in ("hush", "mystery", "open-sesame") if secret in told]
     assert not [record for record in caplog.records if record.name == "stamina"]
