@@ -12,7 +12,7 @@ from asyncframes._media.container.formats import containers_allowed
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.table.cache import TableCache
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
@@ -162,9 +162,13 @@ def open_video(
             "StreamSource; call the video's own frames, save or write instead"
         )
     if on_corrupt not in get_args(OnCorrupt):
-        raise ValueError(f"on_corrupt={quoted(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}")
+        raise ValueError(
+            f"on_corrupt={quoted_option(on_corrupt)}: expected one of {', '.join(get_args(OnCorrupt))}"
+        )
     if seek_mode not in get_args(SeekMode):
-        raise ValueError(f"seek_mode={quoted(seek_mode)}: expected one of {', '.join(get_args(SeekMode))}")
+        raise ValueError(
+            f"seek_mode={quoted_option(seek_mode)}: expected one of {', '.join(get_args(SeekMode))}"
+        )
     if deadline_seconds is not None and not deadline_seconds > 0:
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     if threads is not None and threads < 1:
@@ -231,7 +235,7 @@ class VideoOpener:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(Video, name):
-            raise AttributeError(f"'VideoOpener' has no attribute {name!r}")
+            raise AttributeError(f"'VideoOpener' has no attribute {quoted_option(name)}")
         raise AttributeError(
             f"the video is not open yet, so it has no {name!r}: use "
             "'async with open_video(...) as video:' or 'video = await open_video(...)'"

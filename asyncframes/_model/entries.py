@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from operator import index as as_integer
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes.errors import FrameIndexError
 
 Entries: TypeAlias = NDArray[Any]
@@ -130,7 +130,7 @@ class Unread:
         yield self._convert(waiting)
 
 
-def read_indices(values: Iterable[int] | Unread) -> Entries | Unread:
+def read_indices(values: Iterable[SupportsIndex] | Unread) -> Entries | Unread:
     """Read frame indices at once where that is quick; leave others to be read later.
 
     Raises
@@ -166,10 +166,11 @@ def read_times(values: Iterable[float | Fraction] | Unread) -> Entries | Unread:
 def _read(name: str, values: Iterable[Any] | Unread, convert: Convert, expected: str) -> Entries | Unread:
     if isinstance(values, Unread):
         return values
-    if hasattr(values, "__array__"):
-        return _of_array(name, np.asarray(values), convert)
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-        raise TypeError(f"{name}={quoted(values)}: expected {expected}")
+    is_array = hasattr(values, "__array__")
+    if is_array and (array := np.asarray(values)).ndim:
+        return _of_array(name, array, convert)
+    if is_array or isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name}={quoted_option(values)}: expected {expected}")
     if isinstance(values, (list, tuple)):
         _refuse_too_many(name, len(values))
         if len(values) <= _AT_ONCE:
@@ -212,12 +213,12 @@ def _as_index(value: Any) -> int:
         index = as_integer(value)
     except TypeError:
         raise TypeError(
-            f"indices holds {quoted(value, longest=80)}: expected integers; "
+            f"indices holds {quoted_option(value)}: expected integers; "
             "round floats first, for example with numpy.rint(values).astype(int)"
         ) from None
     if not _INT64.min <= index <= _INT64.max:
         raise FrameIndexError(
-            f"frame {quoted(index, longest=80)} is out of range: no video has as many", index=index
+            f"frame {quoted_option(index)} is out of range: no video has as many", index=index
         )
     return index
 
@@ -254,7 +255,7 @@ def as_seconds(value: Any) -> Fraction:
         # `Fraction` does not take NumPy's floats of other precisions.
         return Fraction(float(value))
     except (OverflowError, ValueError, TypeError):
-        text = quoted(value, longest=80)
+        text = quoted_option(value)
         raise ValueError(f"time {text}: expected a finite number of seconds") from None
 
 
@@ -272,7 +273,7 @@ def as_tolerance(seconds: Any) -> Fraction:
         tolerance = Fraction(-1)
     if tolerance < 0:
         raise ValueError(
-            f"tolerance_seconds={quoted(seconds, longest=80)}: expected a finite number of seconds, 0 or more"
+            f"tolerance_seconds={quoted_option(seconds)}: expected a finite number of seconds, 0 or more"
         )
     return tolerance
 

@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from fractions import Fraction
 from functools import wraps
 from os import PathLike
-from typing import Any, ForwardRef, ParamSpec, TypedDict, TypeVar, cast
+from typing import Any, ForwardRef, ParamSpec, SupportsIndex, TypedDict, TypeVar, cast
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable
 from asyncframes._types import (
@@ -37,7 +37,8 @@ class SelectionOptions(TypedDict, total=False):
     Attributes
     ----------
     indices
-        Up to 10,000,000 frames by index, including repeats, in the order requested.
+        Up to 10,000,000 frames by index, including repeats, in the order requested; integers
+        of Python or NumPy, or an array of them. Floats are refused: round them first.
         Each GOP is decoded once if the frames that wait for their turn fit into
         ``reorder_bytes``. A long iterable is read and checked when the first frame is
         requested.
@@ -74,7 +75,7 @@ class SelectionOptions(TypedDict, total=False):
         from one frame to the next.
     """
 
-    indices: Iterable[int] | None
+    indices: Iterable[SupportsIndex] | None
     times: Iterable[float | Fraction] | None
     time_range: TimeRange | None
     fps: float | Fraction | None
@@ -295,7 +296,7 @@ def _refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) -
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"expected one of {', '.join(known)}"
-            raise TypeError(f"{function}() has no option {quoted(name, longest=60)}: {hint}")
+            raise TypeError(f"{function}() has no option {quoted_option(name)}: {hint}")
 
 
 def part_of(options: Mapping[str, Any], kind: type[T]) -> T:

@@ -5,6 +5,9 @@ from __future__ import annotations
 LONGEST = 200
 """Most characters quoted from one input."""
 
+LONGEST_OPTION = 50
+"""Most characters quoted from the value of an option."""
+
 _GAP = "…"
 
 
@@ -47,6 +50,11 @@ def quoted(value: object, *, longest: int = LONGEST) -> str:
         return shortened(repr(value), longest=longest)
     except Exception:  # noqa: BLE001 - a failing `repr` must not replace the error that quotes the value
         return f"a {type(value).__name__}"
+
+
+def quoted_option(value: object) -> str:
+    """Return the value of an option as errors quote it, which is never whole if it is long."""
+    return quoted(value, longest=LONGEST_OPTION)
 
 
 def _printable(text: str) -> str:

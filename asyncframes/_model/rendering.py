@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Unpack, get_args
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
 
 _MATRICES = ("auto", *get_args(ColorMatrix))
@@ -70,13 +70,13 @@ def make_rendering(**options: Unpack[PictureOptions]) -> Rendering:
     rendering = Rendering(**options)
     formats = get_args(ImageFormat)
     if rendering.image_format not in formats:
-        given = quoted(rendering.image_format)
+        given = quoted_option(rendering.image_format)
         raise ValueError(f"image_format={given}: expected one of {', '.join(formats)}")
     if rendering.image_format == "i420" and rendering.tone_map:
         raise ValueError('tone_map=True converts to RGB: expected an image_format other than "i420"')
     if rendering.color_matrix not in _MATRICES:
         raise ValueError(
-            f"color_matrix={quoted(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"
+            f"color_matrix={quoted_option(rendering.color_matrix)}: expected one of {', '.join(_MATRICES)}"
         )
     if rendering.resize is not None:
         _check_resize(rendering.resize)
@@ -84,7 +84,7 @@ def make_rendering(**options: Unpack[PictureOptions]) -> Rendering:
 
 
 def _check_resize(resize: tuple[int | None, int | None]) -> None:
-    problem = f"resize={quoted(resize)}: expected (width, height), one of which may be None"
+    problem = f"resize={quoted_option(resize)}: expected (width, height), one of which may be None"
     if not isinstance(resize, Sequence) or not all(isinstance(one, int | None) for one in resize):
         raise TypeError(problem)
     lengths = [length for length in resize if length is not None]

@@ -19,7 +19,7 @@ from asyncframes._model.entries import (
     read_times,
 )
 from asyncframes._model.options import SelectionOptions, option
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._model.shown import Clock
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
@@ -160,12 +160,12 @@ def make_selection(
     }
     chosen = [name for name, given in ways.items() if given]
     _refuse_mixture(chosen, (start, end), step, has_time_range=time_range is not None)
-    start, end, step = _integer("start", start), _integer("end", end), as_integer(step)
+    start, end, step = _optional("start", start), _optional("end", end), _integer("step", step)
     if step < 1:
-        raise ValueError(f"step={quoted(step, longest=60)}: expected 1 or more")
+        raise ValueError(f"step={quoted_option(step)}: expected 1 or more")
     if start is not None and end is not None and (start < 0) == (end < 0) and end < start:
         raise ValueError(
-            f"end={quoted(end, longest=60)} lies before start={quoted(start, longest=60)}; both are inclusive"
+            f"end={quoted_option(end)} lies before start={quoted_option(start)}; both are inclusive"
         )
     selection = Selection(
         start=start,
@@ -190,7 +190,7 @@ def _refuse_mixture(
     if len(chosen) > 1:
         raise ValueError(f"{' and '.join(chosen)} name frames in different ways: give one of them")
     if chosen and step != 1:
-        raise ValueError(f"step={quoted(step, longest=60)} goes with start and end, not with {chosen[0]}")
+        raise ValueError(f"step={quoted_option(step)} goes with start and end, not with {chosen[0]}")
     if chosen and chosen[0] in {"indices", "times"} and bounds != (None, None):
         raise ValueError(f"start and end bound a range; {chosen[0]} already names each frame")
     if has_time_range and bounds != (None, None):
@@ -220,24 +220,28 @@ def _sampling(options: SelectionOptions, chosen: list[str]) -> Sampling:
 def _check_short(sampling: Sampling) -> None:
     known = get_args(WhenShort)
     if sampling.short not in known:
-        raise ValueError(f"short={quoted(sampling.short, longest=50)}: expected one of {', '.join(known)}")
+        raise ValueError(f"short={quoted_option(sampling.short)}: expected one of {', '.join(known)}")
     if sampling.short != "repeat" and not (sampling.num_frames or sampling.min_frames or sampling.max_frames):
         numbers = "num_frames, min_frames and max_frames"
         raise ValueError(f'short="{sampling.short}" goes with {numbers}: none of them is given')
 
 
 def _number(name: str, value: int | None) -> int | None:
-    number = _integer(name, value)
+    number = _optional(name, value)
     if number is not None and not 1 <= number <= MOST_ENTRIES:
-        raise ValueError(f"{name}={quoted(number, longest=60)}: expected 1 to {MOST_ENTRIES:,}")
+        raise ValueError(f"{name}={quoted_option(number)}: expected 1 to {MOST_ENTRIES:,}")
     return number
 
 
-def _integer(name: str, value: int | None) -> int | None:
+def _optional(name: str, value: int | None) -> int | None:
+    return None if value is None else _integer(name, value, "an integer or None")
+
+
+def _integer(name: str, value: int, expected: str = "an integer") -> int:
     try:
-        return None if value is None else as_integer(value)
+        return as_integer(value)
     except TypeError:
-        raise TypeError(f"{name}={quoted(value, longest=80)}: expected an integer or None") from None
+        raise TypeError(f"{name}={quoted_option(value)}: expected {expected}") from None
 
 
 def _rate(fps: float | Fraction) -> Fraction:
@@ -246,7 +250,7 @@ def _rate(fps: float | Fraction) -> Fraction:
     except ValueError:
         rate = Fraction(0)
     if rate <= 0:
-        text = f"{as_float(fps):g}" if isinstance(fps, Fraction) else quoted(fps, longest=80)
+        text = f"{as_float(fps):g}" if isinstance(fps, Fraction) else quoted_option(fps)
         raise ValueError(f"fps={text}: expected a finite number above 0")
     # A float such as 29.97 means what it is written as, not the nearest sum of powers of two.
     return rate if isinstance(fps, Fraction) else rate.limit_denominator(_FLOAT_DENOMINATOR) or rate
@@ -312,7 +316,7 @@ def checked_index(index: int, length: int) -> int:
     """Count a negative index from the end and refuse one outside ``0 <= index < length``."""
     place = index + length if index < 0 else index
     if not 0 <= place < length:
-        message = f"frame {quoted(index, longest=60)} is out of range: the video has {length} frames"
+        message = f"frame {quoted_option(index)} is out of range: the video has {length} frames"
         raise FrameIndexError(message, index=index, length=length)
     return place
 
@@ -325,7 +329,7 @@ def _bounds(selection: Selection, length: int) -> tuple[int, int]:
     end = end + length if end < 0 else min(end, length - 1)
     if end < start:
         raise ValueError(
-            f"end={quoted(selection.end, longest=60)} lies before start={selection.start or 0} "
+            f"end={quoted_option(selection.end)} lies before start={selection.start or 0} "
             f"in a video of {length} frames; both are inclusive"
         )
     return start, end

@@ -10,7 +10,7 @@ import numpy as np
 
 from asyncframes._model.color import is_as_in_jpeg
 from asyncframes._model.options import SaveOptions, WriteOptions, option
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import BoolArray, Int64Array
@@ -142,7 +142,7 @@ def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
         )
     if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
         raise ValueError(
-            f'image_format="{image_format}" with ext={quoted(ext, longest=60)}: expected png, npy or raw'
+            f'image_format="{image_format}" with ext={quoted_option(ext)}: expected png, npy or raw'
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from asyncframes._version import __version__
 from asyncframes.cli import demo, extract, extract_many, info, sheet, table
-from asyncframes.cli._options import join_negatives
+from asyncframes.cli._options import Parser, join_negatives
 from asyncframes.errors import AsyncFramesError
 
 __all__ = ["main"]
@@ -109,7 +109,7 @@ def _log_to_stderr() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="asyncframes",
         description="Frames of a video by exact index, from any source.",
         epilog="asyncframes COMMAND --help shows a command's options and examples.",

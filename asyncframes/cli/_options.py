@@ -7,11 +7,24 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from platformdirs import user_cache_path
 
+from asyncframes._model.quoting import LONGEST_OPTION, quoted_option, shortened
+
+# argparse quotes a wrong value whole.
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_OPTION + 1},}}")
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show long values by their ends."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with status 2."""
+        super().error(_LONG_WORD.sub(lambda word: shortened(word[0], longest=LONGEST_OPTION), message))
 
 
 def new_command(commands: Commands, name: str, *, help_text: str, examples: str) -> argparse.ArgumentParser:
@@ -120,7 +133,7 @@ def time_range(text: str) -> tuple[float | None, float | None]:
         return float(begin) if begin else None, float(stop) if stop else None
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected seconds such as 2-5.5, 2- or -5.5, not {text!r}"
+            f"expected seconds such as 2-5.5, 2- or -5.5, not {quoted_option(text)}"
         ) from None
 
 
@@ -130,7 +143,7 @@ def rate(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise argparse.ArgumentTypeError(
-            f"expected a rate such as 2, 0.5 or 30000/1001, not {text!r}"
+            f"expected a rate such as 2, 0.5 or 30000/1001, not {quoted_option(text)}"
         ) from None
 
 
@@ -143,7 +156,7 @@ def positive(kind: type[int] | type[float]) -> Any:
         except ValueError:
             value = kind(0)
         if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+            raise argparse.ArgumentTypeError(f"expected a number above 0, not {quoted_option(text)}")
         return value
 
     return read
@@ -164,4 +177,4 @@ def _several(kind: Any, text: str, expected: str) -> list[Any]:
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected {expected}, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected {expected}, not {quoted_option(text)}") from None

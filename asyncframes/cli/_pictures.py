@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import get_args
 
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
 
 _FORMATS = [name for name in get_args(ImageFormat) if name != "bgr24"]
@@ -61,6 +62,8 @@ def size(text: str) -> tuple[int | None, int | None]:
     """Read ``WxH``; either may be missing."""
     match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", text, re.ASCII)
     if match is None or text == "x":
-        raise argparse.ArgumentTypeError(f"expected a size such as 640x360, 640x or x360, not {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected a size such as 640x360, 640x or x360, not {quoted_option(text)}"
+        )
     width, height = match.groups()
     return int(width) if width else None, int(height) if height else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from asyncframes._model.quoting import quoted_option
 from asyncframes.errors import MissingExtraError
 from asyncframes.sources._supervisely.server import SuperviselyServer
 from asyncframes.sources._supervisely.source import SuperviselySource
@@ -54,7 +55,7 @@ def _video_id(text: str, places: list[tuple[str, Mapping[str, str]]]) -> int:
     if not text:
         raise ValueError(f"no video ID is given: write supervisely://123 or set {_VIDEO}")
     if not text.isascii() or not text.isdecimal():
-        raise ValueError(f"{text!r} is not a video ID: expected supervisely://123")
+        raise ValueError(f"{quoted_option(text)} is not a video ID: expected supervisely://123")
     return int(text)
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes.errors import SourceTimeoutError
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def check_seconds(**values: float) -> None:
     """
     for name, value in values.items():
         if math.isnan(value) or not 0 < value <= _MOST_SECONDS:
-            raise ValueError(f"{name}={quoted(value)}: expected seconds, above 0 and at most a year")
+            raise ValueError(f"{name}={quoted_option(value)}: expected seconds, above 0 and at most a year")
 
 
 def check_counts(*, least: int, **values: float) -> None:
@@ -39,7 +39,7 @@ def check_counts(*, least: int, **values: float) -> None:
     """
     for name, value in values.items():
         if not value >= least:
-            raise ValueError(f"{name}={quoted(value)}: expected {least} or more")
+            raise ValueError(f"{name}={quoted_option(value)}: expected {least} or more")
 
 
 async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.quoting import quoted_option, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
 from asyncframes.sources._ffmpeg_url import FFmpegUrlSource
@@ -105,7 +105,9 @@ def register_scheme(scheme: str, factory: SourceFactory) -> None:
         `scheme` cannot be the scheme of a URL.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
-        raise ValueError(f"scheme={quoted(scheme)} is invalid: expected the scheme of a URL, such as 'ftp'")
+        raise ValueError(
+            f"scheme={quoted_option(scheme)} is invalid: expected the scheme of a URL, such as 'ftp'"
+        )
     _factories[scheme.lower()] = factory
 
 

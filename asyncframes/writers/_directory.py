@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
@@ -82,7 +82,7 @@ class DirectoryWriter(FrameWriter):
     ) -> None:
         if overwrite not in get_args(Overwrite):
             raise ValueError(
-                f"overwrite={quoted(overwrite)}: expected one of {', '.join(get_args(Overwrite))}"
+                f"overwrite={quoted_option(overwrite)}: expected one of {', '.join(get_args(Overwrite))}"
             )
         if image_writer is not None and (quality, compression_level) != (None, None):
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Image, ImageFormat
 from asyncframes.writers._jpeg import encode_i420, encode_jpeg
 from asyncframes.writers._png import encode_png
@@ -57,15 +57,11 @@ def encoder_for(
     """
     extension = "." + ext.removeprefix(".").lower()
     if compression_level is not None and extension != ".png":
-        raise ValueError(f"compression_level is for .png only: omit it for {quoted(extension, longest=60)}")
+        raise ValueError(f"compression_level is for .png only: omit it for {quoted_option(extension)}")
     if quality is not None and extension not in QUALITY_EXTENSIONS:
-        raise ValueError(
-            f"quality is for .jpg, .webp and .avif only: omit it for {quoted(extension, longest=60)}"
-        )
+        raise ValueError(f"quality is for .jpg, .webp and .avif only: omit it for {quoted_option(extension)}")
     if image_format == "i420" and extension not in JPEG_EXTENSIONS | ARRAY_ENCODERS.keys():
-        raise ValueError(
-            f'image_format="i420" with ext={quoted(extension, longest=60)}: expected jpg, npy or raw'
-        )
+        raise ValueError(f'image_format="i420" with ext={quoted_option(extension)}: expected jpg, npy or raw')
     encoder = _choose(extension, quality, compression_level, planar=image_format == "i420")
     # A trial run reveals an option out of range, or a codec that Pillow lacks, before the first frame.
     encoder(np.zeros((24, 16) if image_format == "i420" else (16, 16, 3), np.uint8))

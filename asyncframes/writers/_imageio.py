@@ -7,7 +7,7 @@ from functools import partial
 import imageio.v3 as iio
 from PIL import Image as PillowImage
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Image
 
 __all__ = ["encode_with_imageio"]
@@ -40,7 +40,8 @@ def encode_with_imageio(image: Image, *, extension: str, quality: int | None = N
     """
     if extension not in PillowImage.registered_extensions():
         raise ValueError(
-            f"ext={quoted(extension)}: expected png, jpg, npy, raw or a still-image format that Pillow writes"
+            f"ext={quoted_option(extension)}: "
+            "expected png, jpg, npy, raw or a still-image format that Pillow writes"
         )
     if quality is not None and not 0 <= quality <= 100:
         raise ValueError(f"quality={quality}: expected 0 to 100 for {extension}")

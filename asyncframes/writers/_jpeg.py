@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # ships no types
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Image
 
 __all__ = ["Subsampling", "encode_i420", "encode_jpeg"]
@@ -99,7 +99,7 @@ def _check_options(quality: int, subsampling: str) -> None:
         raise ValueError(f"quality={quality}: expected 1 to 100 for JPEG")
     if subsampling not in get_args(Subsampling):
         raise ValueError(
-            f"subsampling={quoted(subsampling)}: expected one of {', '.join(get_args(Subsampling))}"
+            f"subsampling={quoted_option(subsampling)}: expected one of {', '.join(get_args(Subsampling))}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Formatter
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Frame
 
 __all__ = ["NameTemplate"]
@@ -30,20 +30,21 @@ class NameTemplate:
     ext: str
 
     def __post_init__(self) -> None:
+        given = f"template={quoted_option(self.template)}"
         try:
             fields = self._fields()
-            names = {self._format(index, pts=0, seconds=0.0) for index in TRIAL_INDICES}
+            unknown = sorted(fields - FIELDS)
+            names = {self._format(index, pts=0, seconds=0.0) for index in TRIAL_INDICES if not unknown}
         except (KeyError, IndexError, ValueError, AttributeError) as exc:
-            raise ValueError(f"template={quoted(self.template)} cannot be formatted: {exc}") from exc
+            raise ValueError(f"{given} cannot be formatted: expected fields such as {{index:06d}}") from exc
+        if unknown:
+            known = ", ".join(sorted(FIELDS))
+            raise ValueError(f"{given} has an unknown field {quoted_option(unknown[0])}: expected {known}")
         if "index" not in fields or len(names) < len(TRIAL_INDICES):
-            raise ValueError(
-                f"template={quoted(self.template)}: expected a template that gives each index its own name"
-            )
+            raise ValueError(f"{given}: expected a template that gives each index its own name")
         for name in names:
             if name in {".", ".."} or set(name) & set("/\\\0"):
-                raise ValueError(
-                    f"template={quoted(self.template)} leaves the directory: it gives {quoted(name)}"
-                )
+                raise ValueError(f"{given} leaves the directory: it gives {quoted_option(name)}")
 
     @property
     def needs_pts(self) -> bool:
@@ -64,7 +65,7 @@ class NameTemplate:
             The template uses ``pts`` or ``seconds``.
         """
         if self.needs_pts:
-            raise ValueError(f"template={quoted(self.template)} needs more than the frame's index")
+            raise ValueError(f"template={quoted_option(self.template)} needs more than the frame's index")
         return self._format(index, pts=None, seconds=None)
 
     def name_of(self, frame: Frame) -> str:
@@ -76,16 +77,11 @@ class NameTemplate:
             The template uses ``pts`` or ``seconds``, and the frame has none.
         """
         if frame.pts is None and self.needs_pts:
-            raise ValueError(f"template={quoted(self.template)} needs a pts, and the frame has none")
+            raise ValueError(f"template={quoted_option(self.template)} needs a pts, and the frame has none")
         return self._format(frame.index, pts=frame.pts, seconds=frame.pts_seconds)
 
     def _fields(self) -> set[str]:
-        fields = {field for _, field, _, _ in Formatter().parse(self.template) if field is not None}
-        if unknown := fields - FIELDS:
-            raise ValueError(
-                f"unknown {', '.join(sorted(map(repr, unknown)))}: expected {', '.join(sorted(FIELDS))}"
-            )
-        return fields
+        return {field for _, field, _, _ in Formatter().parse(self.template) if field is not None}
 
     def _format(self, index: int, *, pts: int | None, seconds: float | None) -> str:
         return self.template.format(index=index, ext=self.ext, pts=pts, seconds=seconds)

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Frame
 from asyncframes.abc import FrameWriter
@@ -150,5 +150,5 @@ def check_overwrite(overwrite: Literal["error", "replace"]) -> None:
     """Refuse values that do not apply to a file of many frames."""
     if overwrite not in {"error", "replace"}:
         raise ValueError(
-            f"overwrite={quoted(overwrite)}: expected 'error' or 'replace' for a file of many frames"
+            f"overwrite={quoted_option(overwrite)}: expected 'error' or 'replace' for a file of many frames"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Frame, ImageFormat
 from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import prepare_directory
@@ -191,9 +191,14 @@ def _checked(name: str) -> str:
         fields = {field for _, field, _, _ in Formatter().parse(name) if field is not None}
         numbered = {name.format(shard=number) for number in (0, 1, 10, 999_999, 1_000_000)}
     except (KeyError, IndexError, ValueError, AttributeError) as exc:
-        raise ValueError(f"path_template ends in {quoted(name)}, which cannot be formatted: {exc}") from exc
+        raise ValueError(
+            f"path_template ends in {quoted_option(name)}, which cannot be formatted: "
+            "expected a field such as {shard:06d}"
+        ) from exc
     if fields != {"shard"} or len(numbered) < 5:
-        raise ValueError(f"path_template ends in {quoted(name)}: expected a name that contains {{shard}}")
+        raise ValueError(
+            f"path_template ends in {quoted_option(name)}: expected a name that contains {{shard}}"
+        )
     return name
 
 

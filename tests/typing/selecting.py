@@ -26,6 +26,10 @@ async def by_every_selection() -> None:
             assert_type(frame.is_keyframe, bool)
         async for frame in video.frames(time_range=(None, 5.5), keyframes=True, deinterlace=True):
             assert_type(frame.index, int)
+        async for frame in video.frames(indices=[np.int64(3), 4]):
+            assert_type(frame.index, int)
+        async for frame in video.frames(indices=np.arange(9, dtype=np.int32)):
+            assert_type(frame.index, int)
         async for frame in video.frames(num_frames=16, short="fewer"):
             assert_type(frame.index, int)
         async for frame in video.frames(fps=2, max_frames=64, min_frames=4):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from asyncframes import errors
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import make_selection
+from asyncframes._saving.save import Saving
+from asyncframes.cli import main
 from asyncframes.errors import AsyncFramesError, MediaError, SourceError
 from asyncframes.sources import HttpSource, MemorySource, register_scheme, resolve_source
 from asyncframes.sources._names import public_name, public_url
@@ -131,24 +135,85 @@ def test_no_error_of_ours_is_long(kind: type[AsyncFramesError]) -> None:
     assert "\n" not in text
 
 
+WRONG = "never-" * 10
+"""Sixty characters, so that an error shows its ends only."""
+
+
+def _unknown_option(options: Any) -> object:
+    return af.stream_frames(b"", **options)
+
+
+BLACK = np.zeros((8, 8, 3), np.uint8)
+
+REFUSED: dict[str, Callable[[Any], object]] = {
+    "on_corrupt": lambda value: af.open_video(b"", on_corrupt=value),
+    "seek_mode": lambda value: af.open_video(b"", seek_mode=value),
+    "seek_mode, blocking": lambda value: af.sync.open_video(MemorySource(b""), seek_mode=value),
+    "allow_containers": lambda value: af.open_video(b"", allow_containers=value),
+    "allow_containers, one": lambda value: af.open_video(b"", allow_containers=(value,)),
+    "an option": lambda value: _unknown_option({value: 1}),
+    "overwrite": lambda value: af.writers.DirectoryWriter("out", overwrite=value),
+    "overwrite, one file": lambda value: af.writers.NpyWriter("a.npy", overwrite=value),
+    "template": lambda value: af.writers.DirectoryWriter("out", template=value),
+    "template, field": lambda value: af.writers.DirectoryWriter("out", template=f"{{{value}}}"),
+    "template, format": lambda value: af.writers.DirectoryWriter("out", template=f"{{index:{value}}}"),
+    "template, nested": lambda value: af.writers.DirectoryWriter("out", template=f"{{index:{{{value}}}}}"),
+    "ext": lambda value: af.writers.DirectoryWriter("out", ext=value),
+    "ext with quality": lambda value: af.writers.DirectoryWriter("out", ext=value, quality=3),
+    "ext with level": lambda value: af.writers.DirectoryWriter("out", ext=value, compression_level=3),
+    "ext with planes": lambda value: af.writers.DirectoryWriter("out", ext=value, image_format="i420"),
+    "ext with 16 bits": lambda value: Saving("out", None, None, 1, {"ext": value, "image_format": "rgb48"}),
+    "path_template": lambda value: af.writers.TarWriter(f"{value}.tar"),
+    "path_template, field": lambda value: af.writers.TarWriter(f"{{shard:{{{value}}}}}.tar"),
+    "subsampling": lambda value: af.writers.encode_jpeg(BLACK, subsampling=value),
+    "image_format": lambda value: make_rendering(image_format=value),
+    "color_matrix": lambda value: make_rendering(color_matrix=value),
+    "resize": lambda value: make_rendering(resize=value),
+    "start": lambda value: make_selection(value, None, 1),
+    "end": lambda value: make_selection(None, value, 1),
+    "step": lambda value: make_selection(None, None, value),
+    "indices": lambda value: make_selection(None, None, 1, indices=value),
+    "an index": lambda value: make_selection(None, None, 1, indices=[value]),
+    "times": lambda value: make_selection(None, None, 1, times=value),
+    "a time": lambda value: make_selection(None, None, 1, times=[value]),
+    "fps": lambda value: make_selection(None, None, 1, fps=value),
+    "num_frames": lambda value: make_selection(None, None, 1, num_frames=value),
+    "short": lambda value: make_selection(None, None, 1, num_frames=1, short=value),
+    "tolerance_seconds": lambda value: make_selection(None, None, 1, times=[0], tolerance_seconds=value),
+    "time_range": lambda value: make_selection(None, None, 1, time_range=(value, None)),
+    "scheme": lambda value: register_scheme(f"{value}!", resolve_source),
+    "attempts": lambda value: HttpSource("http://host/", attempts=value),
+    "timeout": lambda value: HttpSource("http://host/", range_timeout_seconds=value),
+}
+
+
+@pytest.mark.parametrize("value", [WRONG, LONG], ids=["60", "long"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_no_refused_argument_is_quoted_whole(name: str, value: str) -> None:
+    """A wrong value of over 50 characters is shown by its ends, whatever the option."""
+    with pytest.raises((ValueError, TypeError)) as caught:
+        REFUSED[name](value)
+    assert len(str(caught.value)) < 1000
+    assert value not in str(caught.value)
+
+
 @pytest.mark.parametrize(
-    "refused",
+    "command",
     [
-        lambda: af.open_video(b"", on_corrupt=LONG),  # type: ignore[arg-type]
-        lambda: af.open_video(b"", seek_mode=LONG),  # type: ignore[arg-type]
-        lambda: af.writers.DirectoryWriter("out", overwrite=LONG),  # type: ignore[arg-type]
-        lambda: af.writers.DirectoryWriter("out", template=LONG),
-        lambda: af.writers.NpyWriter("a.npy", overwrite=LONG),  # type: ignore[arg-type]
-        lambda: af.writers.TarWriter(f"{LONG}.tar"),
-        lambda: af.sync.open_video(MemorySource(b""), seek_mode=LONG),  # type: ignore[arg-type]
-        lambda: make_rendering(image_format=LONG),  # type: ignore[arg-type]
-        lambda: make_selection(LONG, None, 1),  # type: ignore[arg-type]
-        lambda: register_scheme(f"{LONG}!", resolve_source),
-        lambda: HttpSource("http://host/", attempts=LONG),  # type: ignore[arg-type]
+        "extract {} out --on-corrupt {}",
+        "extract {} out --fps {}",
+        "extract {} out --indices {}",
+        "extract {} out --times {}",
+        "extract {} out --time-range {}",
+        "extract {} out --resize {}",
+        "extract {} out --step {}",
+        "extract {} out --workers {}",
+        "extract {} out --{}",
+        "{}",
     ],
 )
-def test_no_refused_argument_is_quoted_whole(refused: Callable[[], object]) -> None:
-    """A wrong argument is shown by its ends, whatever it is."""
-    with pytest.raises((ValueError, TypeError)) as caught:
-        refused()
-    assert len(str(caught.value)) < 1000
+def test_nor_is_one_on_the_command_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What argparse itself refuses included."""
+    with pytest.raises(SystemExit, match="2"):
+        main(command.format(WRONG, WRONG).split())
+    assert WRONG not in capsys.readouterr().err

@@ -95,15 +95,19 @@ def test_an_index_is_an_integer() -> None:
             make_selection(None, None, 1, indices=floats)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(TypeError, match="flatnonzero"):
         make_selection(None, None, 1, indices=np.array([True, False]))
-    for scalar in (5, "12"):
+    for scalar in (5, "12", np.int64(5), np.array(5)):
         with pytest.raises(TypeError, match="an iterable of integers"):
             make_selection(None, None, 1, indices=scalar)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(ValueError, match="2 dimensions"):
         make_selection(None, None, 1, indices=np.zeros((2, 2), int))
     with pytest.raises(TypeError, match=r"start=1\.5"):
         make_selection(1.5, None, 1)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(TypeError, match=r"step=2\.0: expected an integer"):
+        make_selection(None, None, 2.0)  # type: ignore[arg-type]  # that is the point
     for kind in (np.int64, np.int8, np.uint8, np.uint64):
         assert chosen(indices=np.array([1, 2], kind)) == [1, 2]
+        assert chosen(indices=[kind(1), 2]) == chosen(*np.array([1, 2, 1], kind)) == [1, 2]
+        assert chosen(indices=np.array([[1, 7], [2, 7]], kind)[:, 0]) == [1, 2]
     assert chosen(indices=[]) == chosen(indices=np.array([])) == []
     assert chosen(indices=range(3, -4, -3)) == [3, 0, LENGTH - 3]
 

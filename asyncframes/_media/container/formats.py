@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import av
 
+from asyncframes._model.quoting import quoted_option
+
 SAFE_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,webp_pipe,"
     "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
@@ -54,9 +56,8 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
         This FFmpeg has none of a name, or it opens further addresses.
     """
     if isinstance(names, str):
-        raise TypeError(
-            f"allow_containers={names[:50]!r}: expected a tuple of names, such as ({names[:50]!r},)"
-        )
+        given = quoted_option(names)
+        raise TypeError(f"allow_containers={given}: expected a tuple of names, such as ({given},)")
     allowed = tuple(names)
     for name in allowed:
         if name in _NEVER:
@@ -65,7 +66,7 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
             )
             raise ValueError(message)
         if "," in name or not has_demuxer(name):
-            raise ValueError(f"allow_containers: this FFmpeg has no demuxer {name[:50]!r}")
+            raise ValueError(f"allow_containers: this FFmpeg has no demuxer {quoted_option(name)}")
     return allowed
 
 

@@ -277,7 +277,8 @@ def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
         ) from exc
     stores: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
     if scheme not in stores:
-        raise ValueError(f"{scheme}:// is no object store known here (known: {', '.join(stores)})")
+        known = ", ".join(stores)
+        raise ValueError(f"{shortened(scheme, longest=40)}:// is no object store known here (known: {known})")
     if scheme == "s3" and "endpoint" in config:
         # AWS_ENDPOINT_URL_S3 in the environment would go before an endpoint that is given.
         config.setdefault("aws_endpoint_url_s3", config["endpoint"])
