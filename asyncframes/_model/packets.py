@@ -101,12 +101,12 @@ class Packets:
 
 
 def presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
-    """Return the place of every packet in presentation order, those without a frame included.
+    """Return the place of every packet in presentation order, including packets without a frame.
 
     Parameters
     ----------
     row_of
-        The frame of each packet, which is the answer where a pts is missing.
+        The frame of each packet. It is the result if a pts is missing.
     """
     if np.any(packets.pts == NO_TIMESTAMP):
         return row_of

@@ -31,29 +31,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        Arguments after the program's name; those of the process by default.
+        Arguments after the program's name; by default those of the process.
 
     Returns
     -------
     int
-        0, or 1 after an error of the source, the media or the disk, or 130 after
-        Ctrl-C, 143 after SIGTERM, 141 when the reader of the output has gone.
-        Wrong usage leaves through ``SystemExit(2)``.
+        0 after success; 1 after an error of the source, the media or the disk; 130 after
+        Ctrl-C; 143 after SIGTERM; 141 if the reader of the output has closed it. Wrong usage
+        raises ``SystemExit(2)``.
     """
     arguments = _parser().parse_args(join_negatives(sys.argv[1:] if argv is None else argv))
     _log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names may hold undecodable bytes.
+        # File names may contain undecodable bytes.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        # asyncio.run turns the first Ctrl-C into a cancellation, so files and sockets are closed in order
+        # asyncio.run turns the first Ctrl-C into a cancellation, so files and sockets are closed properly.
         asyncio.run(_until_terminated(arguments.run(arguments)))
         sys.stdout.flush()
     except _TerminatedError:
         print(f"asyncframes: {arguments.interrupted}", file=sys.stderr)
         return TERMINATED
     except BrokenPipeError:
-        # The reader of the output has gone; the interpreter would complain when it flushes again.
+        # The reader has closed the output, so the interpreter's final flush would fail with a message.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
@@ -73,12 +73,12 @@ class _TerminatedError(Exception):
 
 
 async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
-    """Run a command, and cancel it at SIGTERM; a second one ends the process where it is.
+    """Run a command, and cancel it on SIGTERM. A second SIGTERM ends the process at once.
 
     Raises
     ------
     _TerminatedError
-        SIGTERM cancelled it.
+        SIGTERM cancelled the command.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(command)
@@ -90,7 +90,7 @@ async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
         loop.remove_signal_handler(signal.SIGTERM)
         task.cancel()
 
-    # Not on Windows, and not where the command runs beside the main thread.
+    # Not supported on Windows, nor outside the main thread.
     with suppress(NotImplementedError, RuntimeError, ValueError):
         loop.add_signal_handler(signal.SIGTERM, terminate)
     try:
@@ -103,7 +103,7 @@ async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
-    # failed attempts: the final error, if there is one, says why
+    # Leaves out failed attempts, because the final error gives the reason.
     handler.addFilter(lambda record: not hasattr(record, "wait_seconds"))
     logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING, handlers=[handler])
 

@@ -1,4 +1,4 @@
-"""What the commands share: opening the video, and reporting what was read."""
+"""Opens videos for the commands, and reports what was read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from asyncframes.sources import HttpSource
 async def opened_video(
     arguments: argparse.Namespace, **options: Any
 ) -> AsyncIterator[tuple[af.Video, Progress]]:
-    """Open the video that the source options name, with its progress bars."""
+    """Open the video for the source options, with its progress bars."""
     with Progress(arguments) as progress:
         opener = af.open_video(
             await asyncio.to_thread(_source, arguments),
@@ -37,7 +37,7 @@ async def opened_video(
 
 
 def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
-    """Return the source that the arguments name; may read settings from files."""
+    """Return the source for the arguments. This may read settings from files."""
     if arguments.source == "-" and not arguments.header:
         return sys.stdin.buffer
     scheme = urlsplit(arguments.source).scheme.lower()
@@ -46,17 +46,17 @@ def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
     if not arguments.header:
         return str(arguments.source)
     if scheme not in {"http", "https"}:
-        raise argparse.ArgumentError(None, "argument --header: needs an http or https address")
+        raise argparse.ArgumentError(None, "argument --header: expected a SOURCE with http:// or https://")
     return HttpSource(arguments.source, headers=dict(arguments.header))
 
 
 def report(done: str, video: af.Video) -> None:
-    """Print what was done, with what was fetched for it."""
+    """Print what was done, and how much was fetched for it."""
     print("; ".join(part for part in (done, amount_read(video)) if part))
 
 
 def amount_read(video: af.Video) -> str:
-    """Say how much of the source was fetched; empty where nothing was, as for local files."""
+    """Say how much of the source was fetched; empty if nothing was, as for local files."""
     if not video.bytes_read:
         return ""
     size = video.info.size_bytes

@@ -14,7 +14,7 @@ from asyncframes.sources._names import public_url
 _MOST_BYTES = 64 << 20
 _LONGEST_STEM = 100
 
-# These parameters change with each signature, while the address means the same video.
+# These parameters change with each signature of the same address, so they do not identify a video.
 _SIGNATURE = re.compile(
     r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
     r"|s[a-z]{1,2}|skoid|sktid|.*token.*|.*secret.*|.*key",
@@ -23,16 +23,16 @@ _SIGNATURE = re.compile(
 
 
 def read_list(name: str, *, is_null_separated: bool) -> list[str]:
-    """Read the names of videos without duplicates; undecodable bytes are kept, as in file names.
+    """Read a list of videos without duplicates. Undecodable bytes are kept, as in file names.
 
     Raises
     ------
     ValueError
-        There are none, or it is not a list.
+        The list names no videos, or is not a list.
     """
     data = _read(name)
     if len(data) > _MOST_BYTES or (b"\0" in data and not is_null_separated):
-        raise ValueError(f"{name}: not a list of one name per line; a list separated by NUL needs -0")
+        raise ValueError(f"{name}: expected one name per line, or names separated by NUL with -0")
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\0" if is_null_separated else b"\n")
     names = [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
     if not names:
@@ -41,7 +41,7 @@ def read_list(name: str, *, is_null_separated: bool) -> list[str]:
 
 
 def directory_name(source: str) -> str:
-    """Name a directory after a video's name and location, and nothing else."""
+    """Name the directory of a video after its name and location alone, so that a resumed run finds it."""
     if "://" in source:
         parts = urlsplit(public_url(source))
         stem = PurePosixPath(unquote(parts.path)).stem
@@ -53,7 +53,7 @@ def directory_name(source: str) -> str:
 
 
 def _identifying(url: str) -> list[str]:
-    """Return the parts of a query that may tell videos apart, without secrets."""
+    """Return the parts of a query that may identify a video, without secrets."""
     query = url.partition("?")[2].partition("#")[0]
     pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
     return [f"{name}={value}" for name, value in pairs if not _SIGNATURE.fullmatch(name)]

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and functions that parse their values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def new_command(commands: Commands, name: str, *, help_text: str, examples: str) -> argparse.ArgumentParser:
-    """Add a command whose help ends in examples."""
+    """Add a command whose help ends with examples."""
     parser = commands.add_parser(
         name,
         help=help_text,
@@ -42,7 +42,7 @@ def new_command(commands: Commands, name: str, *, help_text: str, examples: str)
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add SOURCE and how to open it."""
+    """Add SOURCE and the options for opening it."""
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -74,14 +74,14 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=folder,
         metavar="DIR",
-        help=f"folder to remember frame tables in, up to 256 MiB (default: {folder})".replace("%", "%%"),
+        help=f"folder that stores frame tables, up to 256 MiB (default: {folder})".replace("%", "%%"),
     )
     group.add_argument(
         "--no-table-cache",
         action="store_const",
         const=None,
         dest="table_cache",
-        help="do not remember frame tables",
+        help="do not store frame tables",
     )
 
 
@@ -107,7 +107,7 @@ def add_progress_option(parser: argparse.ArgumentParser) -> None:
 
 
 def header(text: str) -> tuple[str, str]:
-    """Read ``Name: value``; errors never quote the value, which may be a secret."""
+    """Parse ``Name: value``. Errors never quote the value, which may be a secret."""
     name, colon, value = text.partition(":")
     if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~\w-]+", name, re.ASCII):
         raise argparse.ArgumentTypeError("expected 'Name: value'")
@@ -115,17 +115,17 @@ def header(text: str) -> tuple[str, str]:
 
 
 def integers(text: str) -> list[int]:
-    """Read comma-separated integers."""
+    """Parse comma-separated integers."""
     return _several(int, text, "integers such as 0,25,-1")
 
 
 def seconds(text: str) -> list[float]:
-    """Read comma-separated seconds."""
+    """Parse comma-separated seconds."""
     return _several(float, text, "seconds such as 0.5,12,90")
 
 
 def time_range(text: str) -> tuple[float | None, float | None]:
-    """Read two times separated by a dash; either may be missing."""
+    """Parse two times separated by a dash. Either may be missing."""
     begin, dash, stop = text.partition("-")
     try:
         if not dash:
@@ -138,7 +138,7 @@ def time_range(text: str) -> tuple[float | None, float | None]:
 
 
 def rate(text: str) -> Fraction:
-    """Read frames per second, also as a fraction."""
+    """Parse frames per second, which may be a fraction."""
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -148,7 +148,7 @@ def rate(text: str) -> Fraction:
 
 
 def positive(kind: type[int] | type[float]) -> Any:
-    """Make a reader of numbers above zero."""
+    """Return a function that parses numbers above zero."""
 
     def read(text: str) -> int | float:
         try:
@@ -163,7 +163,7 @@ def positive(kind: type[int] | type[float]) -> Any:
 
 
 def join_negatives(arguments: Iterable[str]) -> list[str]:
-    """Write ``--indices -1,5`` as ``--indices=-1,5``, which argparse would take for an option."""
+    """Turn ``--indices -1,5`` into ``--indices=-1,5``: argparse would take ``-1,5`` for an option."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] in {"--indices", "--times"} and re.match(r"-[\d.]", argument):

@@ -1,4 +1,4 @@
-"""Options for how images are made."""
+"""The options for how images are made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--image-format", choices=_FORMATS, default="rgb24", help="pixel layout of the files (default: rgb24)"
     )
     group.add_argument(
-        "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect"
+        "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect ratio"
     )
     group.add_argument(
         "--square-pixels", action="store_true", help="stretch by the sample aspect ratio, as a player does"
@@ -28,10 +28,10 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--autorotate",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="rotate upright as the display matrix says (default: yes)",
+        help="rotate images upright, as the display matrix requires (default: yes)",
     )
     group.add_argument(
-        "--deinterlace", action="store_true", help="fill the missing rows of interlaced frames"
+        "--deinterlace", action="store_true", help="interpolate the missing rows of interlaced frames"
     )
     group.add_argument("--tone-map", action="store_true", help="map HDR to BT.709")
     group.add_argument(
@@ -41,7 +41,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--color-matrix",
         choices=["auto", *get_args(ColorMatrix)],
         default="auto",
-        help="override the stream's own (default: auto)",
+        help="convert YUV with this matrix, not the stream's own (default: auto)",
     )
 
 
@@ -59,7 +59,7 @@ def picture_options(arguments: argparse.Namespace) -> PictureOptions:
 
 
 def size(text: str) -> tuple[int | None, int | None]:
-    """Read ``WxH``; either may be missing."""
+    """Parse ``WxH``. Either number may be missing."""
     match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", text, re.ASCII)
     if match is None or text == "x":
         raise argparse.ArgumentTypeError(

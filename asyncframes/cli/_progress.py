@@ -1,4 +1,4 @@
-"""Bars on stderr, with rate and time left."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress:
     Parameters
     ----------
     arguments
-        Their ``progress`` says whether bars are shown; ``None`` means on a terminal.
+        Bars are shown if its ``progress`` is true; if it is ``None``, only on a terminal.
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
@@ -26,7 +26,7 @@ class Progress:
         self._scan: Bar | None = None
 
     def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:
-        """Receive calls of `open_video`'s ``packet_progress``, from a worker thread."""
+        """Count a packet; for the ``packet_progress`` of `open_video`, which calls it in a worker thread."""
         if phase != "index":
             return
         if self._scan is None:
@@ -35,7 +35,7 @@ class Progress:
 
     @contextmanager
     def frames(self, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show how many frames are done; yields what to call with each number of new ones."""
+        """Show how many frames are done. Yields a function to call with the number of new frames."""
         self._end_scan()
         with self._bar("frames", total, label=None) as bar:
 
@@ -43,7 +43,7 @@ class Progress:
                 bar.update(frames)
 
             yield advance
-            # the header's claim may be wrong, and existing files are not counted
+            # The header's claim may be wrong, and existing files are not counted.
             bar.total = bar.n
 
     def say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""``supervisely://VIDEO_ID``, with the server's settings from the environment."""
+"""``supervisely://VIDEO_ID``: finds the server's settings in the environment or in files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ _ADDRESS, _TOKEN, _VIDEO = "SERVER_ADDRESS", "API_TOKEN", "VIDEO_ID"
 
 
 def source_from_settings(address: str) -> SuperviselySource:
-    """Return the source for an address; reads the environment and files.
+    """Return the source for an address, with settings from the environment or from files.
 
     Parameters
     ----------
     address
-        ``supervisely://123``, or ``supervisely://`` for the video that
-        ``VIDEO_ID`` names.
+        ``supervisely://123``, or ``supervisely://`` for the video in ``VIDEO_ID``.
 
     Raises
     ------
     ValueError
         A setting is missing or invalid.
     MissingExtraError
-        There is a settings file, and python-dotenv is not installed.
+        There is a settings file, but python-dotenv is not installed.
     """
     parts = urlsplit(address)
     places = list(_places(wanted={_ADDRESS, _TOKEN} if parts.netloc else {_ADDRESS, _TOKEN, _VIDEO}))
@@ -39,13 +38,13 @@ def source_from_settings(address: str) -> SuperviselySource:
 
 
 def _server(places: list[tuple[str, Mapping[str, str]]]) -> SuperviselyServer:
-    """Take address and token from the same place, so that a stray local.env cannot redirect a token."""
+    """Take address and token from the same place, so that a stray local.env cannot send a token elsewhere."""
     for name, settings in places:
         missing = [setting for setting in (_ADDRESS, _TOKEN) if not settings.get(setting)]
         if not missing:
             return SuperviselyServer(settings[_ADDRESS], settings[_TOKEN])
         if len(missing) == 1:
-            raise ValueError(f"{missing[0]} is not set in {name}; set both in the same place")
+            raise ValueError(f"{missing[0]} is not set in {name}: set {_ADDRESS} and {_TOKEN} in one place")
     looked = ", ".join(name for name, _ in places)
     raise ValueError(f"{_ADDRESS} and {_TOKEN} are not set (looked in {looked})")
 
@@ -53,14 +52,14 @@ def _server(places: list[tuple[str, Mapping[str, str]]]) -> SuperviselyServer:
 def _video_id(text: str, places: list[tuple[str, Mapping[str, str]]]) -> int:
     text = text or next((found for _, settings in places if (found := settings.get(_VIDEO))), "")
     if not text:
-        raise ValueError(f"no video ID is given: write supervisely://123 or set {_VIDEO}")
+        raise ValueError(f"the video ID is missing: write supervisely://123, or set {_VIDEO}")
     if not text.isascii() or not text.isdecimal():
         raise ValueError(f"{quoted_option(text)} is not a video ID: expected supervisely://123")
     return int(text)
 
 
 def _places(wanted: set[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    # The environment takes precedence; files are read only for what it lacks.
+    # The environment takes precedence. Files are read only for settings that it lacks.
     found = {name: os.environ[name] for name in (_ADDRESS, _TOKEN, _VIDEO) if os.environ.get(name)}
     yield "the environment", found
     if wanted <= found.keys():

@@ -1,4 +1,4 @@
-"""``asyncframes demo``: the main job on the shipped clip, over HTTP from a server on loopback."""
+"""``asyncframes demo``: extracts frames and a contact sheet from a bundled clip, over HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser = _options.new_command(
         commands,
         "demo",
-        help_text="extract frames and a contact sheet of a shipped clip, served over HTTP by itself",
+        help_text="extract frames and a contact sheet from a bundled clip, which it serves over HTTP",
         examples=EXAMPLES,
     )
     parser.add_argument(
@@ -45,7 +45,7 @@ def add_parser(commands: _options.Commands) -> None:
 
 
 class ClipServer:
-    """Serves some bytes by range and counts what it sends."""
+    """Serves a clip by byte ranges, and counts the bytes it sends."""
 
     def __init__(self, clip: bytes) -> None:
         self.clip = clip
@@ -53,7 +53,7 @@ class ClipServer:
         self.requests: int = 0
 
     async def send(self, request: web.Request) -> web.Response:
-        """Answer a GET with the whole clip or the range asked for."""
+        """Answer a GET with the whole clip or the requested range."""
         start, stop, _ = request.http_range.indices(len(self.clip))
         if start >= stop:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.clip)}"})
@@ -67,7 +67,7 @@ class ClipServer:
         return web.Response(status=206, body=body, headers=headers)
 
     def sent(self) -> str:
-        """Say what was sent so far."""
+        """Say how much was sent so far."""
         share = self.bytes_sent / len(self.clip)
         requests = _common.counted(self.requests, "request")
         return f"{self.bytes_sent:,} of {len(self.clip):,} bytes ({share:.0%}) in {requests}"
@@ -75,7 +75,7 @@ class ClipServer:
 
 @asynccontextmanager
 async def serving(server: ClipServer) -> AsyncIterator[str]:
-    """Run the server on a free port of loopback and give the clip's address."""
+    """Run the server on a free loopback port, and yield the clip's address."""
     app = web.Application()
     app.router.add_get(f"/{CLIP}", server.send)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -88,16 +88,16 @@ async def serving(server: ClipServer) -> AsyncIterator[str]:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Serve the clip, extract from it over HTTP, and say how many bytes that took."""
+    """Serve the clip, extract frames from it over HTTP, and print how many bytes that took."""
     clip = await asyncio.to_thread(files("asyncframes").joinpath("data", CLIP).read_bytes)
     server = ClipServer(clip)
     async with serving(server) as url, af.open_video(url) as video:
         print(f"{url}: {sheet.facts(video.info)}, {len(clip):,} bytes, header last")
         progress = Progress(arguments)
         await _frames(video, arguments.directory, progress)
-        print(f"  for these the server sent {server.sent()}")
+        print(f"  the server sent {server.sent()} for these frames")
         await _sheet(video, arguments.directory, progress)
-        print(f"  by now the server sent {server.sent()}")
+        print(f"  the server sent {server.sent()} in total")
 
 
 async def _frames(video: af.Video, directory: Path, progress: Progress) -> None:
@@ -114,4 +114,4 @@ async def _sheet(video: af.Video, directory: Path, progress: Progress) -> None:
         frames = await sheet.tiles(video, indices, width, advance)
     out, title = directory / "sheet.png", f"Big Buck Bunny   {sheet.facts(video.info)}"
     await asyncio.to_thread(sheet.draw, frames, out, columns=sheet.COLUMNS, tile_width=width, title=title)
-    print(f"a contact sheet of {len(indices)} frames is {out}")
+    print(f"a contact sheet of {len(indices)} frames is in {out}")

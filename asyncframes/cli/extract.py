@@ -1,4 +1,4 @@
-"""``asyncframes extract``: frames to image files."""
+"""``asyncframes extract``: writes frames to image files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_parser(commands: _options.Commands) -> None:
 
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name frames."""
+    """Add the options that select frames."""
     group = _options.add_range_options(parser)
     group.add_argument("--step", type=int, default=1, metavar="N", help="every N-th frame of the range")
     group.add_argument(
@@ -67,18 +67,18 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="by how much times may be early: 0.0005 if rounded to 3 decimals (default: 0)",
+        help="how early times may be: 0.0005 if they are rounded to 3 decimals (default: 0)",
     )
     group.add_argument(
         "--on-corrupt",
         choices=["raise", "skip", "keep"],
         default="raise",
-        help="at a damaged frame: stop, leave it out, or keep what was decoded (default: raise)",
+        help="if a frame is damaged: stop, leave it out, or keep what was decoded (default: raise)",
     )
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the files."""
+    """Add the options for the files."""
     group = parser.add_argument_group("files")
     group.add_argument("--ext", default="png", help="png, jpg, webp, ... (default: png)")
     group.add_argument("--quality", type=int, metavar="1-100", help="for JPEG and similar formats")
@@ -86,25 +86,25 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--template",
         default="frame_{index:06d}.{ext}",
-        help="name of a file (default: %(default)s)",
+        help="pattern for file names (default: %(default)s)",
     )
     group.add_argument(
         "--overwrite",
         choices=["error", "skip", "replace"],
         default="error",
-        help="if a file exists: stop, keep it without decoding, or replace it (default: error)",
+        help="if a file exists: stop, keep it and skip its frame, or replace it (default: error)",
     )
     group.add_argument(
         "--workers",
         type=_options.positive(int),
         default=4,
         metavar="N",
-        help="files written at once (default: 4)",
+        help="number of files written at once (default: 4)",
     )
 
 
 def selection_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Collect the arguments that name frames."""
+    """Collect the arguments that select frames."""
     bounds = ("start", "end", "step", "time_range")
     ways = ("indices", "times", "fps", "max_frames", "min_frames", "num_frames", "keyframes")
     given = {name: getattr(arguments, name) for name in (*bounds, *ways)}
@@ -112,13 +112,13 @@ def selection_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def file_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Collect the arguments of `stream_frames_to_dir` that are about files."""
+    """Collect the arguments for the files."""
     names = ("ext", "template", "quality", "compression_level", "overwrite", "image_format")
     return {name: getattr(arguments, name) for name in names} | {"max_write_workers": arguments.workers}
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Write the selected frames and print where they are."""
+    """Write the selected frames, and print where they are."""
     options: dict[str, Any] = {
         **selection_of(arguments),
         **file_options_of(arguments),

@@ -1,4 +1,4 @@
-"""``asyncframes extract-many``: frames of every video on a list."""
+"""``asyncframes extract-many``: writes frames of every video in a list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = """\
 def add_parser(commands: _options.Commands) -> None:
     """Add the command to the parser."""
     parser = _options.new_command(
-        commands, "extract-many", help_text="write frames of every video on a list", examples=EXAMPLES
+        commands, "extract-many", help_text="write frames of every video in a list", examples=EXAMPLES
     )
     parser.add_argument(
         "list",
@@ -32,17 +32,17 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument(
         "directory",
         metavar="DIR",
-        help="each video gets a directory in it, named after the video and a few digits for its location",
+        help="parent of one directory per video, named after the video and a hash of its location",
     )
     parser.add_argument(
-        "-0", "--null", action="store_true", help="names in the list end in NUL, as find -print0 writes them"
+        "-0", "--null", action="store_true", help="the list is separated by NUL, as find -print0 writes it"
     )
     parser.add_argument(
         "--at-once",
         type=_options.positive(int),
         default=4,
         metavar="N",
-        help="videos to process at once (default: 4)",
+        help="number of videos processed at once (default: 4)",
     )
     parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads per decoder")
     extract.add_selection_options(parser)
@@ -53,7 +53,7 @@ def add_parser(commands: _options.Commands) -> None:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Work through the list; one line for each video that fails, and an error at the end if any did."""
+    """Process the list. Print a line for each video that fails, and raise at the end if any failed."""
     videos = await asyncio.to_thread(_listed, arguments)
     files = failed = 0
     with Progress(arguments) as progress:
@@ -82,6 +82,6 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def _listed(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
-    """Read the list, and name a directory for each video on it."""
+    """Read the list, and name a directory for each video in it."""
     sources = read_list(arguments.list, is_null_separated=arguments.null)
     return [(source, Path(arguments.directory) / directory_name(source)) for source in sources]

@@ -1,4 +1,4 @@
-"""``asyncframes info``: what is known about a video."""
+"""``asyncframes info``: prints facts about a video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser = _options.new_command(
         commands,
         "info",
-        help_text="show what the container and the decoder report about a video",
+        help_text="show facts about a video, from its container and its decoder",
         examples=EXAMPLES,
     )
     _options.add_source_options(parser)
@@ -53,7 +53,7 @@ def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
         "size": f"{info.width}x{info.height}{_turned(info)}",
         "codec": f"{info.codec}, {info.pixel_format}",
         "colour": _colour(info),
-        "pixels": info.sample_aspect_ratio != 1 and f"{info.sample_aspect_ratio} as wide as high",
+        "pixels": info.sample_aspect_ratio != 1 and f"{info.sample_aspect_ratio} times as wide as high",
         "container": f"{info.container}, stream {info.stream_index}{_others(info)}",
         "rate": info.average_rate and f"{float(info.average_rate):.6g} frames per second on average",
         "duration": duration is not None and f"{clock(duration)} (header)",

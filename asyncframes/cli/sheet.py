@@ -1,4 +1,4 @@
-"""``asyncframes sheet``: frames spread over a video, in one picture."""
+"""``asyncframes sheet``: draws frames from all parts of a video in one picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser = _options.new_command(
         commands,
         "sheet",
-        help_text="draw a contact sheet, each frame with its index and time",
+        help_text="draw a contact sheet, in which each frame has its index and time",
         examples=EXAMPLES,
     )
     _options.add_source_options(parser)
@@ -46,22 +46,22 @@ def add_parser(commands: _options.Commands) -> None:
             type=_options.positive(int),
             default=default,
             metavar="N",
-            help="(default: %(default)s)",
+            help=f"number of {name} (default: %(default)s)",
         )
     group.add_argument(
         "--width",
         type=_options.positive(int),
         default=WIDTH,
         metavar="PIXELS",
-        help="of the whole sheet (default: %(default)s)",
+        help="width of the sheet (default: %(default)s)",
     )
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Decode the frames, draw the sheet and print where it is."""
-    # This makes Pillow import every format that it knows.
+    """Decode the frames, draw the sheet, and print where it is."""
+    # The first call makes Pillow import every format that it knows, which takes a while.
     await asyncio.to_thread(picture_format, arguments.out)
     async with _common.opened_video(arguments) as (video, progress):
         width = tile_width_for(arguments.width, arguments.columns)
@@ -77,7 +77,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def spread(indices: Int64Array, number: int) -> list[int]:
-    """Pick at most `number` of `indices`, at the middles of as many equal parts."""
+    """Pick at most `number` of `indices`, from the middles of as many equal parts."""
     number = min(number, len(indices))
     return [int(indices[(2 * part + 1) * len(indices) // (2 * number)]) for part in range(number)]
 
@@ -112,7 +112,7 @@ def facts(info: af.VideoInfo) -> str:
 
 
 def picture_format(out: Path) -> str:
-    """Return Pillow's name of the format for the file's extension."""
+    """Return Pillow's name for the format of the file's extension."""
     known = PillowImage.registered_extensions()
     try:
         return known[out.suffix.lower()]

@@ -1,4 +1,4 @@
-"""``asyncframes table``: one row per frame, with its times, as CSV, JSON or Parquet."""
+"""``asyncframes table``: writes one row per frame, with its times, as CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLES = """\
 COLUMNS = ("index", "pts", "pts_seconds", "duration_seconds", "is_keyframe")
 FORMATS = ("csv", "json", "parquet")
 
-# So many rows at a time become Python's own numbers.
+# Rows are converted to Python numbers this many at a time, to bound the memory.
 _AT_ONCE = 4096
 
 Row: TypeAlias = tuple[int, int | None, float | None, float | None, bool]
@@ -41,9 +41,11 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="of the table (default: as the name of the file ends, else csv); parquet needs pyarrow",
+        help="format of the table (default: from the file's extension, otherwise csv); parquet needs pyarrow",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there, not to stdout")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write to this file (default: stdout)"
+    )
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 
@@ -63,7 +65,7 @@ def _writer(arguments: argparse.Namespace) -> Callable[[af.FrameTable, Path | No
     if kind != "parquet":
         return lambda table, path: _write_text(csv_lines(table) if kind == "csv" else json_lines(table), path)
     if output is None and sys.stdout.isatty():
-        raise argparse.ArgumentError(None, "argument --format: parquet is binary; name a file with -o")
+        raise argparse.ArgumentError(None, "argument --format: parquet is binary: name a file with -o")
     _import_parquet()
     return _write_parquet
 
@@ -74,7 +76,7 @@ def csv_lines(table: af.FrameTable) -> Iterator[str]:
     Yields
     ------
     str
-        A line; what is unknown is empty.
+        A line. Unknown values are empty.
     """
     yield ",".join(COLUMNS) + "\n"
     for *numbers, is_keyframe in _rows(table):
@@ -83,12 +85,12 @@ def csv_lines(table: af.FrameTable) -> Iterator[str]:
 
 
 def json_lines(table: af.FrameTable) -> Iterator[str]:
-    """Write a table as a JSON array with an object per frame.
+    """Write a table as a JSON array of objects, one per frame.
 
     Yields
     ------
     str
-        Some text; what is unknown is null.
+        A part of the text. Unknown values are null.
     """
     before = "[\n"
     for row in _rows(table):
@@ -140,7 +142,7 @@ def _write_parquet(table: af.FrameTable, path: Path | None) -> None:
 
 
 def parquet_bytes(table: af.FrameTable) -> bytes:
-    """Return a Parquet file; what is unknown is null."""
+    """Return a table as a Parquet file. Unknown values are null."""
     arrow, parquet = _import_parquet()
     columns = {
         "index": arrow.array(np.arange(len(table))),

@@ -466,7 +466,7 @@ def test_a_list_that_names_nothing_is_an_error(
 def test_a_video_is_no_list(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A video in the list's place, or NUL between names without -0, is an error that says so."""
     assert main(["extract-many", clip, str(tmp_path / "out")]) == 1
-    assert "not a list of one name per line" in error_line(capsys)
+    assert "expected one name per line" in error_line(capsys)
     assert not (tmp_path / "out").exists()
 
 

@@ -83,7 +83,7 @@ def test_local_settings_come_first(platform: Platform) -> None:
         ({"SERVER_ADDRESS": "http://evil"}, {"SERVER_ADDRESS": "http://good", "API_TOKEN": TOKEN},
          "supervisely://12", "API_TOKEN is not set in local.env"),
         ({"API_TOKEN": TOKEN}, {}, "supervisely://12", "SERVER_ADDRESS is not set in local.env"),
-        ({"SERVER_ADDRESS": "http://a", "API_TOKEN": TOKEN}, {}, "supervisely://", "no video ID is given"),
+        ({"SERVER_ADDRESS": "http://a", "API_TOKEN": TOKEN}, {}, "supervisely://", "the video ID is missing"),
         ({"SERVER_ADDRESS": "http://a", "API_TOKEN": TOKEN}, {}, "supervisely://twelve", "is not a video ID"),
         ({"SERVER_ADDRESS": "ftp://a", "API_TOKEN": TOKEN}, {}, "supervisely://12", "not an http"),
     ],
@@ -122,7 +122,7 @@ def test_headers_are_for_http(capsys: pytest.CaptureFixture[str]) -> None:
     """The platform's token is the one header there is."""
     with pytest.raises(SystemExit):
         main(["info", "supervisely://12", "--header", "a: b"])
-    assert "needs an http or https address" in capsys.readouterr().err
+    assert "expected a SOURCE with http:// or https://" in capsys.readouterr().err
 
 
 def test_without_dotenv_a_file_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
