@@ -1,4 +1,4 @@
-"""Frames of many videos: `extract_many`."""
+"""`extract_many`: writes frames of many videos."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Extraction:
     Attributes
     ----------
     source, output_dir
-        As they were given; `name` is what to print of `source`.
+        The arguments. To print the source, use `name`.
     paths
-        Absolute paths of its files in frame order; empty after an error.
+        Absolute paths of the video's files, in frame order; empty after an error.
     error
-        The error that ended it, ``None`` if it succeeded.
+        The error that ended the extraction; ``None`` after success.
     """
 
     source: SourceLike
@@ -60,7 +60,7 @@ class Extraction:
 
 
 class ManyOptions(StreamToDirOptions, total=False):
-    """Options of `extract_many`, which go for every video: those of `stream_frames_to_dir`, and bounds.
+    """Options of `extract_many`, which apply to every video: those of `stream_frames_to_dir`, and bounds.
 
     Attributes
     ----------
@@ -81,25 +81,25 @@ def extract_many(
     show_progress: bool = False,
     **options: Unpack[ManyOptions],
 ) -> AsyncGenerator[Extraction, None]:
-    """Write frames of many videos, some at a time.
+    """Write frames of many videos, several at a time.
 
-    A video that fails does not stop the others. A run that was killed is
-    resumed with ``overwrite="skip"``.
+    A video that fails does not stop the others. To resume a run that was interrupted, pass
+    ``overwrite="skip"``.
 
     Parameters
     ----------
     videos
-        Pairs of a source and the directory for its frames. Read one at a time as
-        videos finish, so it may be long or endless.
+        Pairs of a source and the directory for its frames. They are read one at a time as
+        videos finish, so the iterable may be long or endless.
     concurrency
-        How many videos to work on at once. They share one bounded thread pool: a
-        higher value helps if sources are slow, not if the CPU is busy.
+        How many videos to process at once. They share one bounded thread pool, so a higher
+        value helps if sources are slow, but not if the CPU is busy.
     show_progress
-        Show tqdm bars on stderr: one for videos done, with a total if `videos` has
-        a length, and one for the frames of each video at work.
+        Show tqdm bars on stderr: one that counts finished videos, with a total if `videos`
+        has a length, and one for the frames of each video in progress.
     **options
-        As for `stream_frames_to_dir`. By default concurrent videos share the CPUs: each
-        gets 1 to 4 `threads`, the number of CPUs divided by that of the videos.
+        As for `stream_frames_to_dir`. By default, concurrent videos share the CPUs: each gets
+        the number of CPUs divided by the number of videos, but 1 to 4, as its `threads`.
 
     Yields
     ------
@@ -111,7 +111,7 @@ def extract_many(
     ValueError
         `concurrency` is less than 1.
     TypeError
-        `videos` does not contain pairs; a single path, for example.
+        `videos` does not consist of pairs: it is a single path, for example.
     """
     if isinstance(videos, (str, bytes, os.PathLike)):
         raise _no_pairs(videos)
@@ -162,11 +162,11 @@ class _Run:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any video is at work."""
+        """Whether any video is in progress."""
         return bool(self._running)
 
     def start_next(self) -> None:
-        """Start videos until `concurrency` of them are at work."""
+        """Start videos until `concurrency` of them are in progress."""
         while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
             source, directory = _pair(video)
             self._running.add(
@@ -199,7 +199,7 @@ class _Run:
                 return await saving.run(video._requests)
 
     async def aclose(self) -> None:
-        """Stop the videos that are still at work."""
+        """Stop the videos that are still in progress."""
         for task in self._running:
             task.cancel()
         for task in self._running:
@@ -218,12 +218,12 @@ def _pair(video: object) -> tuple[SourceLike, str | os.PathLike[str]]:
 def _no_pairs(given: object) -> TypeError:
     what = name_of(given) if isinstance(given, (str, bytes, os.PathLike)) else f"a {type(given).__name__}"
     return TypeError(
-        f"videos: expected pairs of a source and a directory, [(source, directory), ...]; got {what}"
+        f"videos: expected pairs of a source and a directory, [(source, directory), ...], not {what}"
     )
 
 
 async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
-    """Read `indices` and `times` into arrays once, so that iterators serve every video."""
+    """Read `indices` and `times` into arrays once, because an iterator would serve only the first video."""
     named = {
         name: read(options[name])
         for name, read in (("indices", read_indices), ("times", read_times))
@@ -240,7 +240,7 @@ def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
 
 
 def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:
-    """Advance a bar, then call the user's own callback."""
+    """Return a callback that advances a bar, and then calls the user's own."""
 
     def count(step: int) -> Awaitable[None] | None:
         bar.update(step)

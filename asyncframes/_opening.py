@@ -56,76 +56,74 @@ def open_video(
     ----------
     source
         URL, path, bytes, binary file, asynchronous iterable of bytes, `StreamSource`
-        or `FFmpegUrlSource`. The video opens it and closes it.
+        or `FFmpegUrlSource`. The video opens and closes it.
     stream_index
-        Stream of the container to decode. By default the first video stream
-        that the container marks as its default, or the first if it marks none;
-        cover art is never decoded.
+        Stream of the container to decode. By default, the first video stream that the
+        container marks as default, or if it marks none, the first video stream. Cover art is
+        never decoded.
     on_corrupt
-        ``"raise"`` raises `CorruptMediaError` at the first damage; ``"skip"``
-        omits damaged frames and logs a warning; ``"keep"`` yields what the
-        decoder made of them, marked `Frame.is_corrupt`. With the last two, and in
-        short streams with the first, damage causes one decode of the stream from its
-        beginning before a frame is found by index. That decode defines what each
-        frame is, and what damage makes of it.
+        ``"raise"`` raises `CorruptMediaError` at the first damage. ``"skip"`` omits
+        damaged frames and logs a warning. ``"keep"`` yields what the decoder made of them,
+        marked with `Frame.is_corrupt`. With ``"skip"`` and ``"keep"``, and in short streams
+        also with ``"raise"``, damage causes one decode of the stream from its beginning
+        before a frame is found by index. That decode defines each frame, and what damage
+        does to it.
     threads
-        Most threads of each decoder; by default two more than there are CPUs, at
-        most 4. H.264 without fields, AV1 and some intra-only codecs
-        (ProRes, DNxHD, FFV1, CineForm) use them, up to the first sign of
-        damage. Other codecs decode damage differently with several threads, so they get
-        one, as does any short stream (up to 8 Mi pixels or 512 KiB). 1 suits many videos
-        at once: the decoder then has no thread of its own.
+        Most threads for each decoder. By default two more than there are CPUs, but at
+        most 4. H.264 without fields, AV1 and some intra-only codecs (ProRes, DNxHD, FFV1,
+        CineForm) use them, until the first sign of damage. Other codecs decode damage
+        differently with several threads, so they get one. So does a short stream (up to 8
+        Mi pixels or 512 KiB). Pass 1 for many videos at once: a decoder then has no thread
+        of its own.
     idle_priority
         Whether these threads run only while nothing else needs the CPU (the policy
-        ``SCHED_IDLE``; on Linux only, ignored elsewhere). They then never delay the
-        event loop, but decoding starves while other work keeps all CPUs busy. It
-        has no effect with ``threads=1``.
+        ``SCHED_IDLE``, on Linux only). They then never delay the event loop, but decoding
+        stops while other work keeps all CPUs busy. This has no effect with ``threads=1``.
     cache_bytes
-        Most bytes of the source cached in memory.
+        Most bytes of the source to cache in memory.
     read_ahead_bytes
-        Most bytes of the source fetched before a decoder asks for them, limited to a
+        Most bytes of the source to fetch before a decoder asks for them, limited to a
         share of the cache. A lower value fetches fewer unneeded bytes if the consumer
-        stops early, but costs more round trips; 0 fetches nothing ahead.
+        stops early, but costs more round trips. 0 fetches nothing ahead.
     reorder_bytes
-        Most bytes of frames held that are decoded before their turn, when
-        frames are requested out of order.
+        If frames are requested out of order, most bytes of frames to hold that were decoded
+        before their turn.
     read_timeout_seconds
         How long a decoder waits for bytes, including the source's retries.
     deadline_seconds
         Most seconds of wall-clock time for each request for frames, from asking for its
-        first frame to receiving its last one, including the consumer's own time;
-        ``None`` for no limit. After that the request raises `DeadlineError`, even while
-        FFmpeg computes: that call continues in its thread, and closing the video waits
+        first frame to receiving its last one, including the consumer's own time.
+        ``None`` for no limit. After that, the request raises `DeadlineError`, even while
+        FFmpeg computes. That call continues in its thread, and closing the video waits
         for it.
     max_pixels
         Refuse pictures with more pixels. Decoding takes up to 8 bytes per pixel.
     max_table_frames
         Refuse frame tables with more frames, and headers that list many more
-        samples: each takes about 100 bytes. The default allows over nine hours at
+        samples, because each takes about 100 bytes. The default allows over nine hours at
         30 frames per second. `Video.frames` without an index from the end needs no table.
     max_read_bytes
         Refuse to fetch more bytes over the lifetime of the video. By default 64 times
-        the size of the source, at least 1 GiB; 64 GiB if the size is unknown.
+        the size of the source, but at least 1 GiB; 64 GiB if the size is unknown.
     allow_containers
-        Names of FFmpeg's demuxers to allow besides those that read one
-        self-contained video file, such as ``("swf",)``. Demuxers that open other
-        files or addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed.
+        Names of more FFmpeg demuxers to allow, such as ``("swf",)``. By default, those that
+        read one self-contained video file are allowed. Demuxers that open other files or
+        addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed.
     seek_mode
-        ``"exact"``: frame i is the i-th that a decode of the whole stream outputs.
-        ``"approximate"``: frame i is the one shown at ``i / average_rate`` after the
-        first, found without a frame table. Both agree in a video of constant rate;
-        they differ if the rate varies or the header is wrong.
+        ``"exact"``: frame i is the i-th frame that a decode of the whole stream outputs.
+        ``"approximate"``: frame i is the frame shown ``i / average_rate`` seconds after the
+        first one, found without a frame table. Both agree if the rate is constant. They
+        differ if the rate varies or the header is wrong.
     frame_table
-        Table of the same bytes, from `Video.frame_table` or `FrameTable.load`.
-        The table itself never changes; `Video.frame_table` returns one with what
-        decoding has shown since.
+        Table of the same bytes, from `Video.frame_table` or `FrameTable.load`. This object
+        never changes. `Video.frame_table` returns a table with what decoding has shown since.
     table_cache
         Folder that stores frame tables, up to 256 MiB of them. A table is found by the
         name, size, validator and first bytes of its source. The table of a source
-        without a validator is not stored. An entry that cannot be used is rebuilt.
+        without a validator is not stored. An unusable entry is rebuilt.
     executor
-        Where blocking work runs. By default all videos of the process share one
-        bounded pool of daemon threads; a forked child has its own.
+        Runs blocking work. By default, all videos of the process share one bounded pool of
+        daemon threads. A forked child has its own.
     packet_progress
         Called in a worker thread for each packet read, with ``"index"`` or
         ``"decode"`` and the number of packets that the header claims.
@@ -149,12 +147,12 @@ def open_video(
     Notes
     -----
     Many videos may be open at once. For each of its concurrent requests, a video holds
-    about 1.3 MiB of FFmpeg's memory and the pictures that its codec refers to (1.5 bytes
+    about 1.3 MiB of FFmpeg's memory, and the pictures that its codec refers to (1.5 bytes
     per pixel for 8-bit 4:2:0; 4 to 17 pictures for H.264, as its encoder chose). A request
-    with a slow consumer holds up to ``(queue_maxsize + 1) * frame_bytes`` more, and no
-    thread. A local file takes one descriptor; other sources cache up to `cache_bytes` of
-    what was read. With ``threads=1`` all decoders run in the threads of `executor`; with
-    more, each decoder has that many of its own as well.
+    with a slow consumer holds up to ``(queue_maxsize + 1) * frame_bytes`` more, but no
+    thread. A local file takes one descriptor. Other sources cache up to `cache_bytes` of
+    what was read. With ``threads=1``, all decoders run in the threads of `executor`. With
+    more, each decoder also has that many threads of its own.
     """
     if isinstance(source, Video):
         raise TypeError(
@@ -214,7 +212,7 @@ def _video_input(
 
 
 class VideoOpener:
-    """What `open_video` returns: await it, or enter it with ``async with``."""
+    """The result of `open_video`: await it, or enter it with ``async with``."""
 
     def __init__(self, video: Video) -> None:
         self._video = video

@@ -46,12 +46,12 @@ def stream_frames(
     start, end, step
         As for `Video.frames`.
     **options
-        Those of `Video.frames` and of `open_video`.
+        Options of `Video.frames` and of `open_video`.
 
     Yields
     ------
     tuple of (int, ndarray)
-        Frame index, and the image as `Frame.image` describes it.
+        Frame index and image; see `Frame.image`.
 
     Raises
     ------
@@ -86,18 +86,18 @@ async def stream_frames_to_dir(
     """Open a video, write frames as image files, and close it.
 
     Peak memory is about ``(queue_maxsize + max_write_workers + 1) * frame_bytes``,
-    plus the cache of the source and the codec's own pictures.
+    plus the source's cache and the codec's own pictures.
 
     Parameters
     ----------
     source
         As for `open_video`.
     output_dir
-        Directory for the files; created if it does not exist.
+        Directory for the files. Created if it does not exist.
     start, end, step
-        As for `Video.frames`; a frame named twice is written once.
+        As for `Video.frames`. A frame that is selected twice is written once.
     **options
-        Those of `Video.save` and of `open_video`, and ``show_decoding_progress=True``
+        Options of `Video.save` and of `open_video`, and ``show_decoding_progress=True``
         for tqdm bars that count packets.
 
     Returns
@@ -134,8 +134,8 @@ async def stream_frames_to_writer(
 ) -> list[str]:
     """Open a video, write frames with a writer, and close both.
 
-    If anything fails, the writer is closed by its `FrameWriter.abort`. For frames of
-    several videos in one writer, use `write_frames`. Peak memory is as for
+    If anything fails, `FrameWriter.abort` closes the writer. To write frames of several
+    videos with one writer, use `write_frames`. Peak memory is the same as for
     `stream_frames_to_dir`.
 
     Parameters
@@ -147,7 +147,7 @@ async def stream_frames_to_writer(
     start, end, step
         As for `Video.frames`.
     **options
-        Those of `Video.write` and of `open_video`.
+        Options of `Video.write` and of `open_video`.
 
     Returns
     -------

@@ -31,12 +31,12 @@ from asyncframes.abc import FrameWriter
 
 
 class Video(Opened):
-    """A video that is open for requests, as `open_video` returns it.
+    """An open video, as `open_video` returns it.
 
-    Requests may run concurrently. As many decode at once as there are CPUs, from 2 to 8,
-    and the others wait in order; a request whose consumer has fallen behind does not count.
-    Requests that wait for single frames of the same GOP share one decode of it. In a forked
-    child every call raises `ForkedError`.
+    Requests may run concurrently. As many of them decode at once as there are CPUs, but at
+    least 2 and at most 8. The others wait in order. A request whose consumer falls behind
+    does not count. Requests that wait for single frames of the same GOP share one decode. In
+    a forked child, every call raises `ForkedError`.
     """
 
     def __init__(self, requests: Requests) -> None:
@@ -54,7 +54,7 @@ class Video(Opened):
 
     @property
     def bytes_read(self) -> int:
-        """Number of bytes fetched so far; reads of local files are not counted."""
+        """Number of bytes fetched so far. Reads of local files are not counted."""
         cached = self._requests.input.cached
         return 0 if cached is None else cached.bytes_read
 
@@ -67,17 +67,18 @@ class Video(Opened):
     async def count(self) -> int:
         """Return the exact number of frames.
 
-        Builds the frame table: from the header of an MP4/MOV, in one pass over other
-        containers, or by decoding if neither is enough. In approximate mode, returns
-        the header's claim, or rate times duration.
+        This builds the frame table: from the header of an MP4/MOV, in one pass over other
+        containers, or by decoding if neither is enough. In approximate mode, it returns the
+        number in the header, or rate times duration.
         """
         return len(await self._requests.rows())
 
     async def frame_table(self) -> FrameTable:
-        """Return the frame table, built in the cheapest way that is exact, even in approximate mode.
+        """Return the frame table, built in the cheapest exact way, even in approximate mode.
 
-        Pass it to a later `open_video` of the same bytes to skip the scan, whose cost `count`
-        describes. Later calls may return another table, with what decoding has shown since.
+        `count` describes what that costs. To avoid it later, pass the table to `open_video`
+        for the same bytes. Later calls may return another table, which includes what decoding
+        has shown since.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class Video(Opened):
     ) -> NDArray[np.int64]:
         """Return the indices of the frames that `frames` would yield, without decoding them.
 
-        Takes the arguments of `frames` that select frames, and raises the same errors.
+        It takes the arguments of `frames` that select frames, and raises the same errors.
         """
         return await self._requests.resolve(make_selection(start, end, step, **selection))
 
@@ -112,16 +113,17 @@ class Video(Opened):
     ) -> AsyncGenerator[Frame, None]:
         """Stream frames.
 
-        Without arguments: all of them, in presentation order. A range that
-        begins at or near frame 0 is decoded from the start and needs no frame
-        table; everything else does (see `count` for what it costs).
+        Without arguments, all frames are yielded, in presentation order. A range that begins
+        at or near frame 0 is decoded from the start. Everything else needs the frame table;
+        see `count` for its cost.
 
         Parameters
         ----------
         start, end
-            Inclusive, 0-based; negative from the end. An `end` past the last frame clamps.
+            First and last frame, both inclusive, from 0. Negative numbers count from the end. An
+            `end` past the last frame clamps.
         step
-            Every `step`-th frame of the bounds.
+            Select every `step`-th frame of the range.
         **options
             Other ways to select (``indices``, ``times``, ``time_range``, ``fps`` with ``max_frames``
             and ``min_frames``, ``num_frames`` with ``short``, ``keyframes``, ``tolerance_seconds``;
@@ -138,7 +140,7 @@ class Video(Opened):
         FrameIndexError
             `start`, an index or a time is outside the video.
         CorruptMediaError
-            A frame does not decode and ``on_corrupt="raise"``.
+            A frame does not decode, and ``on_corrupt="raise"``.
         SourceError
             Bytes cannot be read.
         ValueError
@@ -148,7 +150,7 @@ class Video(Opened):
         ClosedError
             The video is closed.
         DeadlineError
-            The request takes longer than the video's ``deadline_seconds``.
+            The request took longer than the video's ``deadline_seconds``.
         """
         request = make_request(start, end, step, options)
         self._guard.check()
@@ -158,13 +160,13 @@ class Video(Opened):
     async def frame(self, index: int, **picture: Unpack[PictureOptions]) -> Frame:
         """Decode the frame at `index`.
 
-        Seeks to the keyframe at or before it and decodes forward: cost grows
+        This seeks to the keyframe at or before the frame, and decodes forward. The cost grows
         with the distance to that keyframe, not with `index`.
 
         Parameters
         ----------
         index
-            Place in presentation order; negative counts from the end.
+            Place in presentation order, from 0. Negative numbers count from the end.
         **picture
             How the image is made; see `PictureOptions`.
 
@@ -190,7 +192,7 @@ class Video(Opened):
         Parameters
         ----------
         seconds
-            In terms of `Frame.pts_seconds`. Not every video begins at 0.
+            The time, on the same scale as `Frame.pts_seconds`. Not every video begins at 0.
         tolerance_seconds
             See `SelectionOptions`.
         **picture
@@ -218,21 +220,21 @@ class Video(Opened):
         """Write frames as image files.
 
         Each file appears only once complete. Peak memory is about
-        ``(queue_maxsize + max_write_workers + 1) * frame_bytes``, plus the cache
-        of the source and the codec's own pictures.
+        ``(queue_maxsize + max_write_workers + 1) * frame_bytes``, plus the source's cache
+        and the codec's own pictures.
 
         Parameters
         ----------
         output_dir
-            Directory for the files; created if it does not exist.
+            Directory for the files. Created if it does not exist.
         start, end, step
-            As for `frames`; a frame named twice is written once.
+            As for `frames`. A frame that is selected twice is written once.
         **options
-            What is written and how (see `SaveOptions`), and those of `frames`.
-            ``image_format`` may be any but ``"bgr24"``, which is for an ``image_writer``;
-            ``"rgb48"`` and ``"gray16"`` go into png, npy and raw files, ``"i420"`` into jpg,
-            npy and raw. An RGB jpg without other options uses the decoded planes directly if
-            JPEG stores such planes: 8-bit 4:2:0, BT.601, full range.
+            What is written and how (see `SaveOptions`), and the options of `frames`.
+            ``image_format="bgr24"`` needs an ``image_writer``; ``"rgb48"`` and ``"gray16"``
+            need png, npy or raw files; ``"i420"`` needs jpg, npy or raw files. A jpg without
+            picture options stores the decoded planes unchanged if JPEG can: 8-bit 4:2:0,
+            BT.601, full range.
 
         Returns
         -------
@@ -264,8 +266,8 @@ class Video(Opened):
     ) -> list[str]:
         """Write frames with a writer, and close it.
 
-        If anything fails, the writer is closed by its `FrameWriter.abort`. For frames of
-        several videos in one writer, use `write_frames`.
+        If anything fails, `FrameWriter.abort` closes the writer. To write frames of several
+        videos with one writer, use `write_frames`.
 
         Parameters
         ----------
@@ -294,7 +296,7 @@ class Video(Opened):
             return await write(self._requests, request, writer, options)
 
     async def aclose(self) -> None:
-        """End every request and release the source. Does nothing when called again or in a forked child."""
+        """End every request and release the source. A second call does nothing, nor does a forked child's."""
         if self._guard.is_forked:
             return
         self._closed = True

@@ -1,4 +1,4 @@
-"""Every exception that asyncframes raises by name.
+"""The exceptions that asyncframes defines.
 
 ::
 
@@ -27,9 +27,8 @@
     ├── ForkedError                 also RuntimeError
     └── MissingExtraError           also ImportError
 
-Other wrong argument types and values are plain ``TypeError`` and ``ValueError``.
-Context lives in keyword-only attributes that default to ``None``, so every
-error can be pickled across a process boundary.
+Other wrong arguments raise a plain ``TypeError`` or ``ValueError``. Further facts about an
+error are in its attributes, ``None`` if unknown. Every error can be pickled.
 """
 
 from __future__ import annotations
@@ -76,10 +75,10 @@ def _rebuild(cls: type[AsyncFramesError], args: tuple[Any, ...], context: dict[s
 
 
 class AsyncFramesError(Exception):
-    """Base of every error this library raises by name."""
+    """Base class of the errors that asyncframes defines."""
 
     def __init__(self, message: str = "") -> None:
-        # Messages quote names, paths and other libraries' texts, which may be arbitrarily long.
+        # Messages quote names, paths and texts of other libraries, which may be arbitrarily long.
         super().__init__(shortened(str(message), longest=_LONGEST_MESSAGE))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,7 +91,7 @@ class SourceError(AsyncFramesError):
     Attributes
     ----------
     source
-        Name of the source, credentials removed.
+        Name of the source, without credentials.
     """
 
     def __init__(self, message: str = "", *, source: str | None = None) -> None:
@@ -101,7 +100,7 @@ class SourceError(AsyncFramesError):
 
 
 class SourceAddressError(SourceError, ValueError):
-    """No source, or not this one, can open the address: wrong scheme, invalid host or port."""
+    """The address cannot be opened by any source, or not by this one: wrong scheme, invalid host or port."""
 
 
 class SourceNotFoundError(SourceError, FileNotFoundError):
@@ -113,7 +112,7 @@ class SourceNotReadyError(SourceError, RuntimeError):
 
 
 class SourceAccessError(SourceError, PermissionError):
-    """The address exists but cannot be read: refused credentials, a directory."""
+    """The address exists but cannot be read: credentials were refused, or it is a directory."""
 
 
 class SourceTimeoutError(SourceError, TimeoutError):
@@ -126,7 +125,7 @@ class SourceUnavailableError(SourceError, ConnectionError):
     Attributes
     ----------
     retry_after_seconds
-        When the server said to retry, ``None`` if it did not say.
+        After how many seconds to retry, according to the server; ``None`` if it did not say.
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class SourceUnavailableError(SourceError, ConnectionError):
 
 
 class RangeNotSupportedError(SourceError):
-    """The server answered a range request with something else than that range."""
+    """The server answered a range request with something other than that range."""
 
 
 class ShortReadError(SourceError):
@@ -167,11 +166,11 @@ class ShortReadError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """The validator or size differs from when the source was opened or its frame table was built."""
+    """The validator or size has changed since the source was opened or its frame table was built."""
 
 
 class SourceLimitError(SourceError):
-    """A limit that protects the caller was reached (bytes read, spool size)."""
+    """A limit on what may be fetched or stored was reached, such as ``max_read_bytes``."""
 
 
 class MediaError(AsyncFramesError):
@@ -180,7 +179,7 @@ class MediaError(AsyncFramesError):
     Attributes
     ----------
     source
-        Name of the source, credentials removed.
+        Name of the source, without credentials.
     """
 
     def __init__(self, message: str = "", *, source: str | None = None) -> None:
@@ -193,7 +192,7 @@ class NoVideoStreamError(MediaError):
 
 
 class UnsupportedMediaError(MediaError):
-    """No allowed demuxer, or no decoder, supports these bytes."""
+    """No allowed demuxer and decoder support these bytes, or they cannot be converted as requested."""
 
 
 class CorruptMediaError(MediaError):
@@ -204,7 +203,7 @@ class CorruptMediaError(MediaError):
     index
         Index of the first damaged frame, ``None`` if unknown.
     pts
-        Its presentation time in ticks, ``None`` when unknown.
+        Its presentation time in ticks, ``None`` if unknown.
     """
 
     def __init__(
@@ -245,7 +244,7 @@ class FrameWriteError(AsyncFramesError):
     index
         Index of the frame.
     path
-        Where it was to be stored, ``None`` if the writer has no paths.
+        Where the frame was to be stored; ``None`` if the writer has no paths.
     """
 
     def __init__(self, message: str = "", *, index: int | None = None, path: str | None = None) -> None:
@@ -255,11 +254,11 @@ class FrameWriteError(AsyncFramesError):
 
 
 class FrameExistsError(FrameWriteError, FileExistsError):
-    """The file of a frame already exists, and ``overwrite="error"``."""
+    """The file for a frame already exists, and ``overwrite="error"``."""
 
 
 class FrameMismatchError(FrameExistsError):
-    """``overwrite="skip"`` found a file that is not known to be that frame, such as another video's."""
+    """``overwrite="skip"`` found a file that may not be that frame: it may be from another video."""
 
 
 class ClosedError(AsyncFramesError, RuntimeError):
@@ -272,7 +271,7 @@ class DeadlineError(AsyncFramesError, TimeoutError):
     Attributes
     ----------
     seconds
-        The time that was allowed.
+        The seconds that were allowed.
     """
 
     def __init__(self, message: str, *, seconds: float | None = None) -> None:

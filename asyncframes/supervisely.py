@@ -4,9 +4,8 @@
 
     from asyncframes.supervisely import stream_video_frames_to_dir
 
-This import in place of the SDK's is the only line to change. The SDK is not required:
-a `SuperviselyServer` replaces its ``Api`` object. ``docs/supervisely.md`` lists what
-differs, and why.
+The import is the only line to change. The SDK is not required: a `SuperviselyServer` replaces
+its ``Api`` object. ``docs/supervisely.md`` lists the differences, and the reasons for them.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ async def async_stream_video_frames(
     video_id
         ID of the video.
     start, end
-        First and last frame, both inclusive, from 0. A negative `start` becomes 0; an
+        First and last frame, both inclusive, from 0. A negative `start` becomes 0. An
         `end` past the last frame clamps.
     queue_maxsize
         How many frames are decoded ahead of the consumer.
@@ -110,7 +109,7 @@ async def async_stream_video_frames_to_dir(
 ) -> list[str]:
     """Write frames of a video as image files ``frame_<index:06d>.<ext>``.
 
-    Existing files are replaced; each file appears only once complete.
+    Existing files are replaced. Each file appears only once complete.
     Damaged frames are omitted; one warning in the log counts them and names the first.
 
     Parameters
@@ -126,7 +125,7 @@ async def async_stream_video_frames_to_dir(
     progress_cb
         Called with 1 after each file is on disk, on the event loop; plain or async.
     image_writer
-        Called with each path and image in place of the encoders: in a thread, or on
+        Called with each path and image instead of the encoders: in a thread, or on
         the event loop if it is async. It decides what to write, and where.
     max_write_workers
         How many frames are encoded and written at once.
@@ -263,7 +262,7 @@ def _bars(video_id: int) -> AbstractContextManager[PacketProgress]:
 
 @asynccontextmanager
 async def _workers(number: int) -> AsyncIterator[Executor]:
-    """Provide a thread for each concurrent write; the loop's own executor may have fewer."""
+    """Provide a thread for each concurrent write. The loop's own executor may have fewer."""
     if number < 1:
         raise ValueError(f"max_write_workers={number}: expected 1 or more")
     executor = ThreadPoolExecutor(number, thread_name_prefix="asyncframes write")

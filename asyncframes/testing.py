@@ -1,7 +1,6 @@
-"""For tests of your own sources: the contract they keep, and a source that misbehaves on demand.
+"""Helpers for tests of your own sources: the contract as tests, and a source that fails on demand.
 
-Needs no plugin: each test is a plain method that runs its own event loop, so
-pytest collects and runs it as it is::
+No pytest plugin is needed, because each test is a plain method that runs its own event loop::
 
     class TestMySource(SourceContract):
         @asynccontextmanager
@@ -40,27 +39,27 @@ def _on_own_loop(test: Callable[[C], Coroutine[Any, Any, None]]) -> Callable[[C]
 
 
 class SourceContract:
-    """What every `StreamSource` promises, as tests to inherit.
+    """Tests of what every `StreamSource` promises. Inherit them, and implement `serving`.
 
-    Implement `serving`, without which every test fails. List in `secrets`
-    whatever the name and the representation must not show.
+    Without `serving`, every test fails. In `secrets`, list every text that the name and the
+    representation of the source must not contain.
     """
 
     secrets: ClassVar[tuple[str, ...]] = ()
 
     def serving(self, data: bytes) -> AbstractAsyncContextManager[StreamSource]:
-        """Provide an unopened source over `data`, and clean up afterwards.
+        """Yield an unopened source that contains `data`, and clean up afterwards.
 
         The test closes the source.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no serving(): implement it as an asynchronous context manager that "
-            "yields an unopened source over the bytes it is given"
+            "yields an unopened source with the given bytes"
         )
 
     @_on_own_loop
     async def test_reads_are_exact(self) -> None:
-        """Every range gives its bytes and nothing else, whatever was read before."""
+        """Every range returns exactly its bytes, whatever was read before."""
         ranges = [(0, 1), (5, 5), (0, 70_000), (65_535, 65_537), (131_072, 300_000), (299_999, 300_000)]
         async with self.serving(_DATA) as source, source:
             for start, stop in ranges:
@@ -69,25 +68,25 @@ class SourceContract:
                     f"read_range({start}, {stop}) returned a {type(data).__name__}: return bytes"
                 )
                 assert data == _DATA[start:stop], (
-                    f"read_range({start}, {stop}) returned {len(data)} other bytes than the source's: "
-                    f"return exactly the {stop - start} bytes from {start} up to, not including, {stop}"
+                    f"read_range({start}, {stop}) returned {len(data)} bytes that differ from the source's: "
+                    f"return exactly the {stop - start} bytes from {start} up to, but not including, {stop}"
                 )
 
     @_on_own_loop
     async def test_concurrent_reads(self) -> None:
-        """Reads at the same time do not disturb each other."""
+        """Concurrent reads do not disturb each other."""
         ranges = [(start, start + 10_007) for start in range(0, 280_000, 9_001)]
         async with self.serving(_DATA) as source, source:
             results = await asyncio.gather(*(source.read_range(start, stop) for start, stop in ranges))
         for (start, stop), data in zip(ranges, results, strict=True):
             assert data == _DATA[start:stop], (
-                f"read_range({start}, {stop}) returned wrong bytes while other reads were under way: "
+                f"read_range({start}, {stop}) returned wrong bytes during other reads: "
                 "share no position between reads, or hold a lock from seek to read"
             )
 
     @_on_own_loop
     async def test_size(self) -> None:
-        """Once open, the size is the length, or unknown until the end was read."""
+        """Once the source is open, its size is the number of bytes, or unknown until the end is read."""
         async with self.serving(_DATA) as source, source:
             _check_size(source, len(_DATA), "once open")
             await source.read_range(len(_DATA) - 1, len(_DATA))
@@ -95,7 +94,7 @@ class SourceContract:
 
     @_on_own_loop
     async def test_past_the_end(self) -> None:
-        """A range past the end is an error where the size is known and comes short where it is not."""
+        """A range past the end is an error if the size is known, and returns fewer bytes if it is not."""
         end = len(_DATA)
         async with self.serving(_DATA) as source, source:
             beyond = [(end, end + 1), (end + 100, end + 200), (2**40, 2**40 + 1), (2**62, 2**62 + 1)]
@@ -103,7 +102,7 @@ class SourceContract:
                 if source.size is None:
                     assert await source.read_range(start, stop) == _DATA[start:stop], (
                         f"read_range({start}, {stop}) of a source of unknown size did not return the bytes "
-                        f"up to the end at {end}: return what there is, b'' past the end"
+                        f"up to the end at {end}: return those, or b'' past the end"
                     )
                     continue
                 what = f"read_range({start}, {stop}) reaches past the size {end}"
@@ -111,13 +110,13 @@ class SourceContract:
                     await source.read_range(start, stop)
                 error = caught[0]
                 assert (error.start, error.stop, error.received) == (start, stop, max(0, end - start)), (
-                    f"{what}, and the ShortReadError says {error.start}-{error.stop} with "
-                    f"{error.received} bytes received: expected the range asked for and {max(0, end - start)}"
+                    f"{what}, and the ShortReadError says {error.start}-{error.stop} with {error.received} "
+                    f"bytes received: expected {start}-{stop} with {max(0, end - start)} bytes received"
                 )
 
     @_on_own_loop
     async def test_nonsense_is_refused(self) -> None:
-        """A negative start and a stop before the start are wrong arguments."""
+        """A negative start, or a stop before the start, raises `ValueError`."""
         async with self.serving(_DATA) as source, source:
             for start, stop in [(-1, 5), (5, 4)]:
                 rule = f"read_range({start}, {stop}) is an invalid range: call check_range(start, stop) first"
@@ -126,7 +125,7 @@ class SourceContract:
 
     @_on_own_loop
     async def test_empty(self) -> None:
-        """A source of no bytes opens, and reads as nothing."""
+        """A source without bytes can be opened, and reads as empty."""
         async with self.serving(b"") as source, source:
             _check_size(source, 0, "once open")
             assert await source.read_range(0, 0) == b"", (
@@ -135,7 +134,7 @@ class SourceContract:
 
     @_on_own_loop
     async def test_open_twice(self) -> None:
-        """Opening again, also at the same time, changes nothing."""
+        """Opening a source again, even concurrently, changes nothing."""
         async with self.serving(_DATA) as source:
             await asyncio.gather(source.open(), source.open())
             before = source.size, source.validator
@@ -143,17 +142,17 @@ class SourceContract:
             after = source.size, source.validator
             assert after == before, (
                 f"opening again changed size and validator from {before} to {after}: do nothing in "
-                "open() where the source is open"
+                "open() if the source is open"
             )
             assert await source.read_range(10, 20) == _DATA[10:20], (
                 "read_range(10, 20) returned wrong bytes after open() was called again: do nothing in open() "
-                "where the source is open"
+                "if the source is open"
             )
             await source.aclose()
 
     @_on_own_loop
     async def test_closed(self) -> None:
-        """Closing twice is harmless, also unopened; afterwards nothing is read or opened."""
+        """Closing twice is harmless, even before opening. A closed source cannot be read or opened."""
         async with self.serving(_DATA) as source:
             await source.aclose()
             await source.aclose()
@@ -178,7 +177,7 @@ class SourceContract:
 
     @_on_own_loop
     async def test_closing_during_reads(self) -> None:
-        """A read that is under way when the source is closed gives its bytes, or says that it is closed."""
+        """A read during which the source is closed returns its bytes, or raises `ClosedError`."""
         async with self.serving(_DATA) as source, source:
             starts = (0, 240_000)
             reads = [asyncio.create_task(source.read_range(start, start + 50_000)) for start in starts]
@@ -189,81 +188,82 @@ class SourceContract:
                 if not isinstance(outcome, ClosedError):
                     assert outcome == _DATA[start : start + 50_000], (
                         f"read_range({start}, {start + 50_000}) ended in {_described(outcome)} when the "
-                        "source was closed meanwhile: return the bytes, or raise ClosedError"
+                        "source was closed during the read: return the bytes, or raise ClosedError"
                     )
 
     @_on_own_loop
     async def test_validator_is_stable(self) -> None:
-        """As long as the bytes stay, so does the validator."""
+        """The validator does not change while the bytes do not."""
         async with self.serving(_DATA) as source, source:
             before = source.validator
             await source.read_range(0, 100_000)
             assert source.validator == before, (
-                f"the validator changed from {before!r} to {source.validator!r} while the bytes did not: "
-                "derive it from the bytes' version, or return None"
+                f"the validator changed from {before!r} to {source.validator!r}, but the bytes did not: "
+                "derive it from the version of the bytes, or return None"
             )
 
     @_on_own_loop
     async def test_name_tells_no_secret(self) -> None:
-        """Neither the name nor the representation holds a secret."""
+        """Neither the name nor the representation contains a secret."""
         async with self.serving(_DATA) as source, source:
-            assert source.name, "the name is empty: return what errors and logs may call the source"
+            assert source.name, "the name is empty: return a name for errors and logs"
             for number, secret in enumerate(self.secrets):
                 assert secret not in source.name, f"the name shows secrets[{number}]: leave credentials out"
                 assert secret not in repr(source), f"repr() shows secrets[{number}]: leave credentials out"
 
     @_on_own_loop
     async def test_local_file(self) -> None:
-        """A local file holds the same bytes, has its own position and no name, and the caller closes it."""
+        """A local file has the same bytes, its own position and no name, and the caller closes it."""
         async with self.serving(_DATA) as source, source:
             file = await asyncio.to_thread(source.local_file)
             if file is None:
                 return
             with file:
                 assert not hasattr(file, "name"), (
-                    "local_file() has a name, and FFmpeg guesses by names: return a file without one"
+                    "local_file() has a name, from which FFmpeg would guess the format: "
+                    "return a file without a name"
                 )
                 assert file.seekable(), "local_file() cannot seek: return a seekable file, or None"
                 assert file.seek(100_000) == file.tell() == 100_000, (
                     "local_file().seek(100000) and tell() disagree: return a file that starts at byte 0"
                 )
                 assert file.read(10) == _DATA[100_000:100_010], (
-                    "local_file() read other bytes at 100000 than the source has: open the same bytes"
+                    "local_file() returned other bytes at 100000 than the source: open the same bytes"
                 )
                 assert file.seek(0, 2) == len(_DATA), (
-                    "local_file() ends elsewhere than the source: return a file over the same bytes"
+                    "local_file() differs in length from the source: open the same bytes"
                 )
-                assert file.read(10) == b"", "local_file() read past its end: return b'' there"
+                assert file.read(10) == b"", "local_file() returned bytes past its end: return b'' there"
             assert await source.read_range(0, 10) == _DATA[:10], (
                 "read_range(0, 10) returned wrong bytes after local_file() was read: share no position"
             )
 
 
 class FaultySource(StreamSource):
-    """A source over a source that fails where it is told to.
+    """Wraps a source, and fails where you tell it to.
 
     Parameters
     ----------
     source
-        Closed with this one.
+        The source to read from. It is closed together with this one.
     delay_seconds
-        Added to every read.
+        Delay of every read.
     error_at
         A read that reaches this byte raises `error`.
     error
-        By default a `SourceUnavailableError`.
+        The error to raise; by default a `SourceUnavailableError`.
     errors
-        How often, ``None`` for ever.
+        How many reads fail; ``None`` for all.
     short_at
-        A read that reaches past this byte comes back short, without an error:
-        the contract is broken.
+        A read that reaches past this byte returns fewer bytes without an error, which
+        breaks the contract.
     stall_at
         A read that reaches this byte waits for `release`.
 
     Attributes
     ----------
     reads
-        Every range asked for, in order.
+        Every requested range, in order.
     stalled
         Set while a read waits for `release`.
     """
@@ -282,7 +282,9 @@ class FaultySource(StreamSource):
         self._source = source
         self._delay_seconds = delay_seconds
         self._error_at = error_at
-        self._error = error or SourceUnavailableError("a fault was asked for", source=source.name)
+        self._error = error or SourceUnavailableError(
+            "a FaultySource failed as requested", source=source.name
+        )
         self._errors = errors
         self._short_at = short_at
         self._stall_at = stall_at
@@ -318,11 +320,11 @@ class FaultySource(StreamSource):
         return await self._source.read_range(start, stop)
 
     def release(self) -> None:
-        """Let stalled reads go on, and never stall again."""
+        """Let stalled reads continue, and never stall again."""
         self._released.set()
 
     def local_file(self) -> BinaryIO | None:
-        """There is none: direct reads would meet no fault."""
+        """Return ``None``, because direct reads would not fail."""
         return None
 
     async def aclose(self) -> None:
@@ -343,12 +345,12 @@ def _reaches(stop: int, byte: int | None) -> bool:
 
 def _check_size(source: StreamSource, expected: int, when: str) -> None:
     assert source.size in {None, expected}, (
-        f"size is {source.size!r} {when}: return {expected}, the number of bytes, or None while it is unknown"
+        f"size is {source.size!r} {when}: return {expected}, the number of bytes, or None if it is unknown"
     )
 
 
 def _described(outcome: object) -> str:
-    return repr(outcome) if isinstance(outcome, BaseException) else "other bytes than the source's"
+    return repr(outcome) if isinstance(outcome, BaseException) else "bytes that differ from the source's"
 
 
 @contextmanager
@@ -359,5 +361,5 @@ def _raises(kind: type[E], rule: str) -> Iterator[list[E]]:
     except kind as exc:
         caught.append(exc)
     except Exception as exc:
-        raise AssertionError(f"{rule}; {kind.__name__} expected, not {type(exc).__name__}") from exc
-    assert caught, f"{rule}; {kind.__name__} expected, and nothing was raised"
+        raise AssertionError(f"{rule}; expected {kind.__name__}, not {type(exc).__name__}") from exc
+    assert caught, f"{rule}; expected {kind.__name__}, but nothing was raised"
