@@ -1,4 +1,4 @@
-"""Where bytes come from."""
+"""Sources of bytes, and addresses that FFmpeg opens itself."""
 
 from asyncframes.sources._cache.cursor import ReadCursor
 from asyncframes.sources._cache.source import CachedSource

@@ -1,4 +1,4 @@
-"""Live and segmented addresses, which FFmpeg takes apart itself."""
+"""Live and segmented addresses, which FFmpeg opens itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asyncframes.sources._forward.source import SequentialSource
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
 
-# What a URL of each scheme needs; nothing else is opened unless it is named.
+# The protocols that a URL of each scheme needs. Others are opened only if the user names them.
 _PROTOCOLS = {
     "http": ("http", "https"),
     "https": ("https",),
@@ -27,42 +27,43 @@ _PROTOCOLS = {
 
 
 class FFmpegUrlSource(SequentialSource):
-    """A stream that is no file: HLS over HTTP, RTSP, RTMP, SRT.
+    """A stream that FFmpeg opens itself: HLS over HTTP, RTSP, RTMP or SRT.
 
-    Such an address makes FFmpeg open further ones, so it is opened by this
-    class alone, never because a URL looks like one. It is read forward, once,
-    in one request of a range (`start`, `end` and `step`, none negative).
+    Such an address makes FFmpeg open further addresses. It is therefore opened only
+    through this class, never because a URL looks like one. It has no byte ranges. It can
+    be read once, from its beginning, by one request for a range (`start`, `end` and
+    `step`, none negative); other requests raise `SourceError`.
 
-    Playlists and segments over HTTP are fetched by `HttpSource`, with its
-    retries; where one cannot be had the frames end in its error, while FFmpeg
-    would leave it out. Entries that FFmpeg refuses unopened, as ``concat:``,
-    are left out all the same, and encrypted segments are refused. Other
-    protocols are FFmpeg's own: they do not reconnect, and stopping in the
-    middle of a read waits for `read_timeout_seconds` at most. DASH needs an FFmpeg
-    that was built with libxml2; the one in PyAV's wheels was not.
+    `HttpSource` fetches playlists and segments over HTTP, with its retries. If it cannot
+    fetch one, the request raises its error; FFmpeg alone would omit the segment. FFmpeg
+    does omit entries that it refuses to open, such as ``concat:``. Encrypted segments are
+    refused. Other protocols use FFmpeg's own code: it does not reconnect, and closing the
+    video during a read can take up to `read_timeout_seconds`. DASH needs an FFmpeg that
+    was built with libxml2; the one in PyAV's wheels was not.
 
     Parameters
     ----------
     url
-        What to open.
+        The address.
     protocols
-        The only ones that may be used, by the playlists' entries too; by
-        default what the scheme of `url` needs.
+        The only protocols to use, also for the entries of playlists. By default those
+        that the scheme of `url` needs.
     format
-        Name of FFmpeg's demuxer, as ``"hls"`` for a playlist whose address does
+        Name of FFmpeg's demuxer, such as ``"hls"`` for a playlist whose address does
         not end in ``.m3u8``.
     options
-        More options for FFmpeg, as ``{"rtsp_transport": "tcp"}``.
+        More options for FFmpeg, such as ``{"rtsp_transport": "tcp"}``.
     open_timeout_seconds, read_timeout_seconds
         Longest wait for the connection and the first bytes, and for a packet.
     http
-        Makes the source of each HTTP address, as
+        Makes the source for each HTTP address, such as
         ``functools.partial(HttpSource, allow_private=False)``.
 
     Raises
     ------
     SourceAddressError
-        The address cannot be read, or no protocols are known for its scheme.
+        `url` is malformed, or `protocols` is missing and the protocols of its scheme are
+        not known.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class FFmpegUrlSource(SequentialSource):
     ) -> None:
         scheme = scheme_of(url)
         if protocols is None and scheme not in _PROTOCOLS:
-            what = shortened(scheme, longest=40) or "an address without a scheme"
-            raise SourceAddressError(f"name the protocols that {what} needs", source=public_url(url))
+            what = f"for {shortened(scheme, longest=40)}" if scheme else "without a scheme"
+            raise SourceAddressError(
+                f"the protocols of an address {what} are unknown: pass protocols=[…]", source=public_url(url)
+            )
         self.url = url
         self.protocols: tuple[str, ...] = tuple(_PROTOCOLS[scheme] if protocols is None else protocols)
         self.format = format
@@ -109,14 +112,14 @@ class FFmpegUrlSource(SequentialSource):
 
 
 def scheme_of(url: str) -> str:
-    """Find the scheme of an address, ``""`` where it has none.
+    """Return the scheme of an address in lower case, ``""`` if it has none.
 
     Raises
     ------
     SourceAddressError
-        It cannot be read.
+        The address is malformed.
     """
     try:
         return urlsplit(url).scheme.lower()
     except ValueError:
-        raise SourceAddressError("the address cannot be read", source=public_url(url)) from None
+        raise SourceAddressError("the address is malformed", source=public_url(url)) from None

@@ -1,4 +1,4 @@
-"""A binary file object that the caller opened."""
+"""A binary file object that the caller has opened."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ class FileObjectSource(OneProcess, StreamSource):
     Parameters
     ----------
     file
-        Read from its byte 0 on, in a thread, one read at a time. Its position
-        moves; nobody else may use it meanwhile.
+        Read from its byte 0 on, in a thread, one read at a time. Reads move its
+        position, so nothing else may use it at the same time.
     close
-        Whether `aclose` closes it.
+        Whether `aclose` closes `file`.
 
     Raises
     ------
     TypeError
-        The object reads text.
+        `file` returns text.
     ClosedError
-        The object is closed.
+        `file` is closed.
     ValueError
-        The object cannot seek.
+        `file` cannot seek.
     """
 
     def __init__(self, file: BinaryIO, *, close: bool = False) -> None:
         if isinstance(file, io.TextIOBase):
-            raise TypeError("the file object reads text; open it in binary mode, 'rb'")
+            raise TypeError("the file object returns text: open it in binary mode, 'rb'")
         if not can_seek(file):
             raise ValueError(
-                "the file object cannot seek; read it and pass the bytes, or store it and pass the path"
+                "the file object cannot seek: pass the bytes or a path, or use ForwardSource(file)"
             )
         name = getattr(file, "name", None)
         self._name = public_name(name) if isinstance(name, str) else f"a {type(file).__name__} object"
@@ -94,15 +94,15 @@ class FileObjectSource(OneProcess, StreamSource):
 
 
 def can_seek(file: BinaryIO) -> bool:
-    """Tell whether a file object can be read anywhere.
+    """Tell whether a file object can seek.
 
     Raises
     ------
     ClosedError
-        It is closed.
+        The object is closed.
     """
     seekable = getattr(file, "seekable", None)
     try:
         return hasattr(file, "seek") if seekable is None else bool(seekable())
     except ValueError as exc:
-        raise ClosedError(f"the {type(file).__name__} given is closed") from exc
+        raise ClosedError(f"the {type(file).__name__} is closed") from exc

@@ -1,4 +1,4 @@
-"""Blocking files: positional access shared by threads, and the errors they raise."""
+"""Blocking files: positional access for many threads, and the errors that files raise."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Seekable(Protocol):
 
 
 class Closable(Protocol):
-    """What `open_in_thread` can close again."""
+    """An object with a `close` method."""
 
     def close(self) -> None: ...
 
@@ -47,12 +47,12 @@ C = TypeVar("C", bound=Closable)
 
 
 class PositionalFile:
-    """Reads and writes at a position, one at a time, from any thread.
+    """Reads and writes at given positions, one at a time, from any thread.
 
     Parameters
     ----------
     file
-        Its own position is not kept.
+        The file. Reads and writes move its own position.
     """
 
     def __init__(self, file: Seekable) -> None:
@@ -63,12 +63,12 @@ class PositionalFile:
         self._left = False
 
     def size(self) -> int:
-        """Length in bytes, found by seeking to the end."""
+        """Return the length in bytes, found by seeking to the end."""
         with self._turn():
             return self._file.seek(0, io.SEEK_END)
 
     def read_at(self, start: int, stop: int) -> bytes:
-        """Read ``start <= i < stop``; shorter where the file ends.
+        """Read ``start <= i < stop``, or fewer bytes at the end of the file.
 
         Raises
         ------
@@ -80,18 +80,18 @@ class PositionalFile:
             self._file.seek(start)
             while start < stop and (part := self._file.read(stop - start)):
                 if len(part) > stop - start:
-                    raise OSError("a read gave more bytes than it was asked for")
+                    raise OSError("a read returned more bytes than requested")
                 parts.append(bytes(part))
                 start += len(part)
         return b"".join(parts)
 
     def close(self) -> None:
-        """Close the file once nobody is inside a read."""
+        """Close the file after the read that is running, if there is one."""
         with self._lock:
             self._file.close()
 
     def leave(self) -> None:
-        """Close the file, or have the read that is under way do so; nobody waits for that."""
+        """Close the file without waiting: a read that is running closes it when it ends."""
         with self._state:
             self._left = True
             is_last = not self._inside
@@ -116,12 +116,12 @@ class PositionalFile:
 
 
 class SharedFile:
-    """One descriptor of a file that readers share; the last one to leave closes it.
+    """One file descriptor that several readers share. The last reader to close closes it.
 
     Parameters
     ----------
     raw
-        Its own position is not kept.
+        The file. Reads may move its own position.
     """
 
     def __init__(self, raw: io.FileIO) -> None:
@@ -130,16 +130,16 @@ class SharedFile:
         self._readers = 1
 
     def facts(self) -> os.stat_result:
-        """Ask the system about the file, as it is now."""
+        """Return the current status of the file."""
         return os.fstat(self._raw.fileno())
 
     def reader(self) -> UnnamedFile:
-        """Make one more reader, which its user closes.
+        """Return one more reader, for the caller to close.
 
         Raises
         ------
         ValueError
-            All have left.
+            All readers are closed.
         """
         with self._lock:
             if not self._readers:
@@ -148,7 +148,7 @@ class SharedFile:
         return UnnamedFile(self)
 
     def read_at(self, position: int, count: int) -> bytes:
-        """Read once, from any thread; shorter where the file ends or the system likes."""
+        """Read at most `count` bytes with one system call, from any thread."""
         if _READS_ANYWHERE:
             return os.pread(self._raw.fileno(), count, position)
         with self._lock:
@@ -156,7 +156,7 @@ class SharedFile:
             return self._raw.read(count)
 
     def close(self) -> None:
-        """Leave."""
+        """Close one reader."""
         with self._lock:
             self._readers -= 1
             if not self._readers:
@@ -164,10 +164,10 @@ class SharedFile:
 
 
 class UnnamedFile(io.RawIOBase):
-    """A blocking read-only view of a file, with a position of its own, that does not tell its name.
+    """A blocking, read-only view of a file, with its own position and without a ``name``.
 
-    FFmpeg lets a file object's ``name`` take part in probing: a ``.m3u8`` at
-    its end makes a playlist of any bytes.
+    FFmpeg uses the ``name`` of a file object to guess the format: it reads any bytes as a
+    playlist if the name ends in ``.m3u8``.
     """
 
     def __init__(self, file: SharedFile) -> None:
@@ -212,7 +212,7 @@ class UnnamedFile(io.RawIOBase):
 
 
 async def open_in_thread(open_file: Callable[[], C], executor: Executor | None = None) -> C:
-    """Open a file off the loop; when cancelled meanwhile, wait for it and close it again."""
+    """Open a file in a thread. If cancelled, wait for the call to end and close the file."""
     opening = in_thread(executor, open_file)
     try:
         return await asyncio.shield(opening)
@@ -224,16 +224,16 @@ async def open_in_thread(open_file: Callable[[], C], executor: Executor | None =
 
 
 def as_library_error(exc: Exception, *, name: str) -> AsyncFramesError:
-    """Translate what a file raised."""
+    """Translate an exception that a file raised."""
     reason = getattr(exc, "strerror", None) or type(exc).__name__
     match exc:
         case FileNotFoundError() | NotADirectoryError():
-            return SourceNotFoundError("no such file", source=name)
+            return SourceNotFoundError("there is no such file", source=name)
         case IsADirectoryError():
-            return SourceAccessError("this is a directory, a video file was expected", source=name)
+            return SourceAccessError("the path is a directory: expected a video file", source=name)
         case PermissionError():
-            return SourceAccessError(f"the file may not be read: {reason}", source=name)
-        case ValueError():  # a file object's way to say that it is closed
-            return ClosedError(f"the file was closed while it was being read [{shortened(name)}]")
+            return SourceAccessError(f"the file cannot be read: {reason}", source=name)
+        case ValueError():  # raised by a closed file object
+            return ClosedError(f"the file was closed during a read [{shortened(name)}]")
         case _:
-            return SourceUnavailableError(f"the file could not be read: {reason}", source=name)
+            return SourceUnavailableError(f"reading the file failed: {reason}", source=name)

@@ -1,4 +1,4 @@
-"""Limits that callers set: checked, and applied to what takes time."""
+"""Limits that callers set: checks of their values, and timeouts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from asyncframes.errors import SourceTimeoutError
 
 T = TypeVar("T")
 
-# A year; asyncio and Rust overflow somewhere beyond.
+# A year. Much longer timeouts overflow in asyncio and in Rust.
 _MOST_SECONDS = 366 * 24 * 3600.0
 
 
 def check_seconds(**values: float) -> None:
-    """Refuse invalid durations.
+    """Raise if a duration is invalid.
 
     Raises
     ------
     ValueError
-        One is not above 0, or longer than a year.
+        A value is not above 0, or is longer than a year.
     """
     for name, value in values.items():
         if math.isnan(value) or not 0 < value <= _MOST_SECONDS:
@@ -30,12 +30,12 @@ def check_seconds(**values: float) -> None:
 
 
 def check_counts(*, least: int, **values: float) -> None:
-    """Refuse numbers that are too small.
+    """Raise if a number is too small.
 
     Raises
     ------
     ValueError
-        One is less than `least`, or not a number.
+        A value is less than `least`, or not a number.
     """
     for name, value in values.items():
         if not value >= least:
@@ -43,12 +43,12 @@ def check_counts(*, least: int, **values: float) -> None:
 
 
 async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
-    """Wait for an exchange, but not longer than `seconds`.
+    """Wait at most `seconds` for an exchange.
 
     Raises
     ------
     SourceTimeoutError
-        It takes longer.
+        The exchange takes longer.
     """
     try:
         async with asyncio.timeout(seconds) as deadline:

@@ -1,4 +1,4 @@
-"""Bytes in a file of this machine."""
+"""A local file."""
 
 from __future__ import annotations
 
@@ -37,14 +37,13 @@ class LocalSource(OneProcess, StreamSource):
     Parameters
     ----------
     path
-        Where it is. It is opened once: renaming or deleting it afterwards does
-        no harm; when something writes into it, the next read raises
-        `SourceChangedError`.
+        Path of the file. The file is opened once, so renaming or deleting it afterwards
+        has no effect. After a write to it, the next read raises `SourceChangedError`.
 
     Raises
     ------
     SourceAddressError
-        No file can have this path: it holds a null character, or one that the system cannot encode.
+        `path` contains a null character, or one that the system cannot encode.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -81,12 +80,12 @@ class LocalSource(OneProcess, StreamSource):
         return await in_thread(reading_executor(), self._read, self._handle, start, stop)
 
     def local_file(self) -> BinaryIO | None:
-        """Return a view of the file, unnamed, unbuffered and over the same descriptor; touches the disk.
+        """Return an unnamed, unbuffered view of the file over the same descriptor. Blocks on the disk.
 
         Raises
         ------
         SourceChangedError
-            The file was written to.
+            The file has changed since it was opened.
         ClosedError
             The source is closed.
         """
@@ -135,7 +134,7 @@ class LocalSource(OneProcess, StreamSource):
         return data
 
     def _changed(self) -> SourceChangedError:
-        return SourceChangedError("the file was written to or replaced since it was opened", source=self.name)
+        return SourceChangedError("the file has changed since it was opened", source=self.name)
 
 
 def _possible(path: str | bytes) -> str:
@@ -143,9 +142,9 @@ def _possible(path: str | bytes) -> str:
         text = os.fsdecode(path)
         os.fsencode(text)
     except UnicodeError as exc:
-        raise SourceAddressError("no file can have this name: it cannot be encoded") from exc
+        raise SourceAddressError("the path contains a character that the file system cannot encode") from exc
     if "\0" in text:
-        raise SourceAddressError(f"no file can have this name: it holds a null character: {shortened(text)}")
+        raise SourceAddressError(f"the path contains a null character: {shortened(text)}")
     return text
 
 
@@ -154,7 +153,7 @@ def _open_regular(path: str) -> FileIO:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        # Opening a pipe would block until somebody writes to it.
+        # Opening a pipe blocks until another process writes to it.
         raise PermissionError(errno.EPERM, "not a regular file")
     return FileIO(path)
 

@@ -1,4 +1,4 @@
-"""Bytes that are in memory already."""
+"""Bytes in memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class MemorySource(StreamSource):
     Parameters
     ----------
     data
-        `bytes` are kept as they are; anything else is copied once.
+        The bytes. Anything but `bytes` is copied once.
 
     Raises
     ------
     TypeError
-        They are no bytes.
+        `data` is not a bytes-like object.
     """
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"bytes were expected, not a {type(data).__name__}")
+            raise TypeError(f"data is a {type(data).__name__}: expected bytes, bytearray or memoryview")
         self._data = bytes(data)
         self._size = len(self._data)
 

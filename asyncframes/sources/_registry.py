@@ -79,7 +79,7 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
             return ForwardSource(source)
         case _ if hasattr(source, "read"):
             return _from_file(source)
-        case _ if hasattr(source, "fs") and hasattr(source, "path"):  # what fsspec.open gives
+        case _ if hasattr(source, "fs") and hasattr(source, "path"):  # the result of fsspec.open
             return FsspecSource(source)
     raise TypeError(
         f"source is a {type(source).__name__}: expected a URL, path, bytes, binary file or StreamSource"

@@ -1,4 +1,4 @@
-"""Trying again what may pass, within a deadline, and saying so."""
+"""Retries of failures that may be temporary, within a deadline, each with a warning in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger("asyncframes")
 
-# Waits double from the first to the longest, here and in obstore.
+# Waits double from the first to the longest, both here and in obstore.
 _FIRST_WAIT_SECONDS = 0.2
 _GROWTH = 2.0
 _MOST_JITTER_SECONDS = 0.5
@@ -32,16 +32,16 @@ _LONGEST_WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How often an exchange is tried, and how long is waited before it is tried again.
+    """How often to try an exchange, and how long to wait between attempts.
 
     Attributes
     ----------
     attempts
-        Most attempts, the first included.
+        Most attempts, including the first.
     max_retry_after_seconds
-        Longest wait that a server may ask for. One that asks for more is not waited for.
+        Longest wait that a server may ask for. If it asks for more, the exchange fails.
     name
-        What to call the source in the log.
+        Name of the source, for the log.
     """
 
     attempts: int
@@ -52,14 +52,14 @@ class Retries:
         check_counts(least=1, attempts=self.attempts)
 
     async def run(self, exchange: Callable[[int], Awaitable[T]], *, deadline: float) -> T:
-        """Call until it succeeds, fails for good, or would go on past the deadline.
+        """Call `exchange` until it succeeds, fails for good, or runs out of attempts or time.
 
         Parameters
         ----------
         exchange
-            Given the number of the attempt, from 1.
+            Called with the number of the attempt, from 1.
         deadline
-            By the loop's clock; no wait reaches past it.
+            Time on the event loop's clock. No wait continues past it.
         """
         for attempt in range(1, self.attempts):
             try:
@@ -90,25 +90,25 @@ class Retries:
         }
         _log.warning(
             "%(source)s: attempt %(attempt)d of %(attempts)d failed: %(reason)s; "
-            "the next one begins in %(wait_seconds).1f s",
+            "the next attempt starts in %(wait_seconds).1f s",
             facts,
             extra=facts,
         )
 
 
 def may_pass(exc: SourceError) -> bool:
-    """Whether trying again may help."""
+    """Whether a retry may succeed."""
     return isinstance(exc, (SourceUnavailableError, SourceTimeoutError, ShortReadError))
 
 
 def backoff_seconds(attempt: int) -> float:
-    """Choose the wait after an attempt that failed: doubled each time, and not the same for everybody."""
-    jitter = random.uniform(0, _MOST_JITTER_SECONDS)  # noqa: S311 - spreads requests, hides nothing
+    """Return the wait after a failed attempt: it doubles each time, plus a random part."""
+    jitter = random.uniform(0, _MOST_JITTER_SECONDS)  # noqa: S311 - spreads requests out, not a secret
     return min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * _GROWTH ** (attempt - 1) + jitter)
 
 
 def retries_of_obstore(attempts: int, within_seconds: float) -> dict[str, Any]:
-    """Return the same policy as obstore's ``retry_config``, which retries by itself."""
+    """Return the same policy as a ``retry_config`` for obstore, which does its own retries."""
     return {
         "max_retries": attempts - 1,
         "retry_timeout": timedelta(seconds=within_seconds),

@@ -1,4 +1,4 @@
-"""Bytes that come once, forward only, kept on disk so that they can be read by range."""
+"""Bytes that arrive once, stored in a temporary file so that they can be read by range."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 class Spool:
     """A temporary file that one task appends to and others read from.
 
-    The file has no name where the system allows it, so it is gone with the
-    process whatever happens.
+    If the system allows, the file has no name, so that it disappears with the process
+    even after a crash.
 
     Parameters
     ----------
     name
-        What to call the source in errors.
+        Name of the source, for errors.
     max_bytes
-        Longest content.
+        Most bytes in the file.
     directory
         Directory of the file; ``None`` for the system's.
     """
@@ -40,11 +40,11 @@ class Spool:
         self._arrived = 0
         self._finished = False
         self._error: Exception | None = None
-        self._news = asyncio.Event()
+        self._arrival = asyncio.Event()
 
     @property
     def size(self) -> int | None:
-        """Length of the content, ``None`` until it has come wholly."""
+        """Length in bytes, ``None`` until all of them have arrived."""
         return self._arrived if self._finished else None
 
     async def open(self) -> None:
@@ -55,51 +55,52 @@ class Spool:
             raise self._disk_error(exc) from exc
 
     async def append(self, data: bytes) -> None:
-        """Add the next bytes; called by one task.
+        """Add the next bytes. Only one task may call this.
 
         Raises
         ------
         SourceLimitError
-            The content is longer than `max_bytes`.
+            The file would be longer than `max_bytes`.
         """
         if self._arrived + len(data) > self._max_bytes:
             raise SourceLimitError(
-                f"more than the {self._max_bytes} bytes that may be spooled to disk", source=self._name
+                f"more than max_spool_bytes={self._max_bytes} bytes would be stored on disk",
+                source=self._name,
             )
         file = self._open_file()
         await self._on_disk(lambda: file.write_at(self._arrived, data))
         self._arrived += len(data)
-        self._tell()
+        self._wake_readers()
 
     def finish(self) -> None:
-        """Declare that everything has come."""
+        """Mark the content as complete."""
         self._finished = True
-        self._tell()
+        self._wake_readers()
 
     def fail(self, error: Exception) -> None:
-        """Give readers of bytes that have not come this error."""
+        """Raise this error in all reads of bytes that have not arrived."""
         self._error = error
-        self._tell()
+        self._wake_readers()
 
     async def read(self, start: int, stop: int) -> bytes:
-        """Read ``start <= i < stop``, waiting for what has not come yet.
+        """Read ``start <= i < stop``. Wait for bytes that have not arrived.
 
         Returns
         -------
         bytes
-            Shorter than asked only past the end.
+            Fewer than requested only if the range reaches past the end.
 
         Raises
         ------
         SourceError
-            The bytes will not come.
+            The bytes cannot arrive any more.
         ClosedError
-            The spool is closed, maybe while this read waited.
+            The spool is closed, or was closed during the read.
         """
         while self._arrived < stop and not self._finished:
             if self._error is not None:
                 raise self._error
-            await self._news.wait()
+            await self._arrival.wait()
         file = self._open_file()
         if start >= self._arrived:
             return b""
@@ -115,9 +116,9 @@ class Spool:
     def _create(self) -> _SpoolFile:
         return _SpoolFile(tempfile.TemporaryFile(dir=self._directory))
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _wake_readers(self) -> None:
+        self._arrival.set()
+        self._arrival = asyncio.Event()
 
     def _open_file(self) -> _SpoolFile:
         if self._file is None:
@@ -128,14 +129,14 @@ class Spool:
         return ClosedError(f"the source is closed [{shortened(self._name)}]")
 
     def _disk_error(self, exc: OSError) -> SourceError:
-        return SourceError(f"the spool on disk failed: {exc.strerror}", source=self._name)
+        return SourceError(f"the temporary file failed: {exc.strerror}", source=self._name)
 
     async def _on_disk(self, call: Callable[[], T]) -> T:
         try:
             return await in_thread(reading_executor(), call)
         except OSError as exc:
             raise self._disk_error(exc) from exc
-        except ValueError as exc:  # closed meanwhile
+        except ValueError as exc:  # the file was closed during the call
             raise self._closed_error() from exc
 
 

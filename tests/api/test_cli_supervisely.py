@@ -85,7 +85,7 @@ def test_local_settings_come_first(platform: Platform) -> None:
         ({"API_TOKEN": TOKEN}, {}, "supervisely://12", "SERVER_ADDRESS is not set in local.env"),
         ({"SERVER_ADDRESS": "http://a", "API_TOKEN": TOKEN}, {}, "supervisely://", "the video ID is missing"),
         ({"SERVER_ADDRESS": "http://a", "API_TOKEN": TOKEN}, {}, "supervisely://twelve", "is not a video ID"),
-        ({"SERVER_ADDRESS": "ftp://a", "API_TOKEN": TOKEN}, {}, "supervisely://12", "not an http"),
+        ({"SERVER_ADDRESS": "ftp://a", "API_TOKEN": TOKEN}, {}, "supervisely://12", "its scheme is ftp"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said(

@@ -260,7 +260,7 @@ async def test_two_ranges_side_by_side() -> None:
     async with af.open_video(Sender(clip)) as video:
         first, second = video.frames(queue_maxsize=1), video.frames()
         assert (await anext(first)).index == 0
-        with pytest.raises(SourceError, match="passed"):
+        with pytest.raises(SourceError, match=r"bytes before \d+ are gone"):
             await anext(second)
         assert [frame.index async for frame in first] == list(range(1, 400))
 

@@ -154,7 +154,7 @@ async def test_retry_after_is_honoured(server: RunningServer, caplog: pytest.Log
     server.script(CLIP, Reply(status=503, headers={"Retry-After": "0"}))
     async with HttpSource(server.url(CLIP)):
         pass
-    assert "begins in 0.0 s" in caplog.text
+    assert "starts in 0.0 s" in caplog.text
 
 
 @pytest.mark.parametrize("asked", ["100000", "31", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
@@ -168,7 +168,7 @@ async def test_a_long_retry_after_is_not_waited_for(server: RunningServer, asked
     if len(asked) < 400:  # no number of seconds that anybody would mean
         assert len(server.requests) == 1
         assert (caught.value.retry_after_seconds or 0) > 30
-        assert "asks to come back in" in str(caught.value)
+        assert "asks for a retry in" in str(caught.value)
 
 
 async def test_no_wait_reaches_past_the_deadline(server: RunningServer) -> None:
@@ -202,7 +202,8 @@ async def test_retries_are_logged(server: RunningServer, caplog: pytest.LogCaptu
     texts = [record.getMessage() for record in records]
     assert [record.levelname for record in records] == ["WARNING", "WARNING"]
     assert texts[0] == (
-        f"{server.url(CLIP)}: attempt 1 of 5 failed: the server answered 503; the next one begins in 0.0 s"
+        f"{server.url(CLIP)}: attempt 1 of 5 failed: the server answered 503; "
+        "the next attempt starts in 0.0 s"
     )
     assert vars(records[0]).items() >= {"attempt": 1, "wait_seconds": 0.0, "source": server.url(CLIP)}.items()
     assert "attempt 2 of 5 failed: bytes 0-65536 were requested, but only 10 arrived" in texts[1]

@@ -384,7 +384,7 @@ async def test_what_a_platform_says_of_a_video(body: bytes) -> None:
         server.serve(
             "/public/api/v3/videos.info", b"", default=Reply(status=302, headers={"Location": "//["})
         )
-        with pytest.raises(SourceAccessError, match="unreadable"):
+        with pytest.raises(SourceAccessError, match="a malformed address"):
             await SuperviselyServer(server.url(""), "tok3n").video_info(1)
 
 

@@ -184,7 +184,7 @@ def xml(code: str) -> bytes:
         (400, "AuthorizationHeaderMalformed", SourceAccessError, "region"),
         (503, "SlowDown", SourceUnavailableError, "503"),
         (429, "TooManyRequests", SourceUnavailableError, "429"),
-        (412, "PreconditionFailed", SourceChangedError, "another"),
+        (412, "PreconditionFailed", SourceChangedError, "has changed"),
         (404, "NoSuchKey", SourceNotFoundError, "object"),
     ],
 )

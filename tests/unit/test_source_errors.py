@@ -143,7 +143,7 @@ async def test_a_sender_of_something_else(piece: Any) -> None:
         yield piece
 
     async with ForwardSource(upload()) as source:
-        with pytest.raises(TypeError, match="bytes were expected"):
+        with pytest.raises(TypeError, match="expected bytes"):
             await source.read_range(0, 5)
 
 
@@ -171,7 +171,7 @@ async def test_a_filesystem_that_does_not_know_the_size(size: Any) -> None:
 @pytest.mark.parametrize("url", ["nope://host/a.mp4", "nope" * 500 + "://x"])
 async def test_a_protocol_that_fsspec_does_not_know(url: str) -> None:
     """It is an address that cannot be opened, and the text is short."""
-    with pytest.raises(SourceAddressError, match="fsspec knows no nope") as caught:
+    with pytest.raises(SourceAddressError, match="fsspec does not know nope") as caught:
         await FsspecSource(url).open()
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) < 400
@@ -187,7 +187,7 @@ async def test_ftp_without_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("data", [5, "text", None, [1]])
 async def test_memory_takes_bytes_alone(data: Any) -> None:
     """A number is not a number of zeros."""
-    with pytest.raises(TypeError, match="bytes were expected"):
+    with pytest.raises(TypeError, match="expected bytes, bytearray or memoryview"):
         MemorySource(data)
 
 

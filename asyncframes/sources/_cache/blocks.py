@@ -1,4 +1,4 @@
-"""A bounded cache of blocks that a loop fills and threads read."""
+"""A bounded cache of blocks that the event loop fills and threads read."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from asyncframes._model.ranges import block_span
 
 
 class BlockCache:
-    """Blocks of one source; the least recently used make room.
+    """Blocks of one source. The least recently used ones make room for new ones.
 
     Every method may be called from any thread and returns at once.
 
     Parameters
     ----------
     capacity
-        Most bytes held, never exceeded.
+        Most bytes in the cache, never exceeded.
     block_size
-        Length of a block; only the last one of a source is shorter.
+        Length of a block in bytes; only the last block of a source is shorter.
     """
 
     def __init__(self, *, capacity: int, block_size: int) -> None:
         self.capacity = capacity
         self.block_size = block_size
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._held: Counter[int] = Counter()
+        self._pinned: Counter[int] = Counter()
         self._nbytes = 0
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
-        """Bytes held now."""
+        """Number of bytes in the cache."""
         return self._nbytes
 
     def __contains__(self, block: int) -> bool:
         return block in self._blocks
 
     def run(self, start: int, stop: int) -> bytes:
-        """Read the longest held run that begins at `start` and ends by `stop`."""
+        """Read the cached bytes from `start` to `stop`, up to the first missing one."""
         with self._lock:
             pieces = []
             for block in block_span(start, stop, block_size=self.block_size):
@@ -55,35 +55,35 @@ class BlockCache:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def put(self, block: int, data: bytes) -> None:
-        """Hold a block, unless everything in its way is held for somebody."""
+        """Add a block, unless only pinned blocks could make room for it."""
         with self._lock:
             self._nbytes -= len(self._blocks.pop(block, b""))
-            if self._make_room(len(data), even_held=block in self._held):
+            if self._make_room(len(data), even_pinned=block in self._pinned):
                 self._blocks[block] = data
                 self._nbytes += len(data)
 
-    def hold(self, block: int) -> None:
-        """Spare a block, present or still to come, until `release`."""
+    def pin(self, block: int) -> None:
+        """Exempt a block from removal until `unpin`, even if it is not in the cache yet."""
         with self._lock:
-            self._held[block] += 1
+            self._pinned[block] += 1
 
-    def release(self, block: int) -> None:
-        """Undo one `hold`."""
+    def unpin(self, block: int) -> None:
+        """Undo one `pin`."""
         with self._lock:
-            self._held[block] -= 1
-            if not self._held[block]:
-                del self._held[block]
+            self._pinned[block] -= 1
+            if not self._pinned[block]:
+                del self._pinned[block]
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove all blocks."""
         with self._lock:
             self._blocks.clear()
             self._nbytes = 0
 
-    def _make_room(self, length: int, *, even_held: bool) -> bool:
+    def _make_room(self, length: int, *, even_pinned: bool) -> bool:
         while self._nbytes + length > self.capacity:
-            victim = next((block for block in self._blocks if block not in self._held), None)
-            if victim is None and even_held:
+            victim = next((block for block in self._blocks if block not in self._pinned), None)
+            if victim is None and even_pinned:
                 victim = next(iter(self._blocks), None)
             if victim is None:
                 return False
@@ -92,7 +92,7 @@ class BlockCache:
 
 
 class LoadedRanges:
-    """Disjoint ranges by the byte where they begin; any thread may read while one adds."""
+    """Disjoint ranges of loaded bytes. One thread may add some while others read."""
 
     def __init__(self) -> None:
         self._pieces: tuple[list[int], list[bytes]] = [], []
@@ -101,13 +101,13 @@ class LoadedRanges:
         return bool(self._pieces[0])
 
     def add(self, pieces: Iterable[tuple[int, bytes]]) -> None:
-        """Hold more; a range that begins where one is held takes its place."""
-        held = dict(zip(*self._pieces, strict=True)) | dict(pieces)
-        starts = sorted(held)
-        self._pieces = starts, [held[start] for start in starts]
+        """Add ranges, each with its first byte's position. One that starts where another does replaces it."""
+        loaded = dict(zip(*self._pieces, strict=True)) | dict(pieces)
+        starts = sorted(loaded)
+        self._pieces = starts, [loaded[start] for start in starts]
 
     def run(self, start: int, stop: int) -> bytes:
-        """Read the longest held run that begins at `start` and ends by `stop`."""
+        """Read the loaded bytes from `start` to `stop`, up to the first missing one."""
         starts, pieces = self._pieces
         found = []
         place = bisect_right(starts, start) - 1
@@ -120,5 +120,5 @@ class LoadedRanges:
         return found[0] if len(found) == 1 else b"".join(found)
 
     def items(self) -> Sequence[tuple[int, bytes]]:
-        """Return what is held, each range with the byte where it begins."""
+        """Return the ranges, each with its first byte's position."""
         return list(zip(*self._pieces, strict=True))

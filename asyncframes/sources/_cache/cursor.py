@@ -1,4 +1,4 @@
-"""One reader of a cached source: what it waits for, and what is fetched ahead of it."""
+"""One reader of a cached source: the blocks it waits for, and those fetched ahead of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asyncframes.sources._cache.readahead import NEVER, ReadAhead
 
 
 class ReaderRequests:
-    """What one reader wants loaded."""
+    """The blocks that one reader has requested."""
 
     def __init__(self, loader: BlockLoader) -> None:
         self._loader = loader
@@ -20,9 +20,9 @@ class ReaderRequests:
         self._closed = False
 
     async def read(self, start: int, stop: int) -> bytes:
-        """Read what is cached from `start` on, up to and past the first missing block.
+        """Read the cached bytes from `start` on, and wait for the first missing block.
 
-        The rest of the range is asked for too, as far as half the cache holds it.
+        The rest of the range is requested too, up to half the size of the cache.
 
         Returns
         -------
@@ -38,36 +38,36 @@ class ReaderRequests:
             return head
         span = block_span(position, stop, block_size=cache.block_size)
         wanted = span[: max(1, cache.capacity // cache.block_size // 2)]
-        blocks = await self._wait(self.want(wanted, urgent=True)[0], span.start)
+        blocks = await self._wait(self.request(wanted, urgent=True)[0], span.start)
         offset = span.start * cache.block_size
         tail = cache.run(position, stop) or blocks[span.start][position - offset : stop - offset]
         return head + tail
 
-    def want(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
-        """Own the loads of the blocks that are missing."""
+    def request(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
+        """Request the missing blocks, and own their loads."""
         loads = self._loader.request(blocks, urgent=urgent)
         for load in loads:
             load.owners.add(self)
         self._loads.update(loads)
         return loads
 
-    def keep_only(self, blocks: Iterable[int]) -> None:
-        """Disown the loads that hold none of these blocks."""
-        kept = set(blocks)
-        for load in [load for load in self._loads if kept.isdisjoint(load.blocks)]:
+    def disown_except(self, blocks: Iterable[int]) -> None:
+        """Disown the loads that contain none of these blocks."""
+        wanted = set(blocks)
+        for load in [load for load in self._loads if wanted.isdisjoint(load.blocks)]:
             self._disown(load)
 
     def forget(self, load: Load) -> None:
-        """Note that a load is done."""
+        """Remove a load that has ended."""
         self._loads.discard(load)
 
     def close(self) -> list[asyncio.Task[Blocks]]:
-        """Disown everything; waiting reads raise `ClosedError`.
+        """Disown all loads. Reads that wait raise `ClosedError`.
 
         Returns
         -------
         list of asyncio.Task
-            The requests that were cancelled and may take a moment to end.
+            The requests that are cancelled but have not ended yet.
         """
         self._closed = True
         for waiter, load in self._waits.items():
@@ -96,28 +96,28 @@ class ReaderRequests:
         self._loader.abandon(load)
 
     def check_open(self) -> None:
-        """Refuse use after closing."""
+        """Raise if the reader or the source is closed."""
         if self._closed or self._loader.closed:
             raise closed_error(self._loader.source)
 
 
 class ReadCursor:
-    """Fetches what one reader lacks and, ahead of it, what it will want.
+    """Fetches the bytes that one reader lacks, and bytes ahead of it.
 
-    Made by `CachedSource.cursor`. Except for `touch`, call it on the loop.
+    `CachedSource.cursor` makes one. Only `touch` may be called outside the event loop.
 
     Parameters
     ----------
     loader
         Fetches for all readers of the source.
     read_ahead_bytes
-        Most bytes ahead of the reader.
+        Most bytes to fetch ahead of the reader.
 
     Attributes
     ----------
     limit
-        Nothing is read ahead past this byte unless a plan says so; ``None``
-        for the end of the source.
+        Without a plan, nothing at or past this byte is fetched ahead; ``None`` for the
+        end of the source.
     """
 
     def __init__(self, loader: BlockLoader, *, read_ahead_bytes: int) -> None:
@@ -128,69 +128,68 @@ class ReadCursor:
         self._readahead = ReadAhead(block_size=loader.cache.block_size)
         self._loop = asyncio.get_running_loop()
         self._trigger = self._readahead.trigger
-        self._held: int | None = None
+        self._pinned: int | None = None
         self._closed = False
         loader.cursors += 1
 
     async def fetch(self, start: int, stop: int) -> bytes:
-        """Wait until the first missing byte of ``start <= i < stop`` and its block are there.
+        """Wait for the block with the first missing byte of ``start <= i < stop``.
 
         Returns
         -------
         bytes
-            What lies there from `start` on: at least one byte unless the
-            source ends at `start`, at most ``stop - start``.
+            The bytes from `start` on: at most ``stop - start``, and at least one unless
+            the source ends at `start`.
 
         Raises
         ------
         SourceError
-            The bytes cannot be had; the next fetch tries again.
+            The bytes cannot be read. The next fetch tries again.
         ClosedError
-            The cursor or the source was closed, maybe while this fetch waited.
+            The cursor or the source is closed, or was closed during the fetch.
         """
         check_range(start, stop)
         self._requests.check_open()
         missing = start + len(self._loader.cache.run(start, stop))
-        self._hold(missing // self._loader.cache.block_size)
+        self._pin(missing // self._loader.cache.block_size)
         self._step(start, stop)
         return await self._requests.read(start, stop)
 
     def touch(self, position: int) -> None:
-        """Tell where the reader is; any thread, and nearly free."""
+        """Note the position of the reader. Cheap, and callable from any thread."""
         if position < self._trigger:
             return
         self._trigger = NEVER
         self._loop.call_soon_threadsafe(self._reached, position)
 
     def prefetch(self, ranges: Sequence[ByteRange]) -> None:
-        """Fetch these ranges and nothing else ahead of the reader.
+        """Fetch only these ranges ahead of the reader.
 
         Parameters
         ----------
         ranges
-            In the order in which the reader will come to them. What is ahead
-            of the reader stays within a quarter of the cache; the rest follows
-            as it moves on.
+            The ranges, in the order in which they will be read. At most a quarter of the
+            cache is fetched ahead of the reader; the rest follows as the reader advances.
         """
         self._requests.check_open()
         self._readahead.plan(ranges)
         blocks = self._top_up()
-        self._requests.keep_only(blocks)
-        self._requests.want(blocks, urgent=False)
+        self._requests.disown_except(blocks)
+        self._requests.request(blocks, urgent=False)
 
     def unlimit(self) -> None:
-        """Drop the plan and the limit: follow the reader, as far as it goes."""
+        """Remove the plan and the limit: read ahead to the end of the source."""
         self._requests.check_open()
         self.limit = None
         self._readahead.follow()
         self._trigger = self._readahead.trigger
 
     def cancel(self) -> None:
-        """Close without waiting: fetches raise `ClosedError` now and from here on."""
+        """Close without waiting. Current and later fetches raise `ClosedError`."""
         self._cancel()
 
     async def aclose(self) -> None:
-        """Close, and wait until the requests nobody else wants have ended."""
+        """Close, and wait for the end of requests that no other reader needs."""
         ending = self._cancel()
         if ending:
             await asyncio.wait(ending)
@@ -201,7 +200,7 @@ class ReadCursor:
         self._closed = True
         self._trigger = NEVER
         self._loader.cursors -= 1
-        self._hold(None)
+        self._pin(None)
         return self._requests.close()
 
     def _reached(self, position: int) -> None:
@@ -210,8 +209,8 @@ class ReadCursor:
 
     def _step(self, start: int, stop: int) -> None:
         if self._readahead.step(start, stop):
-            self._requests.keep_only(block_span(start, stop, block_size=self._loader.cache.block_size))
-        self._requests.want(self._top_up(), urgent=False)
+            self._requests.disown_except(block_span(start, stop, block_size=self._loader.cache.block_size))
+        self._requests.request(self._top_up(), urgent=False)
 
     def _top_up(self) -> list[int]:
         cache, cursors = self._loader.cache, max(2, self._loader.cursors)
@@ -223,9 +222,9 @@ class ReadCursor:
         self._trigger = self._readahead.trigger
         return blocks
 
-    def _hold(self, block: int | None) -> None:
+    def _pin(self, block: int | None) -> None:
         if block is not None:
-            self._loader.cache.hold(block)
-        if self._held is not None:
-            self._loader.cache.release(self._held)
-        self._held = block
+            self._loader.cache.pin(block)
+        if self._pinned is not None:
+            self._loader.cache.unpin(self._pinned)
+        self._pinned = block

@@ -1,4 +1,4 @@
-"""Requests for blocks, shared by everyone who wants one of them."""
+"""Requests for blocks, shared by all readers that need one of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_UNKNOWN = 64 * 1024**3
 
 
 class Owner(Protocol):
-    """Who keeps a load alive and is told when it is done."""
+    """An object that needs a load, and is told when the load has ended."""
 
     def forget(self, load: Load, /) -> None: ...
 
@@ -30,8 +30,8 @@ class Owner(Protocol):
 class Load:
     """One request for adjacent blocks.
 
-    It lives as long as somebody owns it or waits for it. Whoever waits is told
-    of its block as soon as that is whole.
+    It is cancelled when it has neither owners nor waiters. A waiter gets its block as soon
+    as the block is complete.
     """
 
     __slots__ = ("blocks", "owners", "task", "waiters")
@@ -46,8 +46,8 @@ class Load:
 class BlockLoader:
     """Reads missing blocks of a source into a cache, several requests at a time.
 
-    What a reader waits for goes before what is read ahead, and one request is
-    always left to it.
+    Blocks that a reader waits for come before those that are read ahead, and one request
+    is reserved for them.
     """
 
     def __init__(
@@ -78,28 +78,28 @@ class BlockLoader:
 
     @property
     def size(self) -> int | None:
-        """Length of the source, as it says or as reads have shown."""
+        """Length in bytes, from the source or from reads that reached the end; ``None`` if unknown."""
         if self.source.size is None and self._end == self._furthest:
             return self._end
         return self.source.size
 
     @property
     def end(self) -> int | None:
-        """A byte that certainly lies past the end; ``None`` while none is known."""
+        """A position at or past the end of the source; ``None`` while none is known."""
         return self._end if self.source.size is None else self.source.size
 
     def clip(self, stop: int) -> int:
-        """Cut a range's stop where the source surely has ended."""
+        """Limit the stop of a range to `end`."""
         return stop if self.end is None else min(stop, self.end)
 
     def request(self, blocks: Iterable[int], *, urgent: bool) -> list[Load]:
-        """Have missing blocks loaded.
+        """Start to load missing blocks.
 
         Returns
         -------
         list of Load
-            In the order of `blocks`; those that nobody joins before the loop
-            runs on are loaded all the same.
+            The loads, in the order of `blocks`. They run even if they get no owner or
+            waiter before the next iteration of the loop.
         """
         loads: list[Load] = []
         fresh: Load | None = None
@@ -118,7 +118,7 @@ class BlockLoader:
         return loads
 
     def abandon(self, load: Load) -> None:
-        """Cancel a load that nobody owns or waits for any more."""
+        """Cancel a load without owners and waiters."""
         if load.owners or load.waiters or self._in_flight.get(load.blocks.start) is not load:
             return
         self._forget(load)
@@ -129,10 +129,10 @@ class BlockLoader:
             queue.remove(load)
 
     async def aclose(self) -> None:
-        """Cancel every load; who waits for one gets `ClosedError`."""
+        """Cancel all loads. Their waiters raise `ClosedError`."""
         self.closed = True
         for load in set(self._in_flight.values()):
-            _settle(load, closed_error(self.source))
+            _end_load(load, closed_error(self.source))
         self._urgent.clear()
         self._ahead.clear()
         self._in_flight.clear()
@@ -171,7 +171,7 @@ class BlockLoader:
         return None
 
     async def read_exactly(self, start: int, stop: int) -> bytes:
-        """Read bytes past the cache, counted like all others."""
+        """Read bytes without caching them; they count towards the limit."""
         if self.closed:
             raise closed_error(self.source)
         self._count(stop - start)
@@ -184,7 +184,7 @@ class BlockLoader:
         most = _most_bytes(self.size) if self._max_read_bytes is None else self._max_read_bytes
         if self._asked > most:
             raise SourceLimitError(
-                f"more than max_read_bytes={most} were asked of the source; raise it to read on",
+                f"more than max_read_bytes={most} bytes were requested from the source: pass a higher limit",
                 source=self.source.name,
             )
         self.requests += 1
@@ -223,7 +223,7 @@ class BlockLoader:
         return whole
 
     def _hand_over(self, load: Load, block: int, data: bytes) -> None:
-        """Give a block to those who wait for it, while others of its load are on their way."""
+        """Cache a block and wake its waiters, while other blocks of the load are still arriving."""
         if data and not self.closed:
             self.cache.put(block, data)
         for waiter in [waiter for waiter, wanted in load.waiters.items() if wanted == block]:
@@ -240,11 +240,11 @@ class BlockLoader:
         self._tasks.discard(task)
         self._forget(load)
         if task.cancelled():
-            _settle(load, closed_error(self.source))
+            _end_load(load, closed_error(self.source))
         elif (error := task.exception()) is not None:
-            _settle(load, error)
+            _end_load(load, error)
         else:
-            _settle(load, task.result())
+            _end_load(load, task.result())
         self._start_more()
 
     def _forget(self, load: Load) -> None:
@@ -254,16 +254,16 @@ class BlockLoader:
 
 
 def _most_bytes(size: int | None) -> int:
-    """Return how many bytes of a source may be read where nobody said: some passes over all of it."""
+    """Return the default limit on bytes read: enough for many passes over the source."""
     return _MOST_UNKNOWN if size is None else max(_MOST_AT_LEAST, _MOST_PASSES * size)
 
 
 def closed_error(source: StreamSource) -> ClosedError:
-    """Say that nobody may read any more."""
+    """Return the error for reads after closing."""
     return ClosedError(f"the reader was closed [{shortened(source.name)}]")
 
 
-def _settle(load: Load, outcome: Blocks | BaseException) -> None:
+def _end_load(load: Load, outcome: Blocks | BaseException) -> None:
     waiters, load.waiters = load.waiters, {}
     owners, load.owners = load.owners, set()
     for owner in owners:

@@ -1,4 +1,4 @@
-"""Which blocks to ask for before the reader comes to them. Pure: no loop, no bytes."""
+"""Chooses the blocks to request ahead of a reader. Pure: no event loop, no bytes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _FIRST_WINDOW_BYTES = 128 * 1024
 
 
 class ReadAhead:
-    """Follows one reader, or a plan it was given.
+    """Follows one reader, or a plan.
 
-    A first read asks for nothing ahead; each step onward from there doubles
-    what is asked for. A read elsewhere starts over. With a plan the window
-    is at its largest at once and never leaves the plan.
+    The first read requests nothing ahead. Each later step forward doubles the window, and
+    a jump resets it. With a plan the window has its full size from the start, and only
+    planned blocks are requested.
 
     Attributes
     ----------
     trigger
-        The next step is due when the reader comes to this byte.
+        The reader's position at which the next step is due.
     planned
-        Whether a plan is followed.
+        Whether there is a plan.
     """
 
     def __init__(self, *, block_size: int) -> None:
@@ -38,25 +38,25 @@ class ReadAhead:
         self._last: int | None = None
 
     def plan(self, ranges: Iterable[ByteRange]) -> None:
-        """Have these ranges asked for, in order, and no others."""
+        """Request only these ranges from now on, in this order."""
         spans = (block_span(start, stop, block_size=self._block_size) for start, stop in ranges)
         self._coming = deque(span for span in spans if span)
         self._ahead.clear()
         self.planned = True
 
     def follow(self) -> None:
-        """Drop the plan; the next step is as the first one."""
+        """Remove the plan and start over."""
         self.planned = False
         self._last = None
         self.trigger = 0
 
     def step(self, start: int, stop: int) -> bool:
-        """Note where the reader is, or which bytes it lacks.
+        """Note the reader's position, or the range it waits for.
 
         Returns
         -------
         bool
-            Whether it jumped: what was asked for ahead is of no use now.
+            Whether the reader jumped, so that earlier requests are useless.
         """
         blocks = block_span(start, max(stop, start + 1), block_size=self._block_size)
         jumped = not self.planned and not self._is_near(blocks.start)
@@ -72,20 +72,20 @@ class ReadAhead:
         return jumped
 
     def top_up(self, *, max_window: int, end: int | None) -> list[int]:
-        """Choose the next blocks to ask for.
+        """Choose the next blocks to request.
 
         Parameters
         ----------
         max_window
             Most bytes ahead of the reader.
         end
-            No block that begins at or after this byte.
+            Blocks that start at or after this byte are not requested; ``None`` for no limit.
         """
         most = -(-max_window // self._block_size)
         self._window = most if self.planned else min(self._window, most)
         last = NEVER if end is None else -(-end // self._block_size)
         chosen: list[int] = []
-        # Half a window at a time: a reader that waits for each block would have each asked for by itself.
+        # Half a window at a time; otherwise a reader that waits for each block would request each one alone.
         room = self._window - len(self._ahead) if len(self._ahead) <= self._window // 2 else 0
         while len(chosen) < room and (block := self._take(last)) is not None:
             self._ahead.append(block)
@@ -119,7 +119,7 @@ class ReadAhead:
         return self._last - self._first_window <= block <= self._coming[0].start + self._first_window
 
     def _pass(self, block: int) -> None:
-        """Drop what lies behind the reader from what is ahead of it."""
+        """Remove blocks that the reader has passed from those ahead of it."""
         if block in self._ahead:
             while self._ahead[0] != block:
                 self._ahead.popleft()

@@ -1,4 +1,4 @@
-"""A source over a source: blocks, read-ahead, merged reads."""
+"""A cache over a source: blocks, read-ahead, merged reads."""
 
 from __future__ import annotations
 
@@ -15,42 +15,41 @@ from asyncframes.sources._cache.loads import BlockLoader, closed_error
 
 T = TypeVar("T")
 
-# Bytes nobody asked for that are read along between two ranges: a request costs more.
+# Two ranges with a smaller gap are fetched as one: a request costs more than the bytes of the gap.
 _GAP_WORTH_READING = 16 * 1024
 
 
 class CachedSource(OneProcess, StreamSource):
     """A bounded cache of blocks over another source.
 
-    Readers share the blocks, and share the requests that are under way: no
-    block is fetched twice at the same time.
+    Readers share the blocks and the requests: no block is fetched twice at the same time.
 
     Parameters
     ----------
     source
         Where the bytes come from.
     cache_bytes
-        Most bytes kept, at least two blocks; never exceeded.
+        Most bytes in the cache, at least two blocks; never exceeded.
     block_size
-        Bytes are fetched in multiples of it.
+        Bytes are fetched in multiples of this.
     max_in_flight
-        Most requests for blocks at a time.
+        Most concurrent requests for blocks.
     max_small_in_flight
-        Most requests at a time for `read_ranges`: what these wait for is the way.
+        Most concurrent requests of `read_ranges`. These are short and cost a round trip each.
     max_request_bytes
-        Longest request that adjacent missing blocks are merged into.
+        Longest request. Adjacent missing blocks share one up to this length.
     read_ahead_bytes
-        Most bytes fetched ahead of each reader; also bounded by a share of the cache.
+        Most bytes to fetch ahead of each reader, limited to a share of the cache; 0 for none.
     max_read_bytes
-        Bound on all bytes asked of `source`; past it reads raise `SourceLimitError`. By default
-        64 times its size and at least 1 GiB; 64 GiB where the size is unknown.
+        Most bytes to request from `source`; further reads raise `SourceLimitError`. By default
+        64 times its size, at least 1 GiB; 64 GiB if the size is unknown.
     close_source
         Whether `aclose` closes `source` too.
 
     Attributes
     ----------
     headers
-        Ranges that stay in memory beside the blocks, for readers to look into.
+        Ranges that stay in memory beside the blocks: the headers of the container.
     """
 
     def __init__(
@@ -67,18 +66,20 @@ class CachedSource(OneProcess, StreamSource):
         close_source: bool = True,
     ) -> None:
         if block_size < 1 or cache_bytes < 2 * block_size:
-            raise ValueError(f"cache_bytes {cache_bytes} is less than two blocks of {block_size}")
+            raise ValueError(
+                f"cache_bytes={cache_bytes}, block_size={block_size}: expected a cache of two blocks or more"
+            )
         if max_in_flight < 1:
-            raise ValueError(f"max_in_flight must be positive, not {max_in_flight}")
+            raise ValueError(f"max_in_flight={max_in_flight}: expected 1 or more")
         if read_ahead_bytes < 0:
-            raise ValueError(f"read_ahead_bytes={read_ahead_bytes}: expected a number of bytes, 0 for none")
+            raise ValueError(f"read_ahead_bytes={read_ahead_bytes}: expected 0 or more bytes")
         self._source = source
         self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
         self._loader = BlockLoader(
             source,
             self._cache,
             max_in_flight=max_in_flight,
-            # One reply must not push out most of the cache.
+            # One reply must not displace most of the cache.
             max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
             max_read_bytes=max_read_bytes,
         )
@@ -105,17 +106,17 @@ class CachedSource(OneProcess, StreamSource):
 
     @property
     def bytes_read(self) -> int:
-        """Bytes that came from the source."""
+        """Number of bytes received from the source."""
         return self._loader.bytes_read
 
     @property
     def requests(self) -> int:
-        """Reads asked of the source."""
+        """Number of requests to the source."""
         return self._loader.requests
 
     @property
     def cached_bytes(self) -> int:
-        """Bytes held now."""
+        """Number of bytes in the cache."""
         return self._cache.nbytes
 
     async def open(self) -> None:
@@ -136,20 +137,19 @@ class CachedSource(OneProcess, StreamSource):
         return b"".join(parts)
 
     def cached(self, start: int, stop: int) -> bytes:
-        """Read what is in memory already; any thread, never waits.
+        """Read bytes that are in memory, from any thread and without waiting.
 
         Returns
         -------
         bytes
-            The longest cached run that begins at `start` and ends by `stop`,
-            empty where there is none.
+            The bytes from `start` to `stop`, up to the first one that is not cached.
         """
         return self._cache.run(start, stop)
 
     async def read_ranges(self, ranges: Sequence[ByteRange]) -> list[bytes]:
-        """Read these bytes without the blocks they lie in, several requests at a time.
+        """Read ranges without the rest of their blocks, several requests at a time.
 
-        What is in memory is not asked for again; ranges with little between
+        Bytes that are in memory are not requested again. Ranges with a small gap between
         them share a request. Nothing is cached.
         """
         self.check_open()
@@ -174,7 +174,7 @@ class CachedSource(OneProcess, StreamSource):
         ]
 
     def cursor(self) -> ReadCursor:
-        """Start a reader with its own read-ahead; call it on the loop and close the cursor.
+        """Start a reader with its own read-ahead. Call this on the event loop, and close the cursor.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class CachedSource(OneProcess, StreamSource):
 
 
 async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run calls side by side; after the first failure the others are cancelled and waited for."""
+    """Run calls concurrently. After the first failure, cancel the others and wait for them."""
     tasks = [asyncio.create_task(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)

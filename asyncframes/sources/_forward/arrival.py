@@ -1,4 +1,4 @@
-"""The ways in which bytes arrive, one piece at a time."""
+"""How the bytes of each kind of stream arrive, one piece at a time."""
 
 from __future__ import annotations
 
@@ -21,45 +21,48 @@ _PIECE_BYTES = 64 * 1024
 
 
 class AsyncReadable(Protocol):
-    """An `asyncio.StreamReader`, and what reads like it."""
+    """An object with an asynchronous `read`, such as `asyncio.StreamReader`."""
 
     def read(self, n: int = -1, /) -> Awaitable[bytes]: ...
 
 
 ByteStream: TypeAlias = AsyncIterable[bytes] | AsyncReadable | BinaryIO
-"""Everything that `ForwardSource` takes."""
+"""Everything that `ForwardSource` accepts."""
 
 
 class ByteInput(ABC):
-    """Gives the next bytes when it is asked for them."""
+    """Returns the next bytes of a stream on request."""
 
     @abstractmethod
     async def next(self) -> bytes:
-        """Wait for more bytes; ``b""`` at the end."""
+        """Wait for the next bytes; return ``b""`` at the end."""
 
-    async def aclose(self) -> None:  # noqa: B027 - most have nothing of their own
-        """Release what was begun."""
+    async def aclose(self) -> None:  # noqa: B027 - most have nothing to release
+        """Stop reading."""
 
 
 def make_input(stream: ByteStream) -> ByteInput:
-    """Find out how a stream is read.
+    """Choose how to read a stream.
 
     Raises
     ------
     TypeError
-        It is none that gives bytes.
+        The object is not a stream of bytes.
     """
     read = getattr(stream, "read", None)
     if isinstance(stream, io.TextIOBase):
-        raise TypeError("the file object reads text; open it in binary mode, 'rb'")
-    # Readers of asyncio and aiohttp are iterables too, of lines.
+        raise TypeError("the file object returns text: open it in binary mode, 'rb'")
+    # Readers of asyncio and aiohttp are also iterables, but of lines.
     if read is not None and inspect.iscoroutinefunction(read):
         return _Read(read)
     if isinstance(stream, AsyncIterable):
         return _Iterated(stream)
     if read is not None:
         return _Pipe(stream) if _can_be_awaited(stream) else _Blocking(stream)
-    raise TypeError(f"a {type(stream).__name__} is no stream of bytes")
+    raise TypeError(
+        f"stream is a {type(stream).__name__}: expected an asynchronous iterable of bytes, "
+        "an object with read(), or a binary file"
+    )
 
 
 class _Iterated(ByteInput):
@@ -86,7 +89,7 @@ class _Read(ByteInput):
 
 
 class _Blocking(ByteInput):
-    """A file object that may block for ever, and then so does its thread."""
+    """A file object whose read may block, and its thread with it."""
 
     def __init__(self, file: Any) -> None:
         self._read: Callable[[int], Any] = getattr(file, "read1", file.read)
@@ -96,7 +99,7 @@ class _Blocking(ByteInput):
 
 
 class _Pipe(_Blocking):
-    """A pipe, read once there is something to read, so that no thread waits."""
+    """A pipe, read only when bytes are available, so that no thread waits."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file)
@@ -107,7 +110,7 @@ class _Pipe(_Blocking):
         ready = asyncio.Event()
         try:
             loop.add_reader(self._descriptor, ready.set)
-        except (NotImplementedError, OSError):  # Windows; something that never blocks
+        except (NotImplementedError, OSError):  # on Windows, or for a regular file
             return await super().next()
         try:
             await ready.wait()
@@ -117,34 +120,34 @@ class _Pipe(_Blocking):
 
 
 def _can_be_awaited(file: Any) -> bool:
-    """Whether a file holds nothing back that its descriptor does not show."""
+    """Whether waiting for the descriptor is enough to know that bytes are available."""
     raw = file.raw if isinstance(file, io.BufferedReader) else file
     return isinstance(raw, io.FileIO)
 
 
 def as_bytes(piece: Any) -> bytes:
-    """Take a piece as bytes.
+    """Return a piece as bytes.
 
     Raises
     ------
     TypeError
-        It is none.
+        The piece is not a bytes-like object.
     """
     if isinstance(piece, bytes):
         return piece
     if isinstance(piece, (bytearray, memoryview)):
         return bytes(piece)
-    raise TypeError(f"the stream gives {type(piece).__name__}, bytes were expected")
+    raise TypeError(f"the stream returned a {type(piece).__name__}: expected bytes")
 
 
 def as_source_error(exc: Exception, *, name: str) -> Exception:
-    """Translate what the sender's side raised; a wrong type stays one."""
+    """Translate an exception of the sender; a `TypeError` is returned unchanged."""
     match exc:
         case AsyncFramesError() | TypeError():
             return exc
         case TimeoutError():
-            return SourceTimeoutError("the sender was silent for too long", source=name)
+            return SourceTimeoutError("the sender timed out", source=name)
         case EOFError():
-            return ShortReadError("the stream broke off", source=name)
+            return ShortReadError("the stream ended early", source=name)
         case _:
-            return SourceUnavailableError(f"the stream broke off: {type(exc).__name__}", source=name)
+            return SourceUnavailableError(f"the stream ended early: {type(exc).__name__}", source=name)

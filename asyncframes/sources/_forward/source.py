@@ -1,4 +1,4 @@
-"""Bytes that are still arriving, once and in order."""
+"""Bytes that arrive once, in order."""
 
 from __future__ import annotations
 
@@ -53,26 +53,25 @@ class SequentialSource(Source):
 
 
 class ForwardSource(OneProcess, SequentialSource, StreamSource):
-    """An upload, a pipe, the body of a response: bytes that come once.
+    """Bytes that arrive once: an upload, a pipe, the body of a response.
 
-    Frames come out while bytes come in: a range of them (`start`, `end` and
-    `step`, none negative) is decoded as it arrives, and the sender is asked for
-    more only when the decoder needs it. What needs to look back (a frame table,
-    an MP4 whose header comes last) has the bytes kept in a temporary file, and
-    says so in the log. Once a range is under way the bytes before it are gone;
-    ``keep=True`` keeps them all.
+    Frames are decoded while bytes arrive, if they are requested as a range (`start`,
+    `end` and `step`, none negative). The sender is asked for more only when the decoder
+    needs it. If a request has to look back (it needs a frame table, or the header of an
+    MP4 comes last), the bytes are stored in a temporary file, and the log says so. Once
+    a range has been requested, the bytes before it are gone, unless ``keep=True``.
 
     Parameters
     ----------
     stream
-        An asynchronous iterable of bytes, an `asyncio.StreamReader` or the
-        like, or a binary file that need not seek. It is not closed, except for
-        an asynchronous generator.
+        An asynchronous iterable of bytes, an object with an asynchronous `read` such as
+        `asyncio.StreamReader`, or a binary file, seekable or not. It is not closed,
+        unless it is an asynchronous generator.
     keep
-        Keep everything from the beginning on, so that any number of requests
-        can be made.
+        Whether to store all bytes from the start, so that any number of requests can
+        be made.
     max_spool_bytes
-        Most bytes to keep.
+        Most bytes to store.
     spool_directory
         Directory of the temporary file; ``None`` for the system's.
 
@@ -134,17 +133,17 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         return await self._arrived_bytes(start, min(stop, self._arrived))
 
     async def read_some(self, position: int, count: int) -> bytes:
-        """Read what has arrived at a position, waiting for the first byte of it.
+        """Read the bytes that have arrived from a position on. Wait if there are none.
 
         Returns
         -------
         bytes
-            At most `count`; ``b""`` at the end.
+            At most `count` bytes; ``b""`` at the end.
 
         Raises
         ------
         SourceError
-            The sender failed, or the bytes were let go.
+            The sender failed, or the bytes were dropped.
         """
         self._bind_to_process()
         self.check_open()
@@ -152,7 +151,7 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         return await self._arrived_bytes(position, min(position + count, self._arrived))
 
     def arrived(self, start: int, stop: int) -> bytes:
-        """Read from the latest piece, without waiting; any thread."""
+        """Read from the latest piece without waiting, from any thread."""
         begin, data = self._last
         return data[start - begin : stop - begin] if start >= begin else b""
 
@@ -163,7 +162,7 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
     def store(self, why: str) -> None:
         if self._spool is None:
             raise SourceError(
-                f"{why}, and the first bytes have passed: make requests before a range is read, "
+                f"{why}, but the first bytes are gone: make this request before any other, "
                 "or pass ForwardSource(stream, keep=True)",
                 source=self.name,
             )
@@ -190,7 +189,7 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
             await asyncio.wait([self._pulling])
         try:
             await self._input.aclose()
-        except Exception as exc:  # noqa: BLE001 - the sender's own clean-up; nothing is read any more
+        except Exception as exc:  # noqa: BLE001 - the sender's own clean-up; all reads are over
             _log.warning("%s could not be closed: %s", shortened(self.name), type(exc).__name__)
         if self._spool is not None:
             await self._spool.aclose()
@@ -200,7 +199,7 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         while self._arrived < stop and not self._ended:
             if self._error is not None:
                 raise self._error
-            # A reader that is cancelled must not take an asynchronous generator along.
+            # In a task of its own: cancelling a reader must not cancel an asynchronous generator.
             if self._pulling is None:
                 self._pulling = asyncio.create_task(self._pull(), name="asyncframes receive")
             await asyncio.wait([self._pulling])
@@ -212,8 +211,10 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
             if piece and self._spool is not None:
                 await self._spool.append(piece)
         except asyncio.CancelledError:
-            if not self._closed:  # the sender cancelled itself, which is no end of the stream
-                self._error = SourceUnavailableError("the stream broke off: cancelled", source=self.name)
+            if not self._closed:  # the sender cancelled itself, so the stream is incomplete
+                self._error = SourceUnavailableError(
+                    "the stream ended early: the sender was cancelled", source=self.name
+                )
             raise
         except Exception as exc:  # noqa: BLE001 - every reader raises it
             self._error = as_source_error(exc, name=self.name)
@@ -233,15 +234,14 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
             return data[start - begin : stop - begin] if stop > start else b""
         if self._spool is None:
             raise SourceError(
-                f"the bytes before {begin} have passed and were not kept; ForwardSource(stream, keep=True) "
-                "keeps them",
+                f"the bytes before {begin} are gone: pass ForwardSource(stream, keep=True) to keep them",
                 source=self.name,
             )
         return await self._spool.read(start, stop)
 
 
 class ForwardReader:
-    """One pass over a forward source, in the shape of a cached one and its cursor."""
+    """One pass over a forward source, with the methods of a cached source and its cursor."""
 
     def __init__(self, source: ForwardSource) -> None:
         self._source = source
@@ -253,29 +253,29 @@ class ForwardReader:
 
     @property
     def size(self) -> int | None:
-        """Length, once the end has come."""
+        """Length in bytes, ``None`` until the end has arrived."""
         return self._source.size
 
     def cached(self, start: int, stop: int) -> bytes:
-        """Read what is in memory already; any thread."""
+        """Read bytes that are in memory, from any thread."""
         return self._source.arrived(start, stop)
 
     def cursor(self) -> ForwardReader:
-        """Return itself: there is one position."""
+        """Return itself: there is only one position."""
         return self
 
     async def fetch(self, start: int, stop: int) -> bytes:
-        """Wait for the first byte and read what there is."""
+        """Wait for the first byte, and return the bytes that have arrived."""
         return await self._source.read_some(start, stop - start)
 
     def touch(self, position: int) -> None:
-        """Nothing is read ahead: the sender waits for the reader."""
+        """Do nothing: the sender waits for the reader, so nothing is read ahead."""
 
     def prefetch(self, ranges: Sequence[ByteRange]) -> None:
-        """Nothing is read ahead."""
+        """Do nothing; see `touch`."""
 
     def unlimit(self) -> None:
-        """Nothing is read ahead."""
+        """Do nothing; see `touch`."""
 
     async def aclose(self) -> None:
-        """There is nothing to close: the source is the video's."""
+        """Do nothing: the video closes the source."""

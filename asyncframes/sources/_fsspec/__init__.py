@@ -1,1 +1,1 @@
-"""Bytes behind any filesystem that fsspec knows."""
+"""Files of fsspec's filesystems."""

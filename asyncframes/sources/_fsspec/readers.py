@@ -1,4 +1,4 @@
-"""The ways to read a file through fsspec."""
+"""Ways to read a file through fsspec."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from asyncframes.sources._names import public_name
 
 
 class Reader(ABC):
-    """An open file, in one of the ways to read it."""
+    """An open file, with one way to read it."""
 
     @abstractmethod
     async def info(self) -> Mapping[str, Any]:
-        """Ask fsspec what it says of the file."""
+        """Return what fsspec knows of the file."""
 
     @abstractmethod
     async def read(self, start: int, stop: int) -> bytes:
-        """Read a range; what comes may be shorter."""
+        """Read a range. The result may be shorter."""
 
-    async def aclose(self) -> None:  # noqa: B027 - most hold nothing
-        """Release what is held."""
+    async def aclose(self) -> None:  # noqa: B027 - most have nothing to release
+        """Release the file."""
 
 
 class _Native(Reader):
-    """Over an asynchronous filesystem, on this loop."""
+    """Reads through an asynchronous filesystem on the running event loop."""
 
     def __init__(self, filesystem: Any, path: str, *, own: bool) -> None:
         self._filesystem = filesystem
@@ -57,7 +57,7 @@ class _Native(Reader):
 
 
 class _Shared(Reader):
-    """Over a blocking front of an asynchronous filesystem, which takes calls from many threads."""
+    """Reads through the blocking calls of an asynchronous filesystem, in several threads at once."""
 
     def __init__(self, filesystem: Any, path: str) -> None:
         self._filesystem = filesystem
@@ -75,7 +75,7 @@ class _Shared(Reader):
 
 
 class _OpenFile(Reader):
-    """Over one open file, a read at a time: a member of an archive is not begun anew for each."""
+    """Reads one open file, one range at a time: a member of an archive is not unpacked for each range."""
 
     def __init__(self, filesystem: Any, path: str, file: Seekable) -> None:
         self._filesystem = filesystem
@@ -94,19 +94,19 @@ class _OpenFile(Reader):
 
 
 class Opener(ABC):
-    """What names a file.
+    """Opens the file that the user named.
 
     Attributes
     ----------
     name
-        Without secrets.
+        Name of the file, without secrets.
     """
 
     name: str
 
     @abstractmethod
     async def open(self) -> Reader:
-        """Open it, on the loop that is running."""
+        """Open the file on the running event loop."""
 
 
 class _UrlOpener(Opener):
@@ -144,7 +144,7 @@ class _UrlOpener(Opener):
                 f"fsspec cannot open {protocol}://: {shortened(str(exc))}", extra="fsspec"
             ) from exc
         except ValueError as exc:
-            raise SourceAddressError(f"fsspec knows no {shortened(protocol, longest=40)}://") from exc
+            raise SourceAddressError(f"fsspec does not know {shortened(protocol, longest=40)}://") from exc
 
 
 class _PathOpener(Opener):
@@ -158,25 +158,29 @@ class _PathOpener(Opener):
 
 
 def make_opener(file: Any, path: str | None, options: dict[str, Any]) -> Opener:
-    """Understand what names a file; no I/O.
+    """Choose the opener for the arguments of `FsspecSource`, without I/O.
 
     Raises
     ------
     ValueError
-        The arguments do not go together.
+        The arguments cannot be combined.
     """
     if isinstance(file, str):
         if path is not None:
-            raise ValueError("path goes with a filesystem; a URL holds it itself")
+            raise ValueError(
+                "path cannot be combined with a URL: expected a filesystem, or the path inside the URL"
+            )
         return _UrlOpener(file, options)
     if options:
-        raise ValueError("storage options go with a URL")
+        raise ValueError(
+            "storage options cannot be combined with a filesystem or an open file: expected a URL"
+        )
     if path is not None:
         return _PathOpener(file, path)
     if not (hasattr(file, "fs") and hasattr(file, "path")):
-        raise ValueError("a filesystem needs a path")
+        raise ValueError("path is missing: expected the path of a file in the filesystem")
     if getattr(file, "compression", None):
-        raise ValueError("the file is opened with decompression; open it as it is")
+        raise ValueError("the open file decompresses its bytes: open it with compression=None")
     return _PathOpener(file.fs, file.path)
 
 
@@ -189,11 +193,11 @@ async def _opened(filesystem: Any, path: str) -> Reader:
 
 
 async def _open_file(filesystem: Any, path: str) -> Seekable:
-    """Open in a thread; what opens when nobody waits for it any more is closed there."""
+    """Open a file in a thread. If cancelled, the thread closes the file once it is open."""
     abandoned = threading.Event()
 
     def open_it() -> Seekable:
-        # The file would read ahead on its own, and what is above this does so already.
+        # Without fsspec's own read-ahead: the cache over this source reads ahead.
         file: Seekable = filesystem.open(path, "rb", cache_type="none")
         if abandoned.is_set():
             file.close()

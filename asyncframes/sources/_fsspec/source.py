@@ -1,4 +1,4 @@
-"""Bytes behind any filesystem that fsspec knows."""
+"""A file of one of fsspec's filesystems."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ _FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified"
 class FsspecSource(OneProcess, StreamSource):
     """A file of an fsspec filesystem.
 
-    An asynchronous filesystem is asked on the running loop, ranges side by
-    side; any other one in threads, over one open file. fsspec cannot hold a
-    reader to the version it began with: `validator` says what lay there on
-    opening, and a file that is replaced later is noticed by its length alone.
+    An asynchronous filesystem is read on the running event loop, several ranges at a
+    time; any other in threads, through one open file. fsspec cannot pin a version of a
+    file: `validator` describes the file at opening, and a file that is replaced later is
+    noticed only by its length.
 
     Parameters
     ----------
     file
-        URL, chained ones (``zip://a.mp4::sftp://host/b.zip``) included; a
-        filesystem; or a file opened with `fsspec.open`.
+        A URL, which may be chained (``zip://a.mp4::sftp://host/b.zip``), a filesystem,
+        or a file opened with `fsspec.open`.
     path
-        Path inside the filesystem; only with a filesystem.
+        Path of the file in the filesystem. Only for a filesystem.
     range_timeout_seconds
-        Longest time that opening, or one range, may take in all. A call of a
-        blocking filesystem goes on in its thread, and nobody waits for it.
+        Longest time for opening, or for one range. A call of a blocking filesystem that
+        takes longer continues in its thread, but is not waited for.
     **storage_options
-        As fsspec takes them for the URL.
+        Options of fsspec. Only for a URL.
 
     Raises
     ------
     MissingExtraError
-        fsspec, or what it needs for this URL, is not installed.
+        fsspec, or a package that it needs for this URL, is not installed.
     ValueError
-        The arguments do not go together.
+        The arguments cannot be combined.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class FsspecSource(OneProcess, StreamSource):
         data = await self._calling(self._in_time(self._reader.read(start, stop)))
         if len(data) > stop - start:
             raise RangeNotSupportedError(
-                f"bytes {start}-{stop} were asked for and {len(data)} came", source=self.name
+                f"bytes {start}-{stop} were requested, but {len(data)} arrived", source=self.name
             )
         return data if self._size is None else exactly(data, start, stop, name=self.name)
 
@@ -156,23 +156,23 @@ class FsspecSource(OneProcess, StreamSource):
 
 
 def import_fsspec() -> None:
-    """See whether fsspec is there.
+    """Check that fsspec is installed.
 
     Raises
     ------
     MissingExtraError
-        It is not.
+        fsspec is not installed.
     """
     try:
         import fsspec  # noqa: F401
     except ImportError as exc:
         raise MissingExtraError(
-            "this needs fsspec: pip install 'asyncframes-video[fsspec]'", extra="fsspec"
+            "FsspecSource needs fsspec: pip install 'asyncframes-video[fsspec]'", extra="fsspec"
         ) from exc
 
 
 def is_fsspec_scheme(scheme: str) -> bool:
-    """Whether fsspec is installed and knows a scheme."""
+    """Tell whether fsspec is installed and knows a scheme."""
     try:
         import fsspec
     except ImportError:
@@ -181,7 +181,7 @@ def is_fsspec_scheme(scheme: str) -> bool:
 
 
 async def _closed(reader: Reader) -> None:
-    """Close a reader; what is read is read, whatever the filesystem makes of its end."""
+    """Close a reader. A failure is only logged: the bytes read so far are valid."""
     try:
         await reader.aclose()
     except Exception as exc:  # noqa: BLE001 - filesystems raise anything
@@ -201,11 +201,11 @@ def _as_source_error(exc: Exception, *, name: str) -> SourceError:
         case FileNotFoundError() | NotADirectoryError():
             return SourceNotFoundError("there is no such file", source=name)
         case IsADirectoryError():
-            return SourceAccessError("this is a directory, a video file was expected", source=name)
+            return SourceAccessError("the path is a directory: expected a video file", source=name)
         case PermissionError():
-            return SourceAccessError("the file may not be read", source=name)
+            return SourceAccessError("permission to read the file was denied", source=name)
         case TimeoutError():
-            return SourceTimeoutError("no bytes came within the time allowed", source=name)
+            return SourceTimeoutError("no bytes arrived within the time limit", source=name)
         case _ if status in {401, 403, 407}:
             return SourceAccessError(f"the server answered {status}", source=name)
         case _:

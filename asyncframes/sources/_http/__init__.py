@@ -1,1 +1,1 @@
-"""Bytes behind an HTTP server."""
+"""Files on HTTP servers."""

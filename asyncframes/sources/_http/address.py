@@ -1,4 +1,4 @@
-"""Addresses for HTTP, the caller's and those that servers redirect to, checked before they are used."""
+"""HTTP addresses, from the caller or from a redirect, checked before use."""
 
 from __future__ import annotations
 
@@ -20,34 +20,32 @@ _RAW_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def parse_url(text: str) -> URL:
-    """Read a URL of the caller's, keeping the quoting it has.
+    """Parse a URL from the caller without changing its quoting.
 
     Raises
     ------
     SourceAddressError
-        It is no http or https URL, or its host or port is impossible.
+        The URL is not an http or https URL, or its host or port is invalid.
     """
     if not isinstance(text, str):
-        raise TypeError(f"a URL is text, not a {type(text).__name__}")
+        raise TypeError(f"the URL is a {type(text).__name__}: expected a str")
     try:
         url = _read(text)
         reason = _fault(url)
     except ValueError:
-        reason = "it cannot be read"
+        reason = "it is malformed"
     if reason:
-        raise SourceAddressError(
-            f"not an http or https URL that can be opened: {reason}", source=public_url(text)
-        )
+        raise SourceAddressError(f"the URL is invalid: {reason}", source=public_url(text))
     return url
 
 
 def redirected(url: URL, location: str, *, name: str) -> URL:
-    """Find where a `Location` leads, without its fragment and user info.
+    """Return the target of a `Location` header, without fragment and user info.
 
     Raises
     ------
     SourceAccessError
-        To something other than HTTP, or nowhere.
+        The target is not a valid http or https URL.
     """
     try:
         target = url.join(_read(_RAW_BYTE.sub(_quoted_byte, location))).with_fragment(None)
@@ -55,19 +53,17 @@ def redirected(url: URL, location: str, *, name: str) -> URL:
         if not reason:
             return target.with_user(None) if target.user else target
     except ValueError:
-        reason = "it cannot be read"
-    raise SourceAccessError(
-        f"the server redirects to an address that cannot be opened: {reason}", source=name
-    )
+        reason = "it is malformed"
+    raise SourceAccessError(f"the server redirects to an invalid address: {reason}", source=name)
 
 
 def _read(text: str) -> URL:
-    """Take a URL as it is written: a signature may cover the query, and yarl would requote ``%2F`` there."""
-    text.encode()  # yarl leaves lone surrogates out, and the rest would be another address
+    """Parse a URL without requoting it: yarl changes ``%2F`` in a query, which breaks a signature."""
+    text.encode()  # yarl omits lone surrogates, which gives another address
     try:
         return URL(text, encoded=_QUOTED_URL.fullmatch(text) is not None)
     except (IndexError, KeyError, OverflowError, RecursionError, TypeError) as exc:
-        raise ValueError("yarl cannot read it") from exc
+        raise ValueError("yarl cannot parse it") from exc
 
 
 def _quoted_byte(match: re.Match[str]) -> str:
@@ -75,18 +71,18 @@ def _quoted_byte(match: re.Match[str]) -> str:
 
 
 def _fault(url: URL) -> str | None:
-    """Say what is wrong with a URL.
+    """Return what is wrong with a URL, ``None`` if it is valid.
 
     Raises
     ------
     ValueError
-        So much that it cannot be taken apart.
+        The URL cannot be parsed.
     """
     if url.scheme not in {"http", "https"}:
-        return f"its scheme is {shortened(url.scheme, longest=40) or 'missing'}"
-    # `host` is decoded where it is asked for, by aiohttp too, and some hosts cannot be.
+        return f"its scheme is {shortened(url.scheme, longest=40) or 'missing'}, expected http or https"
+    # `host` decodes the name on access. Some names cannot be decoded, and aiohttp would fail later.
     if not url.raw_host or not url.host or url.port is None:
-        return "it names no host"
+        return "it has no host, or an invalid one"
     return _host_fault(url.raw_host)
 
 
@@ -96,7 +92,7 @@ def _host_fault(host: str) -> str | None:
     except ValueError:
         labels = host.removesuffix(".").split(".")
         if len(host) > _MOST_HOST_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
-            return "no host can have its name"
-        # The name goes through this codec on its way to the system's resolver, and it refuses some more.
+            return "its host name is invalid"
+        # The system's resolver encodes the name with this codec, which refuses further names.
         host.encode("idna")
     return None

@@ -1,4 +1,4 @@
-"""GET requests for one address: redirects, credentials, and errors by their names."""
+"""GET requests for one address: redirects, credentials and named errors."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _READ_BUFFER_BYTES = 256 * 1024
 
 
 class HttpClient:
-    """Asks one address for bytes.
+    """Requests bytes from one address.
 
     Parameters
     ----------
     url
-        ``http`` or ``https``; user info in it becomes the `Authorization` header.
+        ``http`` or ``https``. User info in it becomes the `Authorization` header.
     sessions
-        Closed with the client.
+        Client sessions, closed with the client.
     headers, auth, cookies
-        The caller's, sent to the origin of `url` and nowhere else.
+        The caller's, sent only to the origin of `url`.
     timeout
-        Bounds of each wait.
+        Limits of each wait.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class HttpClient:
         self._closed = False
 
     async def get(self, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """Send a GET and follow its redirects.
+        """Send a GET request and follow redirects.
 
         Returns
         -------
         aiohttp.ClientResponse
-            Its status is 200, 206 or 416 and its body is not encoded; the
+            A response with status 200, 206 or 416 and a body without encoding. The
             caller releases it.
 
         Raises
         ------
         SourceError
-            Any other outcome.
+            There is no such response.
         """
         target = self._target
         try:
@@ -87,14 +87,14 @@ class HttpClient:
         except (SourceAccessError, SourceNotFoundError):
             if target == self._url:
                 raise
-            # Redirects often lead to signed addresses, and those expire.
+            # Redirects often lead to signed addresses, which expire.
             self._target = self._url
             return await self._follow(self._url, headers)
 
     async def read_body(
         self, response: aiohttp.ClientResponse, arrivals: Arrivals, stop: int, pace: Pace
     ) -> None:
-        """Hand over the bytes up to `stop` as they come.
+        """Pass on the bytes up to `stop` as they arrive.
 
         Raises
         ------
@@ -112,12 +112,12 @@ class HttpClient:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Translate what aiohttp raises inside the block."""
+        """Translate exceptions of aiohttp in the block."""
         try:
             yield
         except AsyncFramesError:
             raise
-        except Exception as exc:  # noqa: BLE001 - aiohttp reads what servers send, and fails in many ways
+        except Exception as exc:  # noqa: BLE001 - aiohttp raises anything on unexpected input
             error = self._closed_error() if self._closed else as_source_error(exc, name=self.name)
             error.__cause__ = harmless_cause(exc)
         else:
@@ -125,16 +125,16 @@ class HttpClient:
         raise error
 
     async def aclose(self) -> None:
-        """Close for good; the caller's session stays open."""
+        """Close the client. The caller's session stays open."""
         self._closed = True
         await self.close_session()
 
     async def close_session(self) -> None:
-        """Close the session made here; the next request makes another."""
+        """Close the client's own session. The next request makes another."""
         await self._sessions.aclose()
 
     def outdate_credentials(self) -> None:
-        """Ask for the headers anew before the next request, if they come from a function."""
+        """Call the function for the headers, if there is one, before the next request."""
         self._credentials.outdate(None)
 
     async def _follow(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
@@ -147,7 +147,7 @@ class HttpClient:
             self._check_reply(response)
             self._target = url
             return response
-        raise SourceAccessError(f"more than {_MAX_REDIRECTS} redirects", source=self.name)
+        raise SourceAccessError(f"the server sent more than {_MAX_REDIRECTS} redirects", source=self.name)
 
     async def _send(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if _origin(url) != _origin(self._url):
@@ -165,7 +165,7 @@ class HttpClient:
     ) -> aiohttp.ClientResponse:
         if self._closed:
             raise self._closed_error()
-        session, way = self._sessions.pick(url, at_home=at_home, name=self.name)
+        session, proxy = self._sessions.pick(url, at_home=at_home, name=self.name)
         with self.errors():
             return await session.get(
                 url,
@@ -175,7 +175,7 @@ class HttpClient:
                 raise_for_status=False,
                 read_bufsize=_READ_BUFFER_BYTES,
                 timeout=self._timeout,
-                **way,
+                **proxy,
             )
 
     def _check_reply(self, response: aiohttp.ClientResponse) -> None:
@@ -185,8 +185,8 @@ class HttpClient:
             error = status_error(response.status, response.headers, name=self.name)
         elif response.status != 416 and encoding.lower() != "identity":
             error = RangeNotSupportedError(
-                f"the server encodes the bytes ({shortened(encoding, longest=40)}) though identity was "
-                "asked for",
+                f"the server encodes the bytes ({shortened(encoding, longest=40)}) despite "
+                "Accept-Encoding: identity",
                 source=self.name,
             )
         if error is not None:
@@ -198,27 +198,29 @@ class HttpClient:
 
 
 def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
-    """Translate an exception of aiohttp; one that is none of its own is not tried again."""
+    """Translate an exception of aiohttp. Exceptions of other kinds become errors that are not retried."""
     match exc:
         case TimeoutError():
-            return SourceTimeoutError("no bytes came within the time allowed", source=name)
+            return SourceTimeoutError("no bytes arrived within the time limit", source=name)
         case aiohttp.ClientPayloadError():
             return ShortReadError("the connection ended before the body was complete", source=name)
         case aiohttp.ClientSSLError():
-            return SourceAccessError("no trusted TLS connection to the server", source=name)
+            return SourceAccessError(
+                "the TLS connection failed, or the server's certificate is not trusted", source=name
+            )
         case aiohttp.ClientConnectorDNSError():
-            return SourceUnavailableError("the host name was not found", source=name)
+            return SourceUnavailableError("the host name cannot be resolved", source=name)
         case OSError() if REFUSED in str(exc):
             return SourceAccessError(
-                "the address is in a private network, which allow_private=False refuses", source=name
+                "the address is in a private network, and allow_private=False refuses it", source=name
             )
         case OSError():
             reason = exc.strerror or type(exc).__name__
-            return SourceUnavailableError(f"no connection to the server: {reason}", source=name)
+            return SourceUnavailableError(f"the connection to the server failed: {reason}", source=name)
         case aiohttp.ClientError():
-            return SourceUnavailableError(f"the exchange failed: {type(exc).__name__}", source=name)
+            return SourceUnavailableError(f"the HTTP exchange failed: {type(exc).__name__}", source=name)
         case _:
-            return SourceError(f"the exchange failed: {type(exc).__name__}", source=name)
+            return SourceError(f"the HTTP exchange failed: {type(exc).__name__}", source=name)
 
 
 def _joined(credentials: Mapping[str, str], headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -1,4 +1,4 @@
-"""What is sent to the origin of an address and to nobody else."""
+"""Headers that are sent only to the origin of an address."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from asyncframes.errors import SourceAccessError
 
 Headers: TypeAlias = Mapping[str, str]
 HeadersLike: TypeAlias = Headers | Callable[[], Headers | Awaitable[Headers]]
-"""Headers, or a function that gives them, plain or asynchronous."""
+"""Headers, or a function that returns them, plain or asynchronous."""
 
 
 class Credentials:
-    """Headers for one origin, given or asked for.
+    """Headers for one origin, fixed or returned by a function.
 
     Parameters
     ----------
     url
         Its user info becomes the `Authorization` header.
     headers
-        A function is called before the first request and whenever what it gave
-        was refused or a request is tried again.
+        A function is called before the first request, before each retry, and after a
+        server has refused the headers.
     auth
         Login and password.
     cookies
-        By name.
+        Cookies by name.
     """
 
     def __init__(
@@ -49,7 +49,10 @@ class Credentials:
         if auth is None and url.user is not None:
             auth = url.user, url.password or ""
         if auth is not None and ("Authorization" in self._fixed or self._ask):
-            raise ValueError("both Authorization headers and auth (or user info in the URL) are given")
+            raise ValueError(
+                "auth, or user info in the URL, cannot be combined with headers that have Authorization "
+                "or come from a function"
+            )
         if auth is not None:
             self._fixed["Authorization"] = _basic(auth)
         if cookies:
@@ -60,7 +63,7 @@ class Credentials:
         self._asking = asyncio.Lock()
 
     async def headers(self, *, name: str) -> CIMultiDict[str]:
-        """Give the headers that hold now.
+        """Return the current headers.
 
         Raises
         ------
@@ -73,7 +76,7 @@ class Credentials:
             return self._current
 
     def outdate(self, used: CIMultiDict[str] | None) -> bool:
-        """Have the function asked again, unless it was since `used`; whether there is one."""
+        """Discard the headers if they are still `used`; tell whether there is a function to call again."""
         if used is None or self._current is used:
             self._current = None if self._ask else self._fixed
         return self._ask is not None
@@ -85,7 +88,7 @@ class Credentials:
             return await answer if inspect.isawaitable(answer) else answer
         except Exception as exc:
             raise SourceAccessError(
-                f"the function that gives the headers failed: {type(exc).__name__}", source=name
+                f"the function for the headers raised {type(exc).__name__}", source=name
             ) from exc
 
 

@@ -1,4 +1,4 @@
-"""Bodies that come too slowly to be waited for."""
+"""Limits on bodies that arrive slowly or in many small parts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _MOST_SMALL_PARTS = 16
 
 
 class Pace:
-    """Measures a body while it comes.
+    """Measures the rate at which a body arrives.
 
-    Only the time that is spent waiting for the server counts, not what its
-    receiver does with the bytes.
+    Only time spent waiting for the server counts, not what the receiver does with the
+    bytes.
 
     Parameters
     ----------
     min_bytes_per_second
-        Least rate over each window; 0 for any.
+        Lowest rate to accept over each window; 0 for any.
     window_seconds
-        How much waiting is looked at together.
+        Length of a window, in seconds of waiting.
     name
-        What to call the source in errors.
+        Name of the source, for errors.
     """
 
     def __init__(self, *, min_bytes_per_second: float, window_seconds: float, name: str) -> None:
@@ -40,7 +40,7 @@ class Pace:
         Raises
         ------
         SourceTimeoutError
-            Less than the least rate came over a window.
+            The rate over a window is too low.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -54,7 +54,7 @@ class Pace:
     def _check(self) -> None:
         if self._received < self._least * self._waited:
             raise SourceTimeoutError(
-                f"{self._received} bytes came in {self._waited:.1f} s, less than "
+                f"{self._received} bytes arrived in {self._waited:.1f} s, fewer than "
                 f"min_bytes_per_second={self._least:g}",
                 source=self._name,
             )
@@ -62,10 +62,10 @@ class Pace:
 
 
 class Parts:
-    """Counts the replies that a range takes.
+    """Counts the replies that one range takes.
 
-    A server may answer a range with its first bytes alone. One that always
-    sends a few would be asked tens of thousands of times for a block.
+    A server may answer a range with its first bytes only. If each answer had only a few,
+    one block would take tens of thousands of requests.
     """
 
     def __init__(self, *, name: str) -> None:
@@ -73,19 +73,19 @@ class Parts:
         self._small = 0
 
     def add(self, received: int) -> None:
-        """Note a reply that brought less than was asked for.
+        """Count a reply that is shorter than the range requested.
 
         Raises
         ------
         RangeNotSupportedError
-            There were many of a few bytes.
+            Too many replies had only a few bytes.
         """
         if received >= _FEW_BYTES:
             return
         self._small += 1
         if self._small > _MOST_SMALL_PARTS:
             raise RangeNotSupportedError(
-                f"the server sends ranges in parts of a few bytes: {_MOST_SMALL_PARTS} replies brought less "
-                f"than {_FEW_BYTES} bytes each",
+                f"the server sends ranges in parts of a few bytes: more than {_MOST_SMALL_PARTS} replies had "
+                f"fewer than {_FEW_BYTES} bytes each",
                 source=self._name,
             )

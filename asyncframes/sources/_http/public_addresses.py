@@ -1,16 +1,16 @@
-"""Which addresses anybody on the internet can reach: a list of our own.
+"""Which IP addresses are public: a list of our own.
 
-`ipaddress.is_global` follows the registries as they were when a release of
-Python was made, so what it allows differs from one patch release to the next.
+`ipaddress.is_global` follows the registries as of each release of Python, so it differs between
+patch releases.
 
-The rows are those of
+The rows come from
 
 * the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, read on 25 November 2026:
   https://www.iana.org/assignments/iana-ipv4-special-registry,
-  https://www.iana.org/assignments/iana-ipv6-special-registry), the globally reachable ones too:
-  none of them serves files;
+  https://www.iana.org/assignments/iana-ipv6-special-registry), including the globally reachable
+  ones: none of them serves files;
 * the IANA multicast and IPv6 address space registries;
-* addresses inside public blocks at which a cloud serves its own machines.
+* addresses in public blocks where clouds serve their own machines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 REFUSED_IPV4 = {
-    IPv4Network("0.0.0.0/8"): "this network (RFC 791); 0.0.0.0 reaches the own machine",
+    IPv4Network("0.0.0.0/8"): "this network (RFC 791); 0.0.0.0 reaches this machine",
     IPv4Network("10.0.0.0/8"): "private use (RFC 1918)",
     IPv4Network("100.64.0.0/10"): "shared address space (RFC 6598); 100.100.100.200 is Alibaba's metadata",
     IPv4Network("127.0.0.0/8"): "loopback (RFC 1122)",
@@ -38,12 +38,12 @@ REFUSED_IPV4 = {
     IPv4Network("224.0.0.0/4"): "multicast (RFC 5771)",
     IPv4Network("240.0.0.0/4"): "reserved (RFC 1112), and the limited broadcast (RFC 919)",
 }
-"""Networks that are refused, with the reason."""
+"""IPv4 networks to refuse, with the reason."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-"""All that IANA gives to the public; everything else is refused.
+"""The space that IANA assigns to the public; everything else is refused.
 
-That is ``::/8`` with loopback, unspecified and IPv4-compatible addresses;
+Refused are ``::/8`` with loopback, unspecified and IPv4-compatible addresses;
 ``64:ff9b:1::/48`` (local NAT64, RFC 8215); ``100::/64`` and ``100:0:0:1::/64``
 (RFC 6666, RFC 9780); ``5f00::/16`` (segment routing, RFC 9602); ``fc00::/7``
 (unique local, RFC 4193), where ``fd00:ec2::254`` and ``fd20:ce::254`` are
@@ -59,7 +59,7 @@ REFUSED_IPV6 = {
     IPv6Network("2620:4f:8000::/48"): "direct delegation AS112 service (RFC 7534)",
     IPv6Network("3fff::/20"): "documentation (RFC 9637)",
 }
-"""Networks inside the global unicast space that are refused, with the reason."""
+"""Networks in the global unicast space to refuse, with the reason."""
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -67,13 +67,13 @@ _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 
 def is_public(address: str) -> bool:
-    """Tell whether anybody on the internet could reach an address.
+    """Tell whether an address is public.
 
     Parameters
     ----------
     address
-        IPv4 or IPv6 in text, with or without a zone. An IPv4 address inside an IPv6
-        one (mapped, RFC 4291; behind NAT64, RFC 6052) counts as itself.
+        IPv4 or IPv6 address as text, with or without a zone. For an IPv4 address inside
+        an IPv6 one (mapped, RFC 4291; NAT64, RFC 6052), the IPv4 address decides.
     """
     try:
         ip = ip_address(address.partition("%")[0])
@@ -92,6 +92,6 @@ def _is_public_ipv6(ip: IPv6Address) -> bool:
         return _is_public_ipv4(last)
     if ip not in GLOBAL_UNICAST or any(ip in network for network in REFUSED_IPV6):
         return False
-    # ISATAP (RFC 5214) sends what goes to such an interface on to the IPv4 address in it.
+    # ISATAP (RFC 5214) forwards packets for such an interface to the IPv4 address in it.
     is_tunnel = int(ip) >> 32 & 0xFFFF_FFFF in _ISATAP
     return not is_tunnel or _is_public_ipv4(last)

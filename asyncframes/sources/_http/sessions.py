@@ -1,4 +1,4 @@
-"""The client sessions that requests use: the caller's, or our own."""
+"""The client sessions of a source: the caller's, or its own."""
 
 from __future__ import annotations
 
@@ -19,42 +19,51 @@ REFUSED = "an address of a private network"
 AddressInfo: TypeAlias = tuple[
     int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 ]
-"""As `socket.getaddrinfo` gives it."""
+"""One result of `socket.getaddrinfo`."""
 
 
 class ClientSessions:
-    """Choose the client session for each request, and its proxy.
+    """Chooses the client session for each request, and its proxy.
 
     Parameters
     ----------
     given
-        The caller's, never closed here; ``None`` to make one on first use.
+        The caller's session, never closed here; ``None`` to make one on first use.
     trust_env
-        Whether our own goes through the proxies that the environment names.
+        Whether the source's own session uses the proxies of the environment.
     allow_private
-        Whether our own connects to private networks; where it may not, it goes
-        through no proxy either, since the proxy would do the connecting.
+        Whether the source's own session connects to private networks. If it may not, it
+        uses no proxy either, because the proxy would make the connection.
     """
 
     def __init__(self, given: aiohttp.ClientSession | None, *, trust_env: bool, allow_private: bool) -> None:
         if given is not None and not allow_private:
-            raise ValueError("allow_private=False needs a session of its own: leave session out")
+            raise ValueError("allow_private=False cannot be combined with session: omit session")
         self._given = given
         self._own: aiohttp.ClientSession | None = None
         self._trust_env = trust_env and allow_private
         self._allow_private = allow_private
 
     def pick(self, url: URL, *, at_home: bool, name: str) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
-        """Choose the session for a URL, and arguments for its request.
+        """Choose the session for a URL, and the arguments that name its proxy.
+
+        Parameters
+        ----------
+        url
+            The URL.
+        at_home
+            Whether the URL has the origin that the caller passed.
+        name
+            Name of the source, for errors.
 
         Raises
         ------
         ClosedError
-            The caller closed its session.
+            The caller has closed its session.
         """
         given = self._given
         if given is not None and given.closed:
-            raise ClosedError(f"the session given for {shortened(name)} is closed")
+            raise ClosedError(f"the session passed for {shortened(name)} is closed")
         if given is not None and at_home:
             return given, {}
         if self._own is None:
@@ -62,15 +71,15 @@ class ClientSessions:
         return self._own, _proxy_for(url) if given is None and self._trust_env else {}
 
     async def aclose(self) -> None:
-        """Close our own; the next request makes another."""
+        """Close the source's own session. The next request makes another."""
         session, self._own = self._own, None
         if session is not None:
             await session.close()
 
     def _make(self, given: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
         if given is not None:
-            # The caller's session may carry credentials of its own; another origin gets a bare
-            # one on the same connections.
+            # The caller's session may carry credentials, so requests to other origins use a session
+            # without any, over the same connector.
             return aiohttp.ClientSession(
                 connector=given.connector, connector_owner=False, trust_env=given.trust_env
             )
@@ -78,7 +87,7 @@ class ClientSessions:
 
 
 def _proxy_for(url: URL) -> dict[str, Any]:
-    """Read the proxy from the environment; aiohttp's own way would read a netrc file too."""
+    """Read the proxy from the environment. aiohttp's ``trust_env`` would also read a netrc file."""
     text = getproxies().get(url.scheme)
     if not text or not url.host or proxy_bypass(url.host):
         return {}
@@ -89,8 +98,8 @@ def _proxy_for(url: URL) -> dict[str, Any]:
 def guarded_connector() -> aiohttp.TCPConnector:
     """Make a connector that connects to public addresses only.
 
-    The check comes between the name's resolution and the connection, so a name
-    cannot mean one address to the check and another to the connection.
+    The check comes after the name is resolved and before the connection, so both use the
+    same address.
     """
     return aiohttp.TCPConnector(socket_factory=_public_socket)
 

@@ -1,4 +1,4 @@
-"""Bytes behind an HTTP server, by range where it can and spooled where it cannot."""
+"""A file on an HTTP server, read by range, or spooled if the server has no ranges."""
 
 from __future__ import annotations
 
@@ -40,62 +40,59 @@ _HEAD_BYTES = 64 * 1024
 
 
 class HttpSource(OneProcess, StreamSource):
-    """An address of an HTTP server.
+    """A file on an HTTP server.
 
-    Ranges are asked for with GET alone, so addresses signed for GET work.
-    The first reply pins the file: if it changes later, reads raise
-    `SourceChangedError` and never mix the two. A server that ignores
-    ranges is read forward once, into a temporary file.
+    All requests are GET requests, so addresses signed for GET work. The first reply pins
+    the version of the file: if the file changes later, reads raise `SourceChangedError`
+    and never mix versions. If the server ignores ranges, the whole file is spooled once
+    to a temporary file.
 
     Parameters
     ----------
     url
         ``http`` or ``https``.
     session
-        Used for every request and never closed; by default one is made on
-        opening and closed with the source.
+        Used for all requests and never closed. By default the source makes a session
+        when it is opened and closes it again.
     headers, auth, cookies
-        Sent to the origin of `url` and, after a redirect, to no other.
-        `headers` may be a function that gives them, plain or asynchronous: it
-        is called again when they are refused with 401, once a request, and for
-        each further attempt. `auth` is a login and a password, or
-        `aiohttp.BasicAuth`.
+        Sent to the origin of `url`, and not to other origins after a redirect.
+        `headers` may be a function that returns them, plain or asynchronous. It is
+        called again for each retry, and once per request after a reply with status 401.
+        `auth` is a login and a password, or `aiohttp.BasicAuth`.
     read_timeout_seconds, connect_timeout_seconds
         Longest silence of the server, and longest wait for a connection.
     range_timeout_seconds
-        Longest time that one range may take in all: connections, retries, waits
-        between them, and the wait for a file to be spooled that far.
+        Longest time for one range: connections, retries, the waits between them, and
+        the wait until a spooled file has arrived that far.
     min_bytes_per_second
-        Least rate of a body, over each `read_timeout_seconds` spent waiting for
-        it. A slower one is given up, as a silent one is; 0 accepts any.
+        Lowest rate of a body, over each `read_timeout_seconds` spent waiting for it. A
+        slower body counts as a timeout; 0 accepts any rate.
     attempts
-        How often to try before an error of the network or the server counts.
-        Each further attempt is logged as a warning of the logger ``asyncframes``.
+        Most attempts for a request, including the first. Each retry is logged as a
+        warning of the logger ``asyncframes``.
     max_retry_after_seconds
-        Longest wait between attempts that a server may ask for with
-        `Retry-After`. One that asks for more is not tried again; the error's
-        `retry_after_seconds` says when it may be.
+        Longest wait that a server may ask for with `Retry-After`. If it asks for more,
+        the request fails; the error's `retry_after_seconds` holds the wait.
     max_spool_bytes
-        Longest file to take from a server without ranges.
+        Longest file to spool from a server without ranges.
     spool_timeout_seconds
-        Longest time that such a file may take to arrive.
+        Longest time for such a file to arrive.
     spool_directory
         Directory of its temporary file; ``None`` for the system's.
     trust_env
-        Whether to go through the proxies that the environment names
-        (``HTTPS_PROXY``, ``NO_PROXY``, …); a given session decides for itself.
+        Whether to use the proxies of the environment (``HTTPS_PROXY``, ``NO_PROXY``, …).
+        A `session` decides for itself.
     allow_private
-        ``False`` refuses to connect to private, loopback, link-local and
-        otherwise not public addresses, whatever name or redirect leads there:
-        for services that open the addresses of their users. Such a source goes
-        through no proxy.
+        ``False`` refuses connections to private, loopback, link-local and other
+        addresses that are not public, whatever name or redirect leads there. Use it in
+        services that open their users' addresses. The source then uses no proxy.
 
     Raises
     ------
     SourceAddressError
-        `url` is no http or https URL, or its host or port is impossible.
+        `url` is not an http or https URL, or its host or port is invalid.
     ValueError
-        A bound is out of range, or credentials are given twice.
+        A limit is out of range, or two options set the same credentials.
     """
 
     def __init__(
@@ -138,7 +135,7 @@ class HttpSource(OneProcess, StreamSource):
             cookies=cookies,
             timeout=aiohttp.ClientTimeout(
                 total=None,
-                # Waiting for a free connection of a busy session counts here.
+                # Includes the wait for a free connection of a busy session.
                 connect=connect_timeout_seconds + read_timeout_seconds,
                 sock_connect=connect_timeout_seconds,
                 sock_read=read_timeout_seconds,
@@ -206,8 +203,8 @@ class HttpSource(OneProcess, StreamSource):
             await self._in_time(lambda deadline: self._receive_all(arrivals, stop, deadline))
 
     async def _receive_all(self, arrivals: Arrivals, stop: int, deadline: float) -> None:
-        if kept := self._head[arrivals.position :]:
-            arrivals.add(kept)
+        if head := self._head[arrivals.position :]:
+            arrivals.add(head)
         parts = Parts(name=self.name)
         while (start := arrivals.position) < stop:
             if not await self._retrying(lambda: self._receive(arrivals, stop), deadline):
@@ -228,7 +225,7 @@ class HttpSource(OneProcess, StreamSource):
         await self._client.aclose()
 
     async def _in_time(self, exchange: Callable[[float], Awaitable[T]]) -> T:
-        """Give an exchange the time of one range, and tell it when that ends by the loop's clock."""
+        """Run an exchange within the time for one range. It gets the deadline on the loop's clock."""
         deadline = asyncio.get_running_loop().time() + self._range_timeout_seconds
         return await within(self._range_timeout_seconds, exchange(deadline), name=self.name)
 
@@ -270,7 +267,7 @@ class HttpSource(OneProcess, StreamSource):
         return bytes(received)
 
     async def _receive(self, arrivals: Arrivals, stop: int) -> bool:
-        """Ask for what has not arrived yet; whether the source goes on there."""
+        """Request the bytes that have not arrived; tell whether the source has bytes there."""
         assert self._version is not None  # noqa: S101 - narrows for the type checker
         position = arrivals.position
         headers = _range_headers(position, stop) | self._version.conditions()
@@ -289,13 +286,13 @@ class HttpSource(OneProcess, StreamSource):
             raise changed(self.name)
         if response.status == 200:
             raise RangeNotSupportedError(
-                "the server answered earlier ranges and now sends the whole file", source=self.name
+                "the server sent ranges before, but now sends the whole file", source=self.name
             )
         content = content_range(response.headers, name=self.name)
         if content.size is not None and self._size not in {None, content.size}:
             raise changed(self.name)
         if response.status == 416 and self._size is not None:
-            raise RangeNotSupportedError("the server refuses a range inside the file", source=self.name)
+            raise RangeNotSupportedError("the server refused a range inside the file", source=self.name)
         return content
 
     async def _start_spool(self, response: aiohttp.ClientResponse) -> None:
@@ -305,8 +302,8 @@ class HttpSource(OneProcess, StreamSource):
             length = content_length(response.headers)
             if (length or 0) > self._max_spool_bytes:
                 raise SourceLimitError(
-                    f"the server cannot send ranges, and its {length} bytes are more than "
-                    f"the {self._max_spool_bytes} that may be spooled to disk",
+                    f"the server does not support ranges, and the file's {length} bytes are more than "
+                    f"max_spool_bytes={self._max_spool_bytes}",
                     source=self.name,
                 )
             await spool.open()
@@ -318,7 +315,7 @@ class HttpSource(OneProcess, StreamSource):
         self._size = length
         self._spool = spool
         self._spooling = asyncio.create_task(self._fill(spool, response))
-        # A task that is cancelled before its first step runs no code of its own.
+        # A task that is cancelled before its first step never runs, so it cannot close the response itself.
         self._spooling.add_done_callback(lambda _: response.close())
 
     async def _fill(self, spool: Spool, response: aiohttp.ClientResponse) -> None:
@@ -328,14 +325,14 @@ class HttpSource(OneProcess, StreamSource):
                 async with asyncio.timeout(self._spool_timeout_seconds) as deadline:
                     while part := await pace.next(response.content.readany()):
                         await spool.append(part)
-        except Exception as exc:  # noqa: BLE001 - the readers raise it
+        except Exception as exc:  # noqa: BLE001 - all reads raise it
             spool.fail(self._too_long() if deadline.expired() else exc)
         else:
             spool.finish()
 
     def _too_long(self) -> SourceTimeoutError:
         return SourceTimeoutError(
-            "the server cannot send ranges, and the file did not arrive within "
+            "the server does not support ranges, and the file did not arrive within "
             f"spool_timeout_seconds={self._spool_timeout_seconds:g}",
             source=self.name,
         )

@@ -1,1 +1,1 @@
-"""Bytes in S3, Google Cloud Storage or Azure, through obstore."""
+"""Objects in S3, Google Cloud Storage and Azure, through obstore."""

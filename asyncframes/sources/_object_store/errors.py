@@ -1,4 +1,4 @@
-"""What obstore raises, by our names."""
+"""Named errors for the exceptions of obstore."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asyncframes.errors import (
 
 _UNSATISFIABLE = "the object has no such range"
 
-# obstore tells most failures apart in its text alone.
+# Only the text of obstore's exceptions tells most failures apart.
 _STATUS = re.compile(r"status code: (\d{3})|\bstatus: (\d{3})\b")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _KIND = re.compile(r"\bkind: (Connect|Timeout|Request|Interrupted|Decode|Unknown)\b")
@@ -37,17 +37,19 @@ def as_source_error(exc: Exception, *, name: str) -> SourceError:
             missing = _PLACES.get(code or "", "object")
             return SourceNotFoundError(f"there is no such {missing}", source=name)
         case exceptions.PreconditionError():
-            return SourceChangedError("the key holds another object than when it was opened", source=name)
+            return SourceChangedError("the object has changed since it was opened", source=name)
         case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
             return _denied(code, name=name)
         case ValueError() | exceptions.InvalidPathError():
-            return SourceNotFoundError("a key with empty, '.' or '..' parts cannot be read", source=name)
+            return SourceNotFoundError(
+                "the key has an empty, '.' or '..' part, and obstore cannot read such keys", source=name
+            )
         case _:
             return _by_text(text, code, name=name)
 
 
 def is_unsatisfiable(error: RangeNotSupportedError) -> bool:
-    """Whether the server said that the range is past the end."""
+    """Tell whether the server said that the range is past the end."""
     return str(error).startswith(_UNSATISFIABLE)
 
 
@@ -55,24 +57,24 @@ def _by_text(text: str, code: str | None, *, name: str) -> SourceError:
     status = int(next(filter(None, found.groups()))) if (found := _STATUS.search(text)) else None
     if any(hint in text for hint in _CREDENTIAL_HINTS):
         return SourceAccessError(
-            "no credentials were found; give them, set them in the environment, or pass skip_signature=True",
+            "no credentials were found: pass them, set them in the environment, or pass skip_signature=True",
             source=name,
         )
     if status is not None:
         return _by_status(status, code, name=name)
     if "BadScheme" in text:
-        return SourceAccessError("the endpoint is no https address and allow_http is off", source=name)
+        return SourceAccessError(
+            "the endpoint is not an https address: pass client_options={'allow_http': True}", source=name
+        )
     kind = found[1] if (found := _KIND.search(text)) else None
     if kind == "Timeout" or "TimedOut" in text:
-        return SourceTimeoutError("no bytes came within the time allowed", source=name)
+        return SourceTimeoutError("no bytes arrived within the time limit", source=name)
     if "BareRedirect" in text:
-        return _elsewhere("a redirect to nowhere", name=name)
+        return _elsewhere("a redirect without a target", name=name)
     if _OTHER_RANGE.search(text):
-        return RangeNotSupportedError(
-            "the server answered with other bytes than it was asked for", source=name
-        )
+        return RangeNotSupportedError("the server sent other bytes than requested", source=name)
     return SourceUnavailableError(
-        f"no connection to the store, or it broke off{f' ({kind})' if kind else ''}", source=name
+        f"the connection to the store failed{f' ({kind})' if kind else ''}", source=name
     )
 
 
@@ -83,13 +85,13 @@ def _by_status(status: int, code: str | None, *, name: str) -> SourceError:
     if status in {301, 307, 308} or code == "AuthorizationHeaderMalformed":
         return _elsewhere(said, name=name)
     if status in {408, 425, 429} or status >= 500:
-        return SourceUnavailableError(f"the store answered {said}, also after the retries", source=name)
+        return SourceUnavailableError(f"the store answered {said}, even after retries", source=name)
     return _denied(code, name=name, said=said)
 
 
 def _elsewhere(said: str, *, name: str) -> SourceAccessError:
     return SourceAccessError(
-        f"the bucket is in another region ({said}); pass region= or set AWS_REGION", source=name
+        f"the bucket is in another region ({said}): pass region= or set AWS_REGION", source=name
     )
 
 

@@ -1,4 +1,4 @@
-"""Bytes in S3, Google Cloud Storage or Azure, through obstore."""
+"""An object in S3, Google Cloud Storage or Azure, through obstore."""
 
 from __future__ import annotations
 
@@ -32,54 +32,54 @@ _HEAD_BYTES = 64 * 1024
 
 @cache
 def _runtime() -> ForkGuard:
-    """Know the process in which obstore began: its threads do not run in a forked child, which would wait."""
+    """Return the guard of obstore's threads, which do not run in a forked child: calls there would hang."""
     return ForkGuard(
         "the object store library",
-        remedy='start the child by "spawn" or "forkserver", or read through FsspecSource',
+        remedy='start the child with "spawn" or "forkserver", or read through FsspecSource',
     )
 
 
 class ObjectStoreSource(OneProcess, StreamSource):
     """An object in a bucket or container.
 
-    Credentials come from where obstore finds them: `config`, then the
-    environment (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``,
-    ``AZURE_STORAGE_ACCOUNT_NAME``, …), then the machine's role. Profiles in
-    ``~/.aws`` are not read by it; for them pass
+    obstore looks for credentials in `config`, then in the environment
+    (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``,
+    ``AZURE_STORAGE_ACCOUNT_NAME``, …), then in the machine's role. It does not read
+    profiles in ``~/.aws``; for them pass
     ``credential_provider=obstore.auth.boto3.Boto3CredentialProvider()``.
 
-    The first reply pins the object: if it changes later, reads raise
-    `SourceChangedError` and never mix the two.
+    The first reply pins the version of the object: if the object changes later, reads
+    raise `SourceChangedError` and never mix versions.
 
     Parameters
     ----------
     store
-        ``s3://bucket/key``, ``gs://bucket/key`` or ``az://container/key``, the
-        key as it is, without URL quoting; or a store of obstore's.
+        ``s3://bucket/key``, ``gs://bucket/key`` or ``az://container/key``, with the key
+        not URL-quoted; or a store of obstore.
     path
-        Key of the object; only with a store.
+        Key of the object. Only for a store.
     version
-        Version of the object to read, in a bucket that keeps them.
+        Version of the object to read, in a bucket with versioning.
     read_timeout_seconds, connect_timeout_seconds
         Longest wait for more bytes, and for a connection.
     range_timeout_seconds
-        Longest time that one range may take in all, retries included.
+        Longest time for one range, including retries.
     attempts
-        How often to try before an error of the network or the server counts.
+        Most attempts for a request, including the first.
     **config
-        Passed to obstore's store: ``endpoint=`` (``base_url=`` for Google),
+        Options of obstore's store: ``endpoint=`` (``base_url=`` for Google),
         ``region=``, ``skip_signature=True`` for anonymous access,
         ``account_name=``, keys, ``sas_key=``, ``credential_provider=``,
-        ``client_options=``; only with a URL.
+        ``client_options=``. Only for a URL.
 
     Raises
     ------
     MissingExtraError
         obstore is not installed.
     SourceAddressError
-        The URL names no bucket or no key.
+        The URL has no bucket or no key.
     ValueError
-        The configuration is refused by obstore, or a bound is out of range.
+        obstore refuses the configuration, or a limit is out of range.
     """
 
     def __init__(
@@ -102,11 +102,13 @@ class ObjectStoreSource(OneProcess, StreamSource):
         check_counts(least=1, attempts=attempts)
         if isinstance(store, str):
             if path is not None:
-                raise ValueError("path goes with a store; a URL holds the key itself")
+                raise ValueError(
+                    "path cannot be combined with a URL: expected a store, or the key inside the URL"
+                )
             scheme, bucket, self._path = split_url(store)
             self._name = f"{scheme}://{bucket}/{self._path}"
             client = {
-                # An endpoint of plain http has to be asked for; the clouds' own are all https.
+                # The clouds' own endpoints are all https, so http is used only if the caller passes it.
                 "allow_http": True,
                 "connect_timeout": timedelta(seconds=connect_timeout_seconds),
                 "read_timeout": timedelta(seconds=read_timeout_seconds),
@@ -117,7 +119,7 @@ class ObjectStoreSource(OneProcess, StreamSource):
             self._store: ObjectStore | None = make_store(scheme, bucket, config)
         else:
             if path is None or config:
-                raise ValueError("a store needs a path, and has its configuration already")
+                raise ValueError("a store was passed: expected path=, and no further configuration")
             self._path, self._store = path, store
             self._name = f"{path} in a {type(store).__name__}"
         self._asked_version = version
@@ -167,7 +169,7 @@ class ObjectStoreSource(OneProcess, StreamSource):
         return self._store
 
     async def _first_bytes(self) -> bytes:
-        """Learn the size from a range, as a reader may have no right to ask for it otherwise."""
+        """Read the first range, which also tells the size: the credentials may not allow other requests."""
         try:
             return await self._get(0, _HEAD_BYTES)
         except RangeNotSupportedError as exc:
@@ -195,10 +197,10 @@ class ObjectStoreSource(OneProcess, StreamSource):
             async for part in reply.stream(min_chunk_size=max(1, place[1] - start)):
                 body += part
                 if len(body) > place[1] - start:
-                    break  # a body that never ends is not read to its end
+                    break  # the body may be endless
         except AsyncFramesError:
             raise
-        except Exception as exc:  # noqa: BLE001 - obstore reads what servers send, and fails in many ways
+        except Exception as exc:  # noqa: BLE001 - obstore raises anything on unexpected input
             raise self._translated(exc) from None
         if len(body) != place[1] - start:
             raise self._other_bytes(start, stop, start, start + len(body))
@@ -206,11 +208,11 @@ class ObjectStoreSource(OneProcess, StreamSource):
 
     def _other_bytes(self, start: int, stop: int, first: int, end: int) -> RangeNotSupportedError:
         return RangeNotSupportedError(
-            f"bytes {start}-{stop} were asked for and {first}-{end} came", source=self.name
+            f"bytes {start}-{stop} were requested, but {first}-{end} arrived", source=self.name
         )
 
     async def _get_empty(self) -> None:
-        """Check that an object without a first byte has none at all."""
+        """Check that an object without a first byte is empty."""
         import obstore
 
         try:
@@ -220,32 +222,33 @@ class ObjectStoreSource(OneProcess, StreamSource):
         except Exception as exc:  # noqa: BLE001 - as above
             raise self._translated(exc) from None
         if self.size:
-            raise RangeNotSupportedError("the first bytes of the object are refused", source=self.name)
+            raise RangeNotSupportedError("the server refused the first range of the object", source=self.name)
 
     def _translated(self, exc: Exception) -> SourceError:
-        # Without its cause: obstore's texts hold whole addresses and the server's words, keys among them.
+        # Raised without its cause: obstore's texts contain whole addresses and replies, with keys.
         return as_source_error(exc, name=self.name)
 
     def _pin(self, meta: ObjectMeta) -> None:
         if self._meta is None:
             self._meta = meta
         elif (meta["size"], _validator(meta)) != (self._meta["size"], _validator(self._meta)):
-            raise SourceChangedError("the key holds another object than when it was opened", source=self.name)
+            raise SourceChangedError("the object has changed since it was opened", source=self.name)
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """Take an address apart: scheme, bucket, key.
+    """Split an address into scheme, bucket and key.
 
     Raises
     ------
     SourceAddressError
-        A part is missing.
+        A part is missing or invalid.
     """
     scheme, separator, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
     if not separator or not bucket or not key or "@" in bucket or not _is_unicode(rest):
         raise SourceAddressError(
-            f"expected scheme://bucket/key, and no credentials in it, not {shortened(scheme, longest=40)}://…"
+            f"the address {shortened(scheme, longest=40)}://… is invalid: expected scheme://bucket/key "
+            "without credentials"
         )
     return scheme.lower(), bucket, key
 
@@ -259,14 +262,14 @@ def _is_unicode(text: str) -> bool:
 
 
 def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
-    """Configure obstore's store for a bucket; no I/O.
+    """Configure obstore's store for a bucket, without I/O.
 
     Raises
     ------
     MissingExtraError
         obstore is not installed.
     ValueError
-        The configuration is refused.
+        obstore refuses the configuration.
     """
     try:
         from obstore.exceptions import BaseError
@@ -277,16 +280,17 @@ def make_store(scheme: str, bucket: str, config: dict[str, Any]) -> ObjectStore:
         ) from exc
     stores: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
     if scheme not in stores:
-        known = ", ".join(stores)
-        raise ValueError(f"{shortened(scheme, longest=40)}:// is no object store known here (known: {known})")
+        raise ValueError(
+            f"scheme {shortened(scheme, longest=40)}:// is invalid: expected one of {', '.join(stores)}"
+        )
     if scheme == "s3" and "endpoint" in config:
-        # AWS_ENDPOINT_URL_S3 in the environment would go before an endpoint that is given.
+        # Otherwise AWS_ENDPOINT_URL_S3 in the environment overrides the caller's endpoint.
         config.setdefault("aws_endpoint_url_s3", config["endpoint"])
     try:
         store: ObjectStore = stores[scheme](bucket, **config)
     except BaseError as exc:
         reason = shortened(str(exc).partition("\n")[0])
-        raise ValueError(f"{scheme}://{bucket} cannot be configured: {reason}") from None
+        raise ValueError(f"{scheme}://{bucket} is misconfigured: {reason}") from None
     return store
 
 

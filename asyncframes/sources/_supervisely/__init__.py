@@ -1,1 +1,1 @@
-"""Videos of a Supervisely server."""
+"""Videos on a Supervisely server."""

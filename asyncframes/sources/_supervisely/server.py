@@ -1,4 +1,4 @@
-"""The one question about videos that a Supervisely server is asked, without its SDK."""
+"""A Supervisely server without its SDK: looks up where a video is stored."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ class _Reply:
 
 
 class SuperviselyServer:
-    """A Supervisely server, for those who do without its SDK.
+    """A Supervisely server, used without its SDK.
 
-    Serves wherever the SDK's ``Api`` object does. Redirects are not followed:
-    the token goes to this address and nowhere else.
+    Pass it where the SDK's ``Api`` object is expected. It does not follow redirects, so
+    that the token is sent only to this address.
 
     Parameters
     ----------
     server_address
-        As ``https://app.supervisely.com``; https where no scheme is named.
+        Address such as ``https://app.supervisely.com``; https if the scheme is missing.
     token
-        Sent as ``x-api-key``.
+        API token, sent as ``x-api-key``.
     timeout_seconds
-        Longest wait for each answer.
+        Longest wait for each reply.
     attempts
-        How often to try before an error of the network or the server counts.
+        Most attempts for a request, including the first.
 
     Raises
     ------
     SourceAddressError
-        The address is no http or https URL.
+        `server_address` is not an http or https URL.
     ValueError
-        The token cannot be one.
+        `token` contains invalid characters.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class SuperviselyServer:
         return public_url(self.server_address)
 
     async def video_info(self, video_id: int) -> dict[str, Any]:
-        """Ask what the server knows of a video.
+        """Return what the server knows of a video.
 
         Parameters
         ----------
@@ -95,16 +95,16 @@ class SuperviselyServer:
         Returns
         -------
         dict
-            As the server's JSON has it; ``fullStorageUrl`` is where the bytes are.
+            The server's JSON; ``fullStorageUrl`` is where the video is stored.
 
         Raises
         ------
         SourceNotFoundError
-            The server has no such video, or is no Supervisely server.
+            The server has no such video, or is not a Supervisely server.
         SourceAccessError
-            It refuses the token, or redirects.
+            The server refuses the token, or redirects.
         SourceError
-            It cannot be reached, or answers with an error.
+            The server cannot be reached, or answers with an error.
         """
 
         async def ask(_attempt: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class SuperviselyServer:
                 while len(body) <= _MAX_BODY_BYTES and (part := await response.content.readany()):
                     body += part
                 return _Reply(response.status, response.headers, bytes(body))
-        except Exception as exc:  # noqa: BLE001 - aiohttp reads what servers send, and fails in many ways
+        except Exception as exc:  # noqa: BLE001 - aiohttp raises anything on unexpected input
             error = as_source_error(exc, name=self.name)
             error.__cause__ = harmless_cause(exc)
         raise error
@@ -135,26 +135,26 @@ class SuperviselyServer:
             raise self._refusal(reply)
         if len(reply.body) > _MAX_BODY_BYTES:
             raise SourceLimitError(
-                f"the server sends more than {_MAX_BODY_BYTES} bytes about one video", source=self.name
+                f"the server sent more than {_MAX_BODY_BYTES} bytes about one video", source=self.name
             )
         try:
             info = json.loads(reply.body)
         except (ValueError, RecursionError):
             info = None
         if not isinstance(info, dict):
-            raise SourceNotFoundError("what answers at this address is no Supervisely API", source=self.name)
+            raise SourceNotFoundError("there is no Supervisely API at this address", source=self.name)
         return info
 
     def _refusal(self, reply: _Reply) -> SourceError:
         if 300 <= reply.status < 400:
             return SourceAccessError(
-                f"the server redirects its API to {self._elsewhere(reply)}, and the token is not sent on; "
-                "if that is right, use the new address",
+                f"the server redirects its API to {self._elsewhere(reply)}, where the token is not sent: "
+                "pass the new address if you trust it",
                 source=self.name,
             )
         if reply.status == 404:
             return SourceNotFoundError(
-                "no such video, or no Supervisely API, is at this address", source=self.name
+                "there is no such video, or no Supervisely API, at this address", source=self.name
             )
         return status_error(reply.status, reply.headers, name=self.name)
 
@@ -162,12 +162,12 @@ class SuperviselyServer:
         try:
             address = urljoin(self.server_address, reply.headers.get("Location", ""))
         except ValueError:
-            return "an unreadable address"
+            return "a malformed address"
         return shortened(public_url(address))
 
 
 def token_header(token: str | None) -> dict[str, str]:
     """Make the header that carries the token, if there is one."""
     if token is not None and not re.fullmatch(r"[\x21-\x7e]*", token):
-        raise ValueError("the API token holds characters that no token has, such as a space or a line break")
+        raise ValueError("the API token contains invalid characters, such as spaces or line breaks")
     return {"x-api-key": token} if token else {}

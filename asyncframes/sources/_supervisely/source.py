@@ -1,4 +1,4 @@
-"""A video of a Supervisely server, by its number."""
+"""A video on a Supervisely server, by its number."""
 
 from __future__ import annotations
 
@@ -30,50 +30,49 @@ _STORAGE_URL = "fullStorageUrl"
 
 
 class VideoApi(Protocol):
-    """What is asked of the SDK's ``api.video``."""
+    """The part of the SDK's ``api.video`` that is used."""
 
     def get_json_info_by_id(
         self, video_id: int, /, *, force_metadata_for_links: bool
     ) -> Mapping[str, Any] | None:
-        """Return what the server knows of a video, ``None`` where there is none."""
+        """Return what the server knows of a video, ``None`` if there is no such video."""
         ...
 
 
 class SuperviselyApi(Protocol):
-    """What is asked of the SDK's ``Api`` object; anything with these members will do."""
+    """The part of the SDK's ``Api`` object that is used. Any object with these members will do."""
 
     @property
     def video(self) -> VideoApi:
-        """Looks videos up."""
+        """API for videos."""
         ...
 
     @property
     def server_address(self) -> str:
-        """Scheme and host of the server."""
+        """Address of the server: scheme and host."""
         ...
 
     @property
     def token(self) -> str | None:
-        """Sent as ``x-api-key``, to the server alone."""
+        """API token, sent as ``x-api-key`` to the server only."""
         ...
 
 
 class SuperviselySource(OneProcess, StreamSource):
-    """A video of a Supervisely server.
+    """A video on a Supervisely server.
 
-    On opening, the server is asked once where the video is stored. Scheme and
-    host of that address are replaced by the server's own, as the SDK does, and
-    the rest is `HttpSource`. The token is sent to the server and, after a
-    redirect, to no other host. When the address expires, reads fail: nothing is
-    asked for again unless a new source is made.
+    Opening asks the server once where the video is stored. As in the SDK, the server's
+    own scheme and host replace those of the answer. `HttpSource` then reads the address.
+    The token is sent to the server, and not to other hosts after a redirect. When the
+    address expires, reads fail; make a new source to look it up again.
 
     Parameters
     ----------
     api
-        The SDK's ``Api`` object, or anything with its members
-        ``video.get_json_info_by_id``, ``server_address`` and ``token``; or a
-        `SuperviselyServer`, which needs no SDK. The SDK's look-up blocks, so it
-        is called in a thread of its own.
+        The SDK's ``Api`` object, any object with its members
+        ``video.get_json_info_by_id``, ``server_address`` and ``token``, or a
+        `SuperviselyServer`, which needs no SDK. The SDK's look-up blocks, so it runs in
+        its own thread.
     video_id
         Number of the video.
     session
@@ -81,8 +80,8 @@ class SuperviselySource(OneProcess, StreamSource):
     read_timeout_seconds
         Longest wait for more bytes.
     lookup_timeout_seconds
-        Longest wait for the look-up. The SDK, which has no timeout, tries ten
-        times over 303 seconds; its thread lives on until it gives up.
+        Longest wait for the look-up. The SDK has no timeout: it makes ten attempts in
+        303 seconds, and its thread runs until then.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class SuperviselySource(OneProcess, StreamSource):
             if self._storage is None:
                 info = await self._look_up()
                 self.check_open()
-                # Only now: the SDK may turn http into https on its first request.
+                # Read only after the look-up: the SDK may change http to https on its first request.
                 url = storage_url(info, server_address=self._api.server_address, name=self.name)
                 self._storage = HttpSource(
                     url,
@@ -162,7 +161,7 @@ class SuperviselySource(OneProcess, StreamSource):
             raise
         except TimeoutError as exc:
             raise SourceTimeoutError(
-                f"the server did not say within {self._lookup_timeout_seconds:g} s where the video is stored",
+                f"the look-up of the video took longer than {self._lookup_timeout_seconds:g} s",
                 source=self.name,
             ) from exc
 
@@ -176,31 +175,31 @@ class SuperviselySource(OneProcess, StreamSource):
         else:
             if info is not None:
                 return info
-            error = SourceNotFoundError("the server knows no such video", source=self.name)
+            error = SourceNotFoundError("the server has no such video", source=self.name)
         raise error
 
 
 def storage_url(info: Mapping[str, Any], *, server_address: str, name: str) -> str:
-    """Find where a video is stored, as seen from outside.
+    """Return the address where a video is stored, on the public host of the server.
 
     Raises
     ------
     SourceNotReadyError
-        It is nowhere yet.
+        The video is not stored yet.
     SourceAddressError
-        The server's address is none, or the one it gives cannot be read.
+        The server's address, or the one that it returned, is invalid.
     """
     url = info.get(_STORAGE_URL)
     if not isinstance(url, str) or not url:
         raise SourceNotReadyError(
-            f"the server gives no {_STORAGE_URL}: the video is not processed yet", source=name
+            f"the server returned no {_STORAGE_URL}: the video is not processed yet", source=name
         )
     server = _split(server_address, "the server_address of the API object", name=name)
     if server.scheme not in {"http", "https"} or not server.netloc:
         raise SourceAddressError(
-            "the server_address of the API object is no http or https address", source=name
+            "the server_address of the API object is invalid: expected an http or https address", source=name
         )
-    path = _split(url, f"the {_STORAGE_URL} that the server gives", name=name)
+    path = _split(url, f"the {_STORAGE_URL} that the server returned", name=name)
     return urlunsplit(path._replace(scheme=server.scheme, netloc=server.netloc))
 
 
@@ -208,11 +207,11 @@ def _split(url: str, what: str, *, name: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise SourceAddressError(f"{what} cannot be read", source=name) from None
+        raise SourceAddressError(f"{what} is malformed", source=name) from None
 
 
 def lookup_error(exc: Exception, *, name: str) -> SourceError:
-    """Translate what the SDK raised; it is told apart by the HTTP status, since nothing of it is imported."""
+    """Translate an exception of the SDK, by its HTTP status: the SDK's own classes are not imported."""
     status = getattr(getattr(exc, "response", None), "status_code", None)
     if isinstance(status, int) and status >= 400:
         return status_error(status, {}, name=name)
@@ -222,5 +221,5 @@ def lookup_error(exc: Exception, *, name: str) -> SourceError:
 
 
 def _tells(exc: BaseException, token: str | None) -> bool:
-    """Whether a traceback of this exception would show the token."""
+    """Tell whether a traceback of this exception shows the token."""
     return token is not None and token != "" and token in "".join(traceback.format_exception(exc))
