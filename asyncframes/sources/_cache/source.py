@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, BinaryIO, TypeVar
 
+from asyncframes._model.quoting import quoted_option
 from asyncframes._model.ranges import ByteRange, merge_ranges
 from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import StreamSource
@@ -67,12 +68,13 @@ class CachedSource(OneProcess, StreamSource):
     ) -> None:
         if block_size < 1 or cache_bytes < 2 * block_size:
             raise ValueError(
-                f"cache_bytes={cache_bytes}, block_size={block_size}: expected a cache of two blocks or more"
+                f"cache_bytes={quoted_option(cache_bytes)}, block_size={quoted_option(block_size)}: "
+                "expected a cache of two blocks or more"
             )
         if max_in_flight < 1:
-            raise ValueError(f"max_in_flight={max_in_flight}: expected 1 or more")
+            raise ValueError(f"max_in_flight={quoted_option(max_in_flight)}: expected 1 or more")
         if read_ahead_bytes < 0:
-            raise ValueError(f"read_ahead_bytes={read_ahead_bytes}: expected 0 or more bytes")
+            raise ValueError(f"read_ahead_bytes={quoted_option(read_ahead_bytes)}: expected 0 or more bytes")
         self._source = source
         self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
         self._loader = BlockLoader(
