@@ -9,8 +9,9 @@ from av.video.frame import VideoFrame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Picture
+from asyncframes._media.container.opening import needs_seeking
 from asyncframes._media.describe import CodingHints, coding_hints, describe
-from asyncframes._media.files.media_files import ForwardFile
+from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.mp4.segments import claimed_seconds
 from asyncframes._media.table.scan import PacketList, is_in_file_order
 from asyncframes._model.table import Packets
@@ -77,7 +78,9 @@ def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:
 
 def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
     """Refuse a file that needs seeking if its source cannot seek."""
-    if isinstance(decoder.file, ForwardFile) and (picture is None or not is_in_file_order(decoder.stream)):
+    if not isinstance(decoder.file, ForwardFile):
+        return
+    if picture is None or needs_seeking(decoder.reader.container) or not is_in_file_order(decoder.stream):
         message = "this file cannot be decoded without seeking"
         raise CorruptMediaError(message, source=decoder.file.source_name)
 

@@ -143,7 +143,7 @@ class DecoderSession:
             return
         if not self.decoder.at_start:
             source.store("frames are requested a second time")
-        await source.drop_before(self.file.tell())
+        await source.drop_before(self.file.consumed)
 
     async def list_packets(self, first: Packets) -> Scanned | None:
         """List the packets of an MP4 from the header already read; ``None`` for other containers."""

@@ -6,7 +6,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import BinaryIO
 
-from asyncframes._media.files.media_files import BridgeFile, CachedFile, ForwardFile
+from asyncframes._media.files.forward_file import ForwardFile
+from asyncframes._media.files.media_files import BridgeFile, CachedFile
 from asyncframes._media.files.url_file import UrlFile
 from asyncframes.abc import Source, StreamSource
 from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource

@@ -77,7 +77,7 @@ class Decoder:
 
     def __init__(self, file: MediaFile, options: ContainerOptions) -> None:
         # A doubt requires a second decode. A sequential source cannot be read twice, so it gets one thread.
-        self._options = options if file.seekable() else replace(options, threads=1, strict=False)
+        self._options = replace(options, threads=1, strict=False) if file.is_sequential else options
         self.was_doubted = False
         self._wants_alpha = False
         self.reader = PacketReader(file, options)

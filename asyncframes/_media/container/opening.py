@@ -130,7 +130,7 @@ def open_container(
 
 
 def _refuse_animation(file: MediaFile) -> None:
-    if file.seekable() and is_animated_webp(file.read_at(0, 32)):
+    if not file.is_sequential and is_animated_webp(file.read_at(0, 32)):
         message = "an animated WebP cannot be decoded: FFmpeg reads still WebP pictures only"
         raise UnsupportedMediaError(message, source=file.source_name)
 
@@ -138,7 +138,7 @@ def _refuse_animation(file: MediaFile) -> None:
 def _guard(file: MediaFile) -> ReadGuard:
     """Watch the reads of a file from before FFmpeg has told what it is."""
     guard = ReadGuard(BUFFER_BYTES, file.source_name)
-    head = file.read_at(0, 16) if file.seekable() else b""
+    head = b"" if file.is_sequential else file.read_at(0, 16)
     if head.startswith((b"\0\0\1", b"\0\0\0\1")):
         guard.expect("h264")
     elif head.startswith(b"\xff\xd8"):
@@ -153,7 +153,7 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
         if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
             return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
         return f"FFmpeg cannot open this address: {reason_of(exc)}"
-    start = file.read_at(0, 512) if file.seekable() else b""
+    start = b"" if file.is_sequential else file.read_at(0, 512)
     if (other := refused_kind(start)) is not None:
         demuxer, name = other
         return (
@@ -219,6 +219,14 @@ def _is_still_item(stream: VideoStream) -> bool:
     return (
         stream.container.format.name.startswith("mov") and stream.time_base == 1 and stream.duration is None
     )
+
+
+def needs_seeking(container: InputContainer) -> bool:
+    """Tell whether FFmpeg seeks in files of this kind even if they are intact.
+
+    HEIF and AVIF list the place of each picture. In MXF the index that gives the right times may come last.
+    """
+    return container.format.name == "mxf" or any(_is_still_item(stream) for stream in container.streams.video)
 
 
 def _kind(stream: Stream) -> str:

@@ -89,6 +89,11 @@ class MediaFile(ABC):
         self._position = max(offset, 0)
         return self._position
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether bytes come only once, so reading cannot start again from the beginning."""
+        return False
+
     def seekable(self) -> bool:
         """Tell whether FFmpeg may seek."""
         return True
@@ -107,6 +112,11 @@ class MediaFile(ABC):
 
     def tell(self) -> int:
         """Return the position of the next read."""
+        return self._position
+
+    @property
+    def consumed(self) -> int:
+        """Position before which nothing is read from the source again."""
         return self._position
 
     def raise_error(self) -> None:
@@ -332,13 +342,3 @@ class CachedFile(BridgeFile):
     def add_headers(self, headers: Sequence[tuple[int, bytes]]) -> None:
         """Hold headers, each with the byte where it begins, for every reader of the source."""
         self._cached.headers.add(headers)
-
-
-class ForwardFile(BridgeFile):
-    """A file over bytes that come once: FFmpeg may not seek in it."""
-
-    def seekable(self) -> bool:
-        return False
-
-    def may_wait(self) -> bool:
-        return self._source.size is None and not self._source.cached(self._position, self._position + 1)

@@ -133,8 +133,9 @@ class UrlFile(MediaFile):
     def _read_at(self, position: int, count: int) -> bytes:
         raise SourceError("FFmpeg reads the parts", source=self.source_name)
 
-    def seekable(self) -> bool:
-        return False
+    @property
+    def is_sequential(self) -> bool:
+        return True
 
     def may_wait(self) -> bool:
         return True
