@@ -55,8 +55,10 @@ def open_video(
     Parameters
     ----------
     source
-        URL, path, bytes, binary file, asynchronous iterable of bytes, `StreamSource`
-        or `FFmpegUrlSource`. The video opens and closes it.
+        URL (``data:`` too), path, bytes or a ``uint8`` array (copied), binary file or memory
+        map (not copied), file descriptor, asynchronous iterable of bytes, `StreamSource` or
+        `FFmpegUrlSource`. The video opens and closes a source; a file, a map or a
+        descriptor stays the caller's.
     stream_index
         Stream of the container to decode. By default, the first video stream that the
         container marks as default, or if it marks none, the first video stream. Cover art is

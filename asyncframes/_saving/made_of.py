@@ -28,7 +28,7 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
     """
     source = requests.input
     name = public_name(source.name)
-    if isinstance(source.source, LocalSource):
+    if type(source.source) is LocalSource:
         name = await asyncio.to_thread(os.path.abspath, name)
     rendered = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rendering).items()

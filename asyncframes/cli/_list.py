@@ -9,6 +9,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from asyncframes.sources._data_url import is_data_url
 from asyncframes.sources._names import public_url
 
 _MOST_BYTES = 64 << 20
@@ -42,7 +43,9 @@ def read_list(name: str, *, is_null_separated: bool) -> list[str]:
 
 def directory_name(source: str) -> str:
     """Name the directory of a video after its name and location alone, so that a resumed run finds it."""
-    if "://" in source:
+    if is_data_url(source):
+        stem, place = "data", source
+    elif "://" in source:
         parts = urlsplit(public_url(source))
         stem = PurePosixPath(unquote(parts.path)).stem
         place = "\n".join([parts.geturl(), *_identifying(source)])

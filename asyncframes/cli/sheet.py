@@ -18,6 +18,7 @@ from asyncframes._runtime.whole_files import whole_file
 from asyncframes._saving.sheet import contact_sheet, shrink, tile_width_for
 from asyncframes.cli import _common, _options
 from asyncframes.errors import FrameWriteError
+from asyncframes.sources._data_url import is_data_url, name_of_data_url
 from asyncframes.writers._files import reason_of
 
 EXAMPLES = """\
@@ -122,5 +123,7 @@ def picture_format(out: Path) -> str:
 
 def last_part(source: str) -> str:
     """Name a source without its directories, query or credentials."""
+    if is_data_url(source):
+        return name_of_data_url(source)
     path = unquote(urlsplit(source).path) if "://" in source else source
     return path.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

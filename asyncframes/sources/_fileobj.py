@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
-from typing import BinaryIO, ParamSpec, TypeVar
+from mmap import mmap
+from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import exactly
@@ -13,7 +14,7 @@ from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
-from asyncframes.sources._files import PositionalFile, as_library_error
+from asyncframes.sources._files import PositionalFile, Seekable, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name
 
 P = ParamSpec("P")
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class FileObjectSource(OneProcess, StreamSource):
-    """A seekable binary file object.
+    """A seekable binary file object, or a memory map.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class FileObjectSource(OneProcess, StreamSource):
         `file` cannot seek.
     """
 
-    def __init__(self, file: BinaryIO, *, close: bool = False) -> None:
+    def __init__(self, file: BinaryIO | mmap, *, close: bool = False) -> None:
         if isinstance(file, io.TextIOBase):
             raise TypeError("the file object returns text: open it in binary mode, 'rb'")
         if not can_seek(file):
@@ -50,7 +51,7 @@ class FileObjectSource(OneProcess, StreamSource):
             )
         name = getattr(file, "name", None)
         self._name = public_name(name) if isinstance(name, str) else f"a {type(file).__name__} object"
-        self._file = PositionalFile(file)
+        self._file = PositionalFile(cast("Seekable", file))
         self._close_file = close
         self._size: int | None = None
         self._opening = asyncio.Lock()
@@ -93,7 +94,7 @@ class FileObjectSource(OneProcess, StreamSource):
             raise as_library_error(exc, name=self.name) from harmless_cause(exc)
 
 
-def can_seek(file: BinaryIO) -> bool:
+def can_seek(file: BinaryIO | mmap) -> bool:
     """Tell whether a file object can seek.
 
     Raises

@@ -30,7 +30,9 @@ _READS_ANYWHERE = hasattr(os, "pread")
 class Seekable(Protocol):
     """The part of a binary file that positional access needs."""
 
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int | None: ...
+
+    def tell(self) -> int: ...
 
     def read(self, size: int = -1, /) -> bytes | None: ...
 
@@ -65,7 +67,9 @@ class PositionalFile:
     def size(self) -> int:
         """Return the length in bytes, found by seeking to the end."""
         with self._turn():
-            return self._file.seek(0, io.SEEK_END)
+            end = self._file.seek(0, io.SEEK_END)
+            # A memory map says where it is only when asked, before Python 3.13.
+            return self._file.tell() if end is None else end
 
     def read_at(self, start: int, stop: int) -> bytes:
         """Read ``start <= i < stop``, or fewer bytes at the end of the file.

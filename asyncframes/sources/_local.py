@@ -114,11 +114,16 @@ class LocalSource(OneProcess, StreamSource):
 
     def _open_file(self) -> _Handle:
         try:
-            raw = _open_regular(self._path)
+            raw = self._open_raw()
             facts = os.fstat(raw.fileno())
         except OSError as exc:
             raise as_library_error(exc, name=self.name) from harmless_cause(exc)
         return _Handle(SharedFile(raw), facts.st_size, _validator(facts))
+
+    def _open_raw(self) -> FileIO:
+        # Opening a pipe blocks until another process writes to it.
+        refuse_irregular(os.stat(self._path).st_mode)  # noqa: PTH116 - a stat, not a path to compute with
+        return FileIO(self._path)
 
     def _read(self, handle: _Handle, start: int, stop: int) -> bytes:
         try:
@@ -148,14 +153,18 @@ def _possible(path: str | bytes) -> str:
     return text
 
 
-def _open_regular(path: str) -> FileIO:
-    mode = os.stat(path).st_mode  # noqa: PTH116 - a stat, not a path to compute with
+def refuse_irregular(mode: int) -> None:
+    """Refuse what is no regular file.
+
+    Raises
+    ------
+    IsADirectoryError, PermissionError
+        `mode` is that of something else.
+    """
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        # Opening a pipe blocks until another process writes to it.
         raise PermissionError(errno.EPERM, "not a regular file")
-    return FileIO(path)
 
 
 def _validator(facts: os.stat_result) -> str:

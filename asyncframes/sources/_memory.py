@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias, TypeGuard
 
+import numpy as np
+from numpy.typing import NDArray
+
+from asyncframes._model.quoting import shortened
 from asyncframes.abc import StreamSource
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
+"""Bytes in memory; any other one-dimensional buffer of bytes does as well."""
+
+_FORMATS = {"B", "<B", "c"}
+_EXPECTED = "expected bytes, bytearray or memoryview, or an array of uint8"
 
 
 class MemorySource(StreamSource):
@@ -14,18 +24,18 @@ class MemorySource(StreamSource):
     Parameters
     ----------
     data
-        The bytes. Anything but `bytes` is copied once.
+        The bytes. Anything but `bytes` is copied once, here: another bytes-like object, or
+        a one-dimensional array of ``uint8``.
 
     Raises
     ------
     TypeError
-        `data` is not a bytes-like object.
+        `data` is not a bytes-like object, its items are not bytes, or it has several
+        dimensions.
     """
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data is a {type(data).__name__}: expected bytes, bytearray or memoryview")
-        self._data = bytes(data)
+    def __init__(self, data: BytesLike) -> None:
+        self._data = data if isinstance(data, bytes) else _copied(data)
         self._size = len(self._data)
 
     def __repr__(self) -> str:
@@ -51,3 +61,30 @@ class MemorySource(StreamSource):
     async def aclose(self) -> None:
         await super().aclose()
         self._data = b""
+
+
+def is_buffer(value: object) -> TypeGuard[BytesLike]:
+    """Whether a value gives access to its memory, whatever that holds."""
+    try:
+        memoryview(value).release()  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        return False
+    except ValueError:  # an array of dates
+        return True
+    return True
+
+
+def _copied(data: object) -> bytes:
+    kind = getattr(data, "dtype", None)
+    items = f"a {type(data).__name__}" if kind is None else f"an array of {shortened(str(kind), longest=50)}"
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]  # checked here
+    except (TypeError, ValueError):
+        raise TypeError(f"data is {items}: {_EXPECTED}") from None
+    with view:
+        if view.format not in _FORMATS:
+            held = "" if kind is not None else f" of items {view.format[:20]!r}"
+            raise TypeError(f"data is {items}{held}: {_EXPECTED}")
+        if view.ndim != 1:
+            raise TypeError(f"data is {items} of shape {view.shape}: expected one dimension")
+        return view.tobytes()

@@ -6,8 +6,9 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from asyncframes._model.quoting import shortened
+from asyncframes._model.quoting import quoted_option, shortened
 from asyncframes.abc import Source
+from asyncframes.sources._data_url import is_data_url, name_of_data_url
 
 _LONGEST_TEXT = 1000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -38,12 +39,16 @@ def name_of(source: object) -> str:
     match source:
         case Source():
             return shortened(source.name)
+        case str() if is_data_url(source):
+            return name_of_data_url(source)
         case str():
             return shortened("::".join(public_name(part) for part in source.split("::")))
         case os.PathLike():
             return shortened(os.fsdecode(source))
         case bytes() | bytearray() | memoryview():
             return f"{len(source)} bytes in memory"
+        case int():
+            return f"file descriptor {quoted_option(source)}"
     name = getattr(source, "name", None)
     return name_of(name) if isinstance(name, str) else f"a {type(source).__name__}"
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterable, Callable
 from importlib.metadata import entry_points
+from mmap import mmap
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -14,6 +15,8 @@ from urllib.request import url2pathname
 from asyncframes._model.quoting import quoted_option, shortened
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
+from asyncframes.sources._data_url import DataUrlSource, is_data_url
+from asyncframes.sources._descriptor import from_descriptor
 from asyncframes.sources._ffmpeg_url import FFmpegUrlSource
 from asyncframes.sources._fileobj import FileObjectSource, can_seek
 from asyncframes.sources._forward.arrival import ByteStream
@@ -21,19 +24,11 @@ from asyncframes.sources._forward.source import ForwardSource
 from asyncframes.sources._fsspec.source import FsspecSource, is_fsspec_scheme
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._local import LocalSource
-from asyncframes.sources._memory import MemorySource
+from asyncframes.sources._memory import BytesLike, MemorySource, is_buffer
 from asyncframes.sources._object_store.source import ObjectStoreSource
 
 SourceLike: TypeAlias = (
-    str
-    | os.PathLike[str]
-    | bytes
-    | bytearray
-    | memoryview
-    | BinaryIO
-    | ByteStream
-    | StreamSource
-    | FFmpegUrlSource
+    str | os.PathLike[str] | BytesLike | BinaryIO | mmap | int | ByteStream | StreamSource | FFmpegUrlSource
 )
 """Everything that `resolve_source` accepts."""
 
@@ -45,9 +40,6 @@ _ENTRY_POINTS = "asyncframes.sources"
 # file's name.
 _CHAIN = re.compile(r"[a-z]{2,}::[^/]*://")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):", re.IGNORECASE)
-_DATA_URL = re.compile(
-    r"data:(?:[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{0,80})?)*,", re.IGNORECASE
-)
 
 
 def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
@@ -56,8 +48,9 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
     Parameters
     ----------
     source
-        A URL, a path, bytes, a binary file object, an asynchronous iterable of
-        bytes, an open fsspec file, a `StreamSource` or an `FFmpegUrlSource`.
+        A URL, a path, bytes or another buffer of bytes, a binary file object, an
+        open file descriptor, an asynchronous iterable of bytes, an open fsspec file,
+        a `StreamSource` or an `FFmpegUrlSource`.
 
     Raises
     ------
@@ -71,6 +64,8 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
             return source
         case bytes() | bytearray() | memoryview():
             return MemorySource(source)
+        case int() if not isinstance(source, bool):
+            return from_descriptor(source)
         case str():
             return _from_text(source)
         case os.PathLike():
@@ -81,6 +76,8 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
             return _from_file(source)
         case _ if hasattr(source, "fs") and hasattr(source, "path"):  # the result of fsspec.open
             return FsspecSource(source)
+        case _ if is_buffer(source):
+            return MemorySource(source)
     raise TypeError(
         f"source is a {type(source).__name__}: expected a URL, path, bytes, binary file or StreamSource"
     )
@@ -115,8 +112,8 @@ def _from_text(text: str) -> StreamSource | FFmpegUrlSource:
     match = _URL.match(text)
     if match is None and _CHAIN.match(text):
         return FsspecSource(text)
-    if match is None and _DATA_URL.match(text):
-        raise SourceAddressError("data: URLs are not supported: decode the URL and pass its bytes")
+    if match is None and is_data_url(text):
+        return DataUrlSource(text)
     if match is None:
         return LocalSource(text)
     return _factory((match[1] or match[2]).lower())(text)

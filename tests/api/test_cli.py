@@ -325,6 +325,7 @@ def test_title_has_no_secrets() -> None:
     """A sheet's title is the last part of the path, without query, fragment or credentials."""
     assert last_part("https://user:pass@host/a/my%20clip.mp4?token=secret#x") == "my clip.mp4"
     assert last_part("/films/a.mp4") == "a.mp4"
+    assert last_part("data:video/mp4;base64,AAAA/hush") == "a data: URL of 31 characters"
 
 
 class DemandingServer(ClipServer):
@@ -493,6 +494,8 @@ def test_directories_depend_on_the_source_alone(tmp_path: Path) -> None:
     different = ["a/x.mp4", "b/x.mp4", signed[0], "https://host/a.mp4?id=2", "https://host/a.mp4"]
     assert len({directory_name(source) for source in different}) == len(different)
     assert directory_name("a/x.mp4").startswith("x-")
+    assert directory_name("data:video/mp4;base64,AAAA/hush").startswith("data-")
+    assert directory_name("data:,a") != directory_name("data:,b")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes of that kind")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import mmap
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +24,8 @@ from asyncframes.sources import (
     MemorySource,
     ObjectStoreSource,
 )
+from asyncframes.sources._data_url import DataUrlSource
+from asyncframes.sources._descriptor import from_descriptor
 from asyncframes.supervisely import SuperviselyServer, SuperviselySource
 from asyncframes.testing import FaultySource, SourceContract
 from tests.support.servers.s3 import ACCESS
@@ -51,6 +55,32 @@ class TestFileObject(SourceContract):
     async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
         with io.BytesIO(data) as file:
             yield FileObjectSource(file)
+
+
+class TestDescriptor(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield from_descriptor(file.fileno())
+
+
+class TestDataUrl(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        yield DataUrlSource("data:video/mp4;base64," + base64.b64encode(data).decode())
+
+
+class TestMemoryMap(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        if not data:  # there are no empty maps
+            yield MemorySource(data)
+            return
+        with mmap.mmap(-1, len(data)) as mapped:
+            mapped[:] = data
+            yield FileObjectSource(mapped)
 
 
 class TestFaulty(SourceContract):
@@ -154,6 +184,14 @@ class TestCachedLocal(Cached, TestLocal):
 
 
 class TestCachedFileObject(Cached, TestFileObject):
+    pass
+
+
+class TestCachedDescriptor(Cached, TestDescriptor):
+    pass
+
+
+class TestCachedDataUrl(Cached, TestDataUrl):
     pass
 
 

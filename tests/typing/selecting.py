@@ -61,7 +61,7 @@ async def refused(video: af.Video) -> None:
     video.frames(time_range=2.0)  # type: ignore[arg-type]
     af.open_video("film.mp4", seek_mode="fast")  # type: ignore[arg-type]
     af.open_video("film.mp4", index_cache="tables")  # type: ignore[call-arg]
-    af.open_video(5)  # type: ignore[arg-type]
+    af.open_video(5.0)  # type: ignore[arg-type]
     await video.save("frames", overwrit="skip")  # type: ignore[call-arg]
     await video.save("frames", quality="high")  # type: ignore[arg-type]
     await af.stream_frames_to_dir(video, "frames")  # type: ignore[arg-type]

@@ -66,8 +66,6 @@ def test_an_error_is_short_whatever_its_source_is_called(kind: type[SourceError]
 @pytest.mark.parametrize(
     "named",
     [
-        f"data:video/mp4;base64,{LONG}",
-        f"data:,{LONG}",
         f"gopher{LONG}://host/",
         f"s3://{LONG}",
         f"file://{LONG}/",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import mmap
+from array import array
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from asyncframes.abc import StreamSource
@@ -19,6 +22,7 @@ from asyncframes.sources import (
     register_scheme,
     resolve_source,
 )
+from asyncframes.sources._data_url import DataUrlSource
 
 
 class Tape(MemorySource):
@@ -49,7 +53,14 @@ def _registry_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"1234", MemorySource, "4 bytes in memory"),
         (bytearray(b"1234"), MemorySource, "4 bytes in memory"),
         (memoryview(b"1234"), MemorySource, "4 bytes in memory"),
+        (array("B", b"1234"), MemorySource, "4 bytes in memory"),
+        (np.arange(4, dtype=np.uint8), MemorySource, "4 bytes in memory"),
+        (np.arange(8, dtype=np.uint8)[::2], MemorySource, "4 bytes in memory"),
         (io.BytesIO(b"1234"), FileObjectSource, "a BytesIO object"),
+        (mmap.mmap(-1, 4), FileObjectSource, "a mmap object"),
+        ("data:video/mp4;base64,MTIzNA==", DataUrlSource, "a data: URL of 30 characters"),
+        ("DATA:,1234", DataUrlSource, "a data: URL of 10 characters"),
+        ("data:video.mp4", LocalSource, "data:video.mp4"),
     ],
 )
 def test_each_kind_has_its_source(named: Any, kind: type[StreamSource], name: str) -> None:
@@ -78,7 +89,7 @@ def test_a_file_url_of_another_host_is_refused() -> None:
         resolve_source("file://elsewhere/a.mp4")
 
 
-@pytest.mark.parametrize(("named", "text"), [(42, "int"), (None, "NoneType")])
+@pytest.mark.parametrize(("named", "text"), [(4.2, "float"), (True, "bool"), (None, "NoneType")])
 def test_what_names_no_source_is_a_type_error(named: Any, text: str) -> None:
     """The text says what came."""
     with pytest.raises(TypeError, match=text):
