@@ -1,8 +1,8 @@
-"""The boundary to PyAV, which turns all of its exceptions into one error.
+"""The boundary to PyAV, where all of its exceptions become one error.
 
-Hostile bytes make PyAV raise more than FFmpeg's own errors:
-`ValueError` for values that are new to it, `IndexError` for streams that appear late,
-`OverflowError` and `MemoryError` for sizes, `AttributeError` where a decoder is missing.
+Hostile bytes make PyAV raise more than FFmpeg's own errors: `ValueError` for values that it
+does not know, `IndexError` for streams that appear late, `OverflowError` and `MemoryError` for
+sizes, and `AttributeError` if a decoder is missing.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _MOST_REPEATS = 1000
 
 
 class PyAVError(Exception):
-    """A call into PyAV failed; its text says why."""
+    """A call into PyAV failed. The text says why."""
 
 
 def reason_of(exc: Exception) -> str:
-    """Say in a few words why a call into PyAV failed."""
+    """Return in a few words why a call into PyAV failed."""
     told = exc.strerror if isinstance(exc, av.FFmpegError) else f"{type(exc).__name__}: {exc}"
     return (told or type(exc).__name__)[:_LONGEST_REASON]
 
 
 @contextmanager
 def pyav_calls() -> Iterator[None]:
-    """Turn any exception of PyAV into a `PyAVError`. Errors of this package, which a read may raise, pass.
+    """Turn any exception of PyAV into a `PyAVError`. This package's errors, which a read may raise, pass.
 
     Only calls into PyAV belong inside.
     """
@@ -48,12 +48,12 @@ def pyav_calls() -> Iterator[None]:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets of a stream that hold something, from where the container stands.
+    """Yield the packets of a stream that are not empty, from the current position of the container.
 
     Raises
     ------
     PyAVError
-        The container breaks off.
+        The container cannot be read further.
     AsyncFramesError
         A read failed.
     """
@@ -65,15 +65,15 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
         except AsyncFramesError:
             raise
         except av.BlockingIOError as exc:
-            # Some demuxers say so after skipping something, and continue when called again.
+            # Some demuxers raise this after skipping something, and continue when called again.
             repeats += 1
             if repeats > _MOST_REPEATS:
                 raise PyAVError(reason_of(exc)) from exc
             packets = iter(container.demux(stream))
             continue
         except IndexError:
-            # Behind the last packet PyAV looks up every stream, also those that appeared while it read,
-            # which its list does not hold.
+            # After the last packet PyAV looks up every stream, but its list lacks those that appeared
+            # while it read.
             return
         except Exception as exc:
             raise PyAVError(reason_of(exc)) from exc

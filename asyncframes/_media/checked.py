@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 
 class MalformedError(Exception):
-    """The bytes do not have the format they claim. The caller falls back to another method."""
+    """The bytes do not have the expected format. The caller falls back to another method."""
 
 
 class TooManyBoxesError(MalformedError):
-    """There are more sibling boxes than any video has."""
+    """There are more sibling boxes than in any video."""
 
 
 class Fields:
-    """Fields of some bytes, taken one after another."""
+    """Reads fields from some bytes, one after another."""
 
     def __init__(self, data: bytes | memoryview, position: int = 0) -> None:
         self._data = memoryview(data)
@@ -25,26 +25,26 @@ class Fields:
 
     @property
     def left(self) -> int:
-        """How many bytes were not taken."""
+        """Number of bytes not read yet."""
         return max(len(self._data) - self._position, 0)
 
     def take(self, layout: str) -> tuple[int, ...]:
-        """Take fields as `struct` lays them out.
+        """Read the fields of a `struct` layout.
 
         Raises
         ------
         MalformedError
-            The bytes end before them.
+            The bytes end before the fields do.
         """
         size = struct.calcsize(layout)
         if size > self.left:
-            raise MalformedError(f"{self.left} bytes are left of {size}")
+            raise MalformedError(f"{self.left} bytes are left: expected {size}")
         fields = struct.unpack_from(layout, self._data, self._position)
         self._position += size
         return fields
 
     def rows(self, count: int, *kinds: str) -> list[NDArray[np.int64]]:
-        """Take a table of this many rows, one array per column. Missing bytes fail before any allocation.
+        """Read a table of this many rows, one array per column. Missing bytes fail before any allocation.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Fields:
         row = np.dtype([(str(place), kind) for place, kind in enumerate(kinds)])
         size = count * row.itemsize
         if not 0 <= size <= self.left:
-            raise MalformedError(f"{self.left} bytes are left of {count} rows of {row.itemsize}")
+            raise MalformedError(f"{self.left} bytes are left: expected {count} rows of {row.itemsize}")
         table = np.frombuffer(self._data, row, count, self._position)
         self._position += size
         return [

@@ -27,7 +27,7 @@ _RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
 def describe(
     container: InputContainer, stream: VideoStream, picture: VideoFrame | None, size_bytes: int | None
 ) -> VideoInfo:
-    """Collect what the header and the first picture say; `picture` is ``None`` where nothing decodes."""
+    """Collect what the header and the first picture tell. `picture` is ``None`` if nothing decodes."""
     codec = stream.codec_context
     orientation = Orientation() if picture is None else orientation_of(picture)
     coded = (codec.width, codec.height) if picture is None else (picture.width, picture.height)
@@ -66,7 +66,7 @@ def describe(
 
 
 def pixel_shape_of(stream: VideoStream) -> Fraction:
-    """Return the width of a pixel over its height, as stored; the container goes before the codec."""
+    """Return the width of a pixel over its height, as stored. The container overrides the codec."""
     return fraction_of(stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio) or _SQUARE
 
 
@@ -104,7 +104,7 @@ class CodingHints:
     reorders
         Frames are decoded in a different order than they are shown.
     syntax
-        What the bytes of its packets say.
+        What the bytes of its packets tell.
     """
 
     has_fields: bool

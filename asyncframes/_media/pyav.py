@@ -1,4 +1,4 @@
-"""What differs between the versions of PyAV that are supported: 18.1, the last for Python 3.11, and 19."""
+"""Differences between the supported versions of PyAV: 18.1, the last for Python 3.11, and 19."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-# PyAV 19 decodes metadata that is not UTF-8 in this way and has no argument for it; 18 raises by default.
+# PyAV 18 raises by default if metadata is not UTF-8. PyAV 19 always decodes it this way, without an argument.
 _METADATA_ARGUMENTS: dict[str, Any] = (
     {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".", 1)[0]) < 19 else {}
 )
 
 
 class Ratio(Protocol):
-    """A `Fraction`, as PyAV 18 gives it, or an `AVRational`, as 19 does."""
+    """A ratio: a `Fraction` in PyAV 18, an `AVRational` in 19."""
 
     @property
     def numerator(self) -> int:
-        """Integer above the line."""
+        """The numerator."""
 
     @property
     def denominator(self) -> int:
-        """Integer below the line; 0 where a file says so."""
+        """The denominator; 0 if the file says 0."""
 
 
 def open_input(file: object, *, options: dict[str, str], buffer_size: int, **more: Any) -> InputContainer:
-    """Open a container for reading; metadata may have any encoding.
+    """Open a container for reading. Its metadata may have any encoding.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ def open_input(file: object, *, options: dict[str, str], buffer_size: int, **mor
     Raises
     ------
     av.FFmpegError, ValueError
-        FFmpeg refuses the bytes.
+        FFmpeg cannot open the bytes.
     """
     opened = av.open(file, "r", options=options, buffer_size=buffer_size, **_METADATA_ARGUMENTS, **more)
     return cast("InputContainer", opened)
 
 
 def fraction_of(*ratios: Ratio | None) -> Fraction | None:
-    """Return the first ratio that is set, ``None`` where none is.
+    """Return the first ratio that is set, ``None`` if none is.
 
-    A ratio that is unset is ``None`` in PyAV 18 and 0/1 in 19, and n/0 where a file says so.
+    A ratio that is not set is ``None`` in PyAV 18, 0/1 in 19, and n/0 if the file says so.
     """
     for ratio in ratios:
         if ratio is not None and ratio.numerator and ratio.denominator:
@@ -62,11 +62,11 @@ def fraction_of(*ratios: Ratio | None) -> Fraction | None:
 
 
 def side_data_of(picture: VideoFrame) -> Any:
-    """Return the side data of a picture by its type, for which PyAV 18 declares another mapping.
+    """Return the side data of a picture by type. PyAV 18 declares another type for the mapping.
 
     Raises
     ------
     ValueError
-        One kind is newer than PyAV 18's list of them (3D displays, say).
+        The picture has side data of a type that PyAV 18 does not know (3D displays, for example).
     """
     return picture.side_data

@@ -21,7 +21,7 @@ needs_found = pytest.mark.skipif(not FOUND.is_dir(), reason="../shared/found is 
 async def test_a_container_that_is_not_allowed_says_so() -> None:
     """The error names the way to allow it, and that way works."""
     path = FOUND / "ft_fixture.swf"
-    with pytest.raises(errors.UnsupportedMediaError, match=r"not among the containers.*allow_containers"):
+    with pytest.raises(errors.UnsupportedMediaError, match=r"not among the formats.*allow_containers"):
         await af.open_video(path)
     async with af.open_video(path, allow_containers=("swf",)) as video:
         assert (await video.frame(0)).image.shape == (133, 200, 3)

@@ -1,1 +1,1 @@
-"""What the bytes of a packet say without decoding it."""
+"""What the bytes of a packet tell without decoding it."""

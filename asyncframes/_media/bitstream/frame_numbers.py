@@ -1,4 +1,4 @@
-"""Whether an H.264 stream lost reference pictures: their numbers count up by one (``frame_num``).
+"""Finds lost reference pictures of an H.264 stream: their numbers (``frame_num``) increase by one.
 
 ITU-T H.264: 7.3.2.1.1 (sequence parameter set), 7.3.3 (slice header), 7.4.3 (``frame_num``).
 """
@@ -10,15 +10,15 @@ from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat
 _SEQUENCE_PARAMETERS, _IDR = 7, 5
 _SLICES = {1, 5}
 
-# Profiles whose parameter sets say more of chroma and scaling.
+# Profiles whose parameter sets hold more fields, for chroma and scaling.
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 
-# So much of a slice holds the beginning of its header.
+# The fields up to `frame_num` fit into this many bytes of a slice.
 _HEADER_BYTES = 24
 
 
 class _Bits:
-    """Reads numbers from the payload of a unit, without the bytes that prevent start codes."""
+    """Reads numbers from the payload of a unit, without its emulation prevention bytes."""
 
     def __init__(self, payload: bytes) -> None:
         plain = payload.replace(b"\0\0\3", b"\0\0")
@@ -51,11 +51,11 @@ class FrameNumbers:
     Parameters
     ----------
     units
-        How packets hold their units.
+        How packets store their units.
     bits
-        Bits of a number.
+        Length of a number in bits.
     may_be_fields
-        Whether pictures may be fields, two of which have one number.
+        Whether pictures may be fields. Two fields of a frame have the same number.
     """
 
     def __init__(self, units: UnitFormat, bits: int, *, may_be_fields: bool) -> None:
@@ -65,16 +65,16 @@ class FrameNumbers:
         self._last: tuple[int, bool] | None = None
 
     def reset(self) -> None:
-        """Begin again, after a seek."""
+        """Forget the last number, after a seek."""
         self._last = None
 
     def take(self, packet: bytes) -> bool:
-        """Take the next packet in.
+        """Check the next packet.
 
         Returns
         -------
         bool
-            Whether no reference picture is missing before it, as far as can be told.
+            Whether no reference picture is missing before it, as far as the numbers show.
         """
         try:
             found = self._read(packet)
@@ -94,7 +94,7 @@ class FrameNumbers:
         return was_reference and number == (before + 1) % (1 << self._bits)
 
     def _read(self, packet: bytes) -> tuple[int, bool, bool] | None:
-        """Return the number of a picture, whether others refer to it, and whether it is an IDR picture."""
+        """Return a picture's number, whether it is a reference, and whether it is an IDR picture."""
         for place in self._units.units(packet):
             kind = packet[place] & 0x1F
             if kind in _SLICES:
@@ -107,7 +107,7 @@ class FrameNumbers:
 
 
 def frame_numbers(units: UnitFormat | None, extradata: bytes | None) -> FrameNumbers | None:
-    """Return what follows the numbers of a stream, ``None`` where they may have gaps or cannot be read."""
+    """Return the check for a stream, ``None`` if its numbers may have gaps or cannot be read."""
     if units is None or units.is_hevc or not extradata:
         return None
     try:
@@ -131,9 +131,9 @@ def _parameter_sets(units: UnitFormat, extradata: bytes) -> list[bytes]:
 
 
 def _number_format(payload: bytes) -> tuple[int, bool] | None:
-    """Read how many bits ``frame_num`` has, and whether there may be fields.
+    """Read the length of ``frame_num`` in bits, and whether pictures may be fields.
 
-    ``None`` where gaps are allowed, or colour planes are apart.
+    ``None`` if gaps are allowed or colour planes are coded separately.
     """
     bits = _Bits(payload[1:256])
     profile = bits.take(8)

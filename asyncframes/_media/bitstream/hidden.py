@@ -1,9 +1,9 @@
-"""Packets that become no frame, told by their own bytes.
+"""Recognises packets that become no frame, by their bytes.
 
-VP8 and VP9 keep alternate reference frames: pictures that only others refer to.
-WebM stores them in packets like any other, and no flag of the container tells.
-A GIF may end with comments, which come as one more packet. Packets of H.264 and HEVC
-may hold parameters, messages or the end of a sequence, and no slice.
+VP8 and VP9 have alternate reference frames, which are never shown. WebM stores them in
+packets like any other, without a flag. A GIF may end with comments, which are one more
+packet. Packets of H.264 and HEVC may hold only parameters, messages or the end of a
+sequence, and no slice.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _GIF_EXTENSION, _GIF_IMAGE = 0x21, 0x2C
 
 
 def hidden_packets(codec: str, units: UnitFormat | None) -> Callable[[bytes], bool] | None:
-    """Return the test for packets of a codec that become no frame, ``None`` where bytes do not tell.
+    """Return the test for packets of a codec that become no frame, ``None`` if their bytes do not tell.
 
     The test raises `DamagedPacketError` for a packet that is damaged.
 
     Parameters
     ----------
     codec
-        FFmpeg's name of the decoder.
+        Name of FFmpeg's decoder.
     units
-        How packets hold NAL units, ``None`` for codecs without any.
+        How packets store NAL units, ``None`` for codecs without them.
     """
     if units is not None:
         return lambda packet: not units.has_picture(packet)
@@ -49,7 +49,7 @@ def _is_hidden_vp8(data: bytes) -> bool:
 
 
 def _is_hidden_vp9(data: bytes) -> bool:
-    """Tell whether no frame of a packet is shown; a superframe holds several (VP9 specification, annex B)."""
+    """Tell whether a packet shows no frame. A superframe holds several (VP9 specification, annex B)."""
     marker = data[-1]
     if marker & 0xE0 != 0xC0:
         return not _shows_vp9(data[0], data[1] if len(data) > 1 else 0)
@@ -77,7 +77,7 @@ def _shows_vp9(first: int, second: int) -> bool:
 
 
 def _has_no_gif_image(data: bytes) -> bool:
-    """Walk the blocks of a GIF packet in search of an image descriptor (GIF89a specification, 20)."""
+    """Search the blocks of a GIF packet for an image descriptor (GIF89a specification, 20)."""
     position = _gif_header_length(data)
     while position + 1 < len(data) and data[position] == _GIF_EXTENSION:
         position += 2

@@ -1,7 +1,7 @@
-"""NAL units of H.264 and HEVC: whether a packet holds a picture, and whether others refer to it.
+"""NAL units of H.264 and HEVC: whether a packet holds a picture, and whether it is a reference.
 
 ITU-T H.264, 7.3.1 and annex B; ITU-T H.265, 7.3.1 and annex B; ISO/IEC 14496-15, 5.3.3 and 8.3.3 for units
-that are preceded by their length.
+with a length before each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 _START_CODE = b"\0\0\1"
 _H264_SLICES = {1, 2, 5}
 
-# Units that are no part of a picture: messages, parameter sets, delimiters, ends and filling.
+# Units that belong to no picture: messages, parameter sets, delimiters, ends and filler data.
 _H264_OTHERS = frozenset(range(6, 13))
 _HEVC_OTHERS = frozenset(range(32, 41))
 
@@ -26,48 +26,48 @@ _MAY_BE_PICTURES = {
 
 _DELIMITER = b"\x09\xf0"
 
-# A packet of more units than this is not looked through.
+# Most units of a packet that are looked at.
 _MOST_UNITS = 4096
 
 
 class DamagedPacketError(Exception):
-    """The first bytes of a packet, or the lengths of its parts, cannot be right."""
+    """The first bytes of a packet, or the lengths of its parts, are invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnitFormat:
-    """How packets of a stream hold their units.
+    """How packets of a stream store their units.
 
     Attributes
     ----------
     is_hevc
-        HEVC, otherwise H.264.
+        Whether the codec is HEVC; otherwise it is H.264.
     length_bytes
-        Bytes of the length before each unit; 0 where start codes part them.
+        Size of the length before each unit in bytes; 0 if start codes separate the units.
     """
 
     is_hevc: bool
     length_bytes: int
 
     def delimiter(self) -> bytes:
-        """Return a packet of an H.264 access unit delimiter alone (ISO/IEC 14496-10, 7.3.2.4)."""
+        """Return a packet that holds only an H.264 access unit delimiter (ISO/IEC 14496-10, 7.3.2.4)."""
         size = (
             len(_DELIMITER).to_bytes(self.length_bytes, "big") if self.length_bytes else b"\0" + _START_CODE
         )
         return size + _DELIMITER
 
     def has_picture(self, packet: bytes) -> bool:
-        """Tell whether a packet holds more than units that are known to be no part of a picture.
+        """Tell whether a packet holds a unit that may belong to a picture.
 
         Raises
         ------
         DamagedPacketError
-            Its units do not fill it, so that what it holds cannot be told.
+            The units do not fill the packet, so its content is unknown.
         """
         return any(self._may_be_picture(packet[place]) for place in self.units(packet))
 
     def is_reference(self, packet: bytes) -> bool:
-        """Tell by ``nal_ref_idc`` whether others may refer to an H.264 picture, as with broken units."""
+        """Tell by ``nal_ref_idc`` whether an H.264 picture may be a reference; true for damaged units."""
         headers = (packet[place] for place in self.units(packet))
         try:
             slices = [header for header in headers if header & 0x1F in _H264_SLICES]
@@ -79,16 +79,16 @@ class UnitFormat:
         return bool(_MAY_BE_PICTURES[self.is_hevc][header])
 
     def may_be_pictures(self, headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Tell of many units, by their first bytes, whether they may be a part of a picture."""
+        """Tell for many units, by their first bytes, whether they may belong to a picture."""
         return _MAY_BE_PICTURES[self.is_hevc][headers]
 
     def units(self, packet: bytes) -> Iterator[int]:
-        """Yield where the units of a packet begin."""
+        """Yield the positions of the units of a packet."""
         return _by_length(packet, self.length_bytes) if self.length_bytes else _by_start_code(packet)
 
 
 def unit_format(codec: str | None, extradata: bytes | None) -> UnitFormat | None:
-    """Return how a stream holds its units, ``None`` for codecs that have none."""
+    """Return how a stream stores its units, ``None`` for codecs without them."""
     if codec not in {"h264", "hevc"}:
         return None
     is_hevc = codec == "hevc"

@@ -1,10 +1,10 @@
-"""First bytes of packets that show damage: what they must be, codec by codec."""
+"""Checks the first bytes of packets for damage, codec by codec."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# AV1 specification, 5.3 and 6.2.2: types of OBUs that hold a frame or a part of one.
+# AV1 specification, 5.3 and 6.2.2: types of OBUs that hold a frame or part of one.
 _AV1_FRAMES = {3, 4, 6, 7}
 
 # ITU-T T.81, table B.1.
@@ -14,7 +14,7 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 def header_check(codec: str) -> Callable[[bytes], bool] | None:
-    """Return the test for whether a packet's headers are whole, ``None`` for codecs without one."""
+    """Return the test for whether a packet's headers are intact, ``None`` for codecs without a test."""
     return {
         "libdav1d": _is_av1,
         "av1": _is_av1,
@@ -26,7 +26,7 @@ def header_check(codec: str) -> Callable[[bytes], bool] | None:
 
 
 def _is_av1(data: bytes) -> bool:
-    """Walk the OBUs of a temporal unit: they fill it, and one of them belongs to a frame."""
+    """Walk the OBUs of a temporal unit. They must fill it, and one must belong to a frame."""
     position, has_frame = 0, False
     while position < len(data):
         header = data[position]
@@ -44,7 +44,7 @@ def _is_av1(data: bytes) -> bool:
 
 
 def _leb128(data: bytes, position: int) -> tuple[int, int]:
-    """Read a number, -1 where it does not end, and the place behind it (AV1 specification, 4.10.5)."""
+    """Read a number, or -1 if it does not end, and the position after it (AV1 specification, 4.10.5)."""
     value = 0
     for place, byte in enumerate(data[position : position + 8]):
         value |= (byte & 0x7F) << 7 * place
@@ -54,7 +54,7 @@ def _leb128(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _is_jpeg(data: bytes) -> bool:
-    """Walk the segments of a JPEG up to its first scan; a frame header stands before it."""
+    """Walk the segments of a JPEG up to its first scan. A frame header must come before it."""
     if data[:2] != b"\xff\xd8":
         return False
     position, has_frame = 2, False
@@ -79,7 +79,7 @@ def _is_jpeg(data: bytes) -> bool:
 
 
 def _are_huffman_tables(data: bytes) -> bool:
-    """Check class, number and code lengths of each table (ITU-T T.81, B.2.4.2 and annex C)."""
+    """Check the class, number and code lengths of each table (ITU-T T.81, B.2.4.2 and annex C)."""
     while data:
         kind, counts = data[0], data[1:17]
         room = sum(count << 16 - length for length, count in enumerate(counts, start=1))
@@ -90,12 +90,12 @@ def _are_huffman_tables(data: bytes) -> bool:
 
 
 def _is_mpeg4(data: bytes) -> bool:
-    """Look for a picture's start code (ISO/IEC 14496-2, table 6-3); a skipped picture has a few bytes."""
+    """Look for the start code of a picture (ISO/IEC 14496-2, table 6-3). A skipped picture is very short."""
     return len(data) <= 8 or b"\0\0\1\xb6" in data
 
 
 def _is_vp8(data: bytes) -> bool:
-    """Read the frame tag: the size of the first partition, a keyframe's start code (RFC 6386, 9.1)."""
+    """Check the size of the first partition and the start code of a keyframe (RFC 6386, 9.1)."""
     if len(data) < 3:
         return False
     tag = int.from_bytes(data[:3], "little")
@@ -106,7 +106,7 @@ def _is_vp8(data: bytes) -> bool:
 
 
 def _is_vp9(data: bytes) -> bool:
-    """Read the frame marker, and the sync code of a keyframe (VP9 specification, 6.2)."""
+    """Check the frame marker, and the sync code of a keyframe (VP9 specification, 6.2)."""
     if not data or data[0] >> 6 != 2:
         return False
     profile = data[0] >> 5 & 1 | (data[0] >> 4 & 1) << 1

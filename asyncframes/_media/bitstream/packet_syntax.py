@@ -1,4 +1,4 @@
-"""What the packets of a codec look like, worked out once for each opened stream."""
+"""The syntax of a stream's packets, determined once for each opened stream."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from asyncframes._media.bitstream.nal import UnitFormat, unit_format
 
 @dataclass(frozen=True, slots=True)
 class PacketSyntax:
-    """What the bytes of a stream's packets say without decoding.
+    """What the bytes of a stream's packets tell without decoding.
 
     Attributes
     ----------
     units
-        How packets hold NAL units, ``None`` for codecs without any.
+        How packets store NAL units, ``None`` for codecs without them.
     is_hidden
-        Test for packets that become no frame, ``None`` where bytes do not tell; see `hidden_packets`.
+        Test for packets that become no frame, ``None`` if their bytes do not tell; see `hidden_packets`.
     """
 
     units: UnitFormat | None = None
@@ -26,6 +26,6 @@ class PacketSyntax:
 
 
 def packet_syntax(codec: str, extradata: bytes | None) -> PacketSyntax:
-    """Read from a codec's name and its extradata how its packets are made up."""
+    """Determine the syntax of packets from the name of the codec and its extradata."""
     units = unit_format(codec, extradata)
     return PacketSyntax(units, hidden_packets(codec, units))

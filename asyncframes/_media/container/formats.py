@@ -1,4 +1,4 @@
-"""Lists the containers that are opened, those that may be allowed, and names for the rest."""
+"""Containers: those that are opened, those that a caller may allow, and names for others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SAFE_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,webp_pipe,"
     "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
 )
-"""Demuxers that read one self-contained file, which holds video or, for WebP, a picture."""
+"""Demuxers that read one self-contained file of video, or a WebP picture."""
 
-# Playlists, scripts and devices: they make FFmpeg open further addresses.
+# Playlists, scripts and devices make FFmpeg open further addresses.
 _NEVER = {
     *("applehttp", "hls", "dash", "webm_dash_manifest", "imf", "rtp", "rtsp", "sap", "sdp", "lavfi"),
     *("concat", "concatf", "image2", "image2_alias_pix", "image2_brender_pix", "vapoursynth", "avisynth"),
 }
 
-# How files begin that FFmpeg reads by demuxers that are not among these.
+# First bytes of files for which FFmpeg uses other demuxers, with those demuxers and names for people.
 _OTHERS = (
     (b"\xff\xd8\xff", "jpeg_pipe", "a JPEG picture"),
     (b"\x89PNG", "png_pipe", "a PNG picture"),
@@ -38,7 +38,7 @@ _OTHERS = (
 
 
 def has_demuxer(name: str) -> bool:
-    """Tell whether this build of FFmpeg reads containers of a kind."""
+    """Tell whether this build of FFmpeg has a demuxer of this name."""
     try:
         return av.format.ContainerFormat(name, "r").is_input
     except ValueError:
@@ -51,9 +51,9 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
     Raises
     ------
     TypeError
-        One name is given in place of several.
+        `names` is one name instead of several.
     ValueError
-        This FFmpeg has none of a name, or it opens further addresses.
+        This FFmpeg has no demuxer of a name, or the demuxer opens further addresses.
     """
     if isinstance(names, str):
         given = quoted_option(names)
@@ -62,7 +62,7 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
     for name in allowed:
         if name in _NEVER:
             message = (
-                f"allow_containers: {name} makes FFmpeg open further files or addresses, and is never allowed"
+                f"allow_containers: {name} is never allowed: it makes FFmpeg open further files or addresses"
             )
             raise ValueError(message)
         if "," in name or not has_demuxer(name):
@@ -71,10 +71,10 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def refused_kind(head: bytes) -> tuple[str, str] | None:
-    """Return demuxer and name of a container that is known and not opened, by how it begins."""
+    """Return demuxer and name of a known container that is not opened, recognised by its first bytes."""
     return next(((demuxer, name) for begin, demuxer, name in _OTHERS if head.startswith(begin)), None)
 
 
 def is_animated_webp(head: bytes) -> bool:
-    """Whether a file says that it is an animation in WebP, which FFmpeg's picture reader does not play."""
+    """Whether a file is an animated WebP, which FFmpeg's demuxer for pictures does not play."""
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 2)

@@ -25,18 +25,18 @@ from asyncframes.errors import AsyncFramesError, NoVideoStreamError, Unsupported
 if TYPE_CHECKING:
     from asyncframes._media.files.media_files import MediaFile
 
-# A transport stream may announce thousands, and each takes FFmpeg 400 kB.
+# A transport stream may announce thousands, and FFmpeg allocates 400 kB for each.
 _MOST_STREAMS = 256
 
 _USUAL = ContainerLimits()
 
 SHORT_PIXELS = 8 * 1024 * 1024
-"""A stream of this many pixels in all decodes in some tens of milliseconds."""
+"""Pixels in all frames together: such a stream decodes within some tens of milliseconds."""
 
 SHORT_BYTES = 512 * 1024
-"""A source of this many bytes does as well."""
+"""Bytes of a source that decodes as fast."""
 
-# The packet that is last in the file is among this many that are last in decode order.
+# With B-frames, the packet that is last in the file need not be last in decode order, but is among this many.
 _LAST_ENTRIES = 32
 
 
@@ -47,17 +47,17 @@ class ContainerOptions:
     Attributes
     ----------
     stream_index
-        Stream of the container to decode, ``None`` for the one that `select_stream` finds.
+        Stream to decode, ``None`` for the one that `select_stream` chooses.
     threads
-        Threads of the decoder.
+        Number of codec threads.
     max_pixels
         Refuse pictures of more pixels than this.
     idle_priority
-        Whether threads of the decoder run only while nothing else wants the CPU.
+        Whether codec threads run only while nothing else needs the CPU.
     limits
-        What the container may hold.
+        Limits on what the container may hold.
     strict
-        Whether damage is reported that the decoder would hide.
+        Whether to report damage that the decoder would hide.
     """
 
     stream_index: int | None
@@ -74,14 +74,14 @@ def open_container(
     *,
     options: dict[str, str] | None = None,
 ) -> InputContainer:
-    """Open a container such that FFmpeg reads these bytes and nothing else.
+    """Open a container. FFmpeg reads the bytes of `file` and nothing else.
 
     Raises
     ------
     UnsupportedMediaError
-        No allowed demuxer knows the bytes.
+        No allowed demuxer recognises the bytes.
     CorruptMediaError
-        A demuxer knows them and finds its header broken.
+        A demuxer recognises them, and the header is damaged.
     """
     target, how = file.target()
     names = [how.pop("more_demuxers", ""), *limits.allow_containers, SAFE_DEMUXERS]
@@ -98,7 +98,7 @@ def open_container(
         beginning = beginning_of(file)
     file.opened_blind = beginning.is_fragmented
     if file.opened_blind:
-        # FFmpeg would go over every fragment of the file before the first frame.
+        # Otherwise FFmpeg would read the header of every fragment before the first frame.
         allowed["fflags"] = "ignidx"
     if beginning.header is None:
         file.plan_forward()
@@ -136,7 +136,7 @@ def _refuse_animation(file: MediaFile) -> None:
 
 
 def _guard(file: MediaFile) -> ReadGuard:
-    """Watch the reads of a file from before FFmpeg has told what it is."""
+    """Watch the reads of a file even before FFmpeg has found its format."""
     guard = ReadGuard(BUFFER_BYTES, file.source_name)
     head = b"" if file.is_sequential else file.read_at(0, 16)
     if head.startswith((b"\0\0\1", b"\0\0\0\1")):
@@ -151,47 +151,47 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
         return "the source is empty (0 bytes)"
     if file.target()[0] is not file:
         if file.source_name.endswith(".mpd") and not has_demuxer("dash"):
-            return "this build of FFmpeg cannot read DASH manifests, as those in PyAV's wheels cannot"
+            return "this build of FFmpeg cannot read DASH manifests, and neither can those in PyAV's wheels"
         return f"FFmpeg cannot open this address: {reason_of(exc)}"
     start = b"" if file.is_sequential else file.read_at(0, 512)
     if (other := refused_kind(start)) is not None:
         demuxer, name = other
         return (
-            f"{name} is not among the containers that are opened; "
+            f"{name} is not among the formats that are opened by default; "
             f"open_video(…, allow_containers=({demuxer!r},)) allows it"
         )
     head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "the source is a web page or XML, not video: check the address and what it needs to let you in"
+        return "the source is a web page or XML, not video: check the address and the credentials"
     if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
-        return "the source is a playlist or script that points elsewhere; only the video itself is opened"
+        return "the source is a playlist or script that refers to other files: expected the video itself"
     if isinstance(exc, av.ArgumentError):
         return (
-            "the file is not among the containers that are opened: "
-            "open_video(…, allow_containers=(name,)) allows one by the name of FFmpeg's demuxer"
+            "the file has a format that is not opened by default: "
+            "open_video(…, allow_containers=(name,)) allows a format by the name of FFmpeg's demuxer"
         )
     if isinstance(exc, av.InvalidDataError):
-        return "no demuxer recognises these bytes, or their header is cut off or broken"
+        return "no demuxer recognises these bytes, or their header is cut off or damaged"
     return f"FFmpeg refuses these bytes: {reason_of(exc)}"
 
 
 def is_cover_art(stream: Stream) -> bool:
-    """Whether a stream is a picture that goes with the file, not its video."""
+    """Whether a stream is cover art, not video."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def select_stream(container: InputContainer, stream_index: int | None, source: str) -> VideoStream:
     """Return the video stream to decode.
 
-    Without an index that is the first one that the container marks as its
-    default, or the first where it marks none; cover art does not count.
+    Without `stream_index`, that is the first stream marked as default, or the first
+    stream if none is marked. Cover art does not count.
 
     Raises
     ------
     NoVideoStreamError
-        There is none, or `stream_index` names none.
+        There is no video stream, or `stream_index` is not that of one.
     UnsupportedMediaError
-        FFmpeg has no decoder for it.
+        FFmpeg has no decoder for the stream.
     """
     streams = [stream for stream in container.streams.video if not is_cover_art(stream)]
     streams = [stream for stream in streams if not _is_still_item(stream)] or streams
@@ -212,9 +212,9 @@ def select_stream(container: InputContainer, stream_index: int | None, source: s
 
 
 def _is_still_item(stream: VideoStream) -> bool:
-    """Whether a stream is a picture of HEIF or AVIF, which may stand beside a track of many.
+    """Whether a stream is a single picture of HEIF or AVIF, which may accompany a track.
 
-    FFmpeg gives it a time base of one second and no duration, as it does no track.
+    FFmpeg gives only pictures a time base of one second and no duration.
     """
     return (
         stream.container.format.name.startswith("mov") and stream.time_base == 1 and stream.duration is None
@@ -236,13 +236,13 @@ def _kind(stream: Stream) -> str:
 def prepare_decoder(
     stream: VideoStream, options: ContainerOptions, source: str, size: int | None
 ) -> CodecThreads:
-    """Set the codec up before its first packet, and have the demuxer leave other streams unread.
+    """Set up the codec before its first packet, and have the demuxer skip the other streams.
 
     Returns
     -------
     CodecThreads
-        What shares the work. A short stream has one thread: others save nothing, and with H.264
-        FFmpeg may lose the mark of a damaged picture.
+        The threads that decode. A short stream gets one: more save nothing, and with H.264 they may lose the
+        mark of a damaged picture.
 
     Raises
     ------
@@ -271,7 +271,7 @@ def prepare_decoder(
 
 
 def _is_short(stream: VideoStream, size: int | None) -> bool:
-    """Whether a stream is so short, in pixels or bytes, that it decodes in some tens of milliseconds."""
+    """Whether a stream has so few pixels or bytes that it decodes within some tens of milliseconds."""
     if size is not None and size <= SHORT_BYTES:
         return True
     pixels = stream.frames * stream.codec_context.width * stream.codec_context.height
@@ -279,25 +279,25 @@ def _is_short(stream: VideoStream, size: int | None) -> bool:
 
 
 def cut_short(stream: VideoStream, size: int | None) -> str | None:
-    """Say by how much a source is shorter than what its header lists, ``None`` where it is not."""
+    """Return how much shorter the source is than its header says, or ``None`` if it is not."""
     entries = stream.index_entries
     if size is None or not len(entries):
         return None
     missing = max(entry.pos + entry.size for entry in entries[-_LAST_ENTRIES:]) - size
-    return f"the source ends {missing} bytes short of what its header lists" if missing > 0 else None
+    return f"the source ends {missing} bytes before the end that its header lists" if missing > 0 else None
 
 
 def first_missing_dts(stream: VideoStream, size: int | None) -> int | None:
-    """Return the first dts whose packet lies beyond the end of a source, as its header lists them."""
+    """Return the first dts that the header lists beyond the end of the source, ``None`` if there is none."""
     beyond = (entry.timestamp for entry in stream.index_entries if entry.pos + entry.size > (size or 0))
     return None if size is None else min(beyond, default=None)
 
 
 def time_base_of(stream: VideoStream) -> Fraction:
-    """Return the seconds per tick of a stream."""
+    """Return the duration of a tick of a stream, in seconds."""
     return fraction_of(stream.time_base) or Fraction(1)
 
 
 def average_rate(stream: VideoStream) -> Fraction | None:
-    """Return the frames per second that the container claims or FFmpeg guesses, if any."""
+    """Return the frames per second from the header, or FFmpeg's guess; ``None`` if there is neither."""
     return fraction_of(stream.average_rate, stream.guessed_rate)

@@ -25,15 +25,15 @@ from asyncframes._media.container.seek_targets import INDEXED_AS_READ, seek_targ
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 
-# A seek may land on packets without a position or a dts of their own; so many are read to find one that has.
+# A seek may land on packets without a position or dts. This many are read to find one that has them.
 _LANDING_PACKETS = 32
 
 PacketHook: TypeAlias = "Callable[[Packet[VideoStream]], None] | None"
-"""Called in the decode thread with each packet that is read."""
+"""Called in the decode thread for each packet that is read."""
 
 
 class TableMismatchError(Exception):
-    """The packets or pictures of a stream are not the ones that its frame table lists."""
+    """The packets or pictures of a stream differ from its frame table."""
 
 
 class PacketReader:
@@ -44,15 +44,15 @@ class PacketReader:
     Attributes
     ----------
     file
-        What the container is read from.
+        The file that the container is read from.
     container, stream
-        The open container and the stream chosen in it. After `close` there is no `stream`.
+        The open container and the chosen stream. After `close` there is no `stream`.
     syntax
-        What the bytes of its packets say without decoding.
+        What the bytes of a packet tell without decoding.
     number
-        Number, in decode order, of the packet that is read next.
+        Number, in decode order, of the next packet.
     on_packet
-        Called with each packet that is counted.
+        Called for each packet that is counted.
     """
 
     container: InputContainer
@@ -65,7 +65,7 @@ class PacketReader:
         self.open()
 
     def open(self) -> None:
-        """Open the container, or open it again, and stand before its first packet."""
+        """Open the container, or reopen it, at its first packet."""
         self.file.seek(0)
         self.container = open_container(self.file, self._options.limits)
         try:
@@ -80,7 +80,7 @@ class PacketReader:
         self._demux()
 
     def _demux(self) -> None:
-        """Read on from where the container stands."""
+        """Read packets from the current position of the container."""
         self._packets = packets_of(self.container, self.stream)
         self._read_back: deque[Packet[VideoStream]] = deque()
 
@@ -91,7 +91,7 @@ class PacketReader:
 
     @contextmanager
     def observed_by(self, hook: PacketHook) -> Iterator[None]:
-        """Call `hook` with each packet too while the context is open, also after a reopening."""
+        """Call `hook` for each packet too while the context is open, also after the container is reopened."""
         usual = self.on_packet
 
         def both(packet: Packet[VideoStream]) -> None:
@@ -106,19 +106,19 @@ class PacketReader:
             self.on_packet = usual
 
     def read(self, table: FrameTable | None = None) -> Packet[VideoStream] | None:
-        """Read the next packet and count it, ``None`` where there is no more.
+        """Read the next packet and count it; ``None`` at the end.
 
         Parameters
         ----------
         table
-            Where given, the packet has to be the one that it lists.
+            If given, the packet must be the one that it lists.
 
         Raises
         ------
         TableMismatchError
-            It is not.
+            The packet differs from the table.
         SourceError
-            Its bytes cannot be had.
+            Its bytes cannot be read.
         """
         packet = self._next()
         if packet is None:
@@ -138,17 +138,17 @@ class PacketReader:
                 return packet
         except PyAVError as exc:
             self._failure = f"reading the container failed: {exc}"
-        # FFmpeg takes a failed read for the end of the file.
+        # FFmpeg treats a failed read as the end of the file.
         self.file.raise_error()
         return None
 
     def _check(self, packet: Packet[VideoStream], table: FrameTable) -> None:
-        # Sizes differ from packet to packet, and some demuxers give other times after a seek.
+        # Sizes identify packets well enough. Times would not do: some demuxers change them after a seek.
         if self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size:
             raise TableMismatchError(f"packet {self.number} differs from the frame table")
 
     def plan_first(self, count: int) -> None:
-        """Announce that so many packets are read next and nothing beyond, where an index lists them."""
+        """Announce that only this many packets are read next, if the container has an index."""
         if self.container.format.name in INDEXED_AS_READ:
             return
         first = self.stream.index_entries[:count]
@@ -160,19 +160,19 @@ class PacketReader:
         return self._failure or cut_short(self.stream, self.file.size)
 
     def first_missing_dts(self) -> int | None:
-        """Return the dts from which on packets are missing, ``None`` where no header tells."""
+        """Return the dts of the first missing packet that the header lists, ``None`` if there is none."""
         return first_missing_dts(self.stream, self.file.size)
 
     def seek(self, packet: int, table: FrameTable) -> bool:
-        """Seek to a packet or to one before it; `skip_to` goes on from there.
+        """Seek to a packet, or to one before it. `skip_to` continues from there.
 
-        Demuxers take a time to be a pts or a dts, and may land behind what was asked for or
-        inside a GOP, so what is read there is looked up in the table.
+        Demuxers interpret a time as pts or dts, and may land after the requested packet or inside a GOP. So
+        the packet that is read there is looked up in the table.
 
         Returns
         -------
         bool
-            Whether a seek landed there. Otherwise the reader stands anywhere, and the caller calls `open`.
+            Whether a seek succeeded. If not, the position is undefined, and the caller calls `open`.
         """
         for target in seek_targets(self.container, self.stream, packet, table):
             if not self._seek_container(target):
@@ -184,7 +184,7 @@ class PacketReader:
         return False
 
     def seek_near(self, ticks: int) -> bool:
-        """Go where the demuxer takes a time to be, and number packets from 0 there; whether it could."""
+        """Seek to a time as the demuxer interprets it, and number packets from 0; whether that worked."""
         self.number = 0
         return self._seek_container({"offset": ticks})
 
@@ -200,7 +200,7 @@ class PacketReader:
         return True
 
     def _identify_next(self, table: FrameTable) -> int | None:
-        """Read up to a packet that the table tells apart, which is read again, and return its number."""
+        """Return the number of the next packet that the table can identify, and read from that packet on."""
         for _ in range(_LANDING_PACKETS):
             candidate = self._next()
             if candidate is None:
@@ -216,12 +216,12 @@ class PacketReader:
         return None
 
     def skip_to(self, packet: int, table: FrameTable) -> None:
-        """Read the packets before one, so that it is the next.
+        """Read packets until `packet` is the next.
 
         Raises
         ------
         TableMismatchError
-            One of them is not the one that the table lists, or it is not there.
+            A packet differs from the table, or is missing.
         """
         while self.number < packet:
             if self.read(table) is None:

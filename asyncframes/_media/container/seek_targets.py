@@ -1,4 +1,4 @@
-"""What to ask a demuxer for, so that it lands at or before a packet."""
+"""What to ask of a demuxer so that it lands at or before a packet."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from av.video.stream import VideoStream
 
 from asyncframes._model.table import FrameTable
 
-# Demuxers that often know no more of an index than what was read so far.
+# Demuxers whose index often covers only what was read so far.
 INDEXED_AS_READ = {"flv", "live_flv"}
 
-# How many keyframes earlier each further attempt to seek aims.
+# How many keyframes earlier each attempt to seek aims.
 _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 
 
 def seek_targets(
     container: InputContainer, stream: VideoStream, packet: int, table: FrameTable
 ) -> Iterator[dict[str, int | bool]]:
-    """Yield arguments of `seek` that may lead to a packet, the likeliest first."""
+    """Yield arguments of `seek` that may lead to a packet, the most promising first."""
     position = int(table.packets.position[packet])
     by_position = {"offset": position, "unsupported_byte_offset": True}
     timed = _is_indexed(container, stream, int(table.packets.dts[packet]))
@@ -27,7 +27,7 @@ def seek_targets(
         yield by_position
     earlier = [packet, *table.earlier_starts(packet)]
     for aim in (earlier[places] for places in _EARLIER_KEYFRAMES if places < len(earlier)):
-        # Demuxers differ in which of the two they compare with; the later one lands nearer.
+        # Demuxers compare with either of the two. The later one lands nearer.
         yield {"offset": int(table.packets.pts[aim])}
         yield {"offset": int(table.packets.dts[aim])}
     if position >= 0 and timed:
@@ -35,7 +35,7 @@ def seek_targets(
 
 
 def _is_indexed(container: InputContainer, stream: VideoStream, ticks: int) -> bool:
-    """Whether the demuxer finds a time other than by reading on up to there."""
+    """Whether the demuxer can find a time without reading up to it."""
     entries = stream.index_entries
     if not len(entries):
         return False

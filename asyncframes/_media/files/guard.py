@@ -1,8 +1,8 @@
-"""A bound on how far FFmpeg reads on where nothing is found.
+"""Bounds how far FFmpeg reads without finding anything.
 
-Parsers of raw streams collect bytes until the next start code, demuxers look for the
-next element through whatever lies between, and a packet is as long as it claims to be:
-gigabytes of memory and minutes of CPU where a file has a hole or is something else.
+Parsers of raw streams collect bytes until the next start code, demuxers search everything up to
+the next element, and a packet is read at the length that it claims. In a file with a hole, or of
+another format, that takes gigabytes of memory and minutes of CPU time.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from asyncframes.errors import CorruptMediaError
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Bytes without a picture's beginning in a raw stream, or of zeros between what a demuxer looks for."""
+"""Most bytes of a raw stream in which no picture begins, and most zeros in a row in any file."""
 
 LARGEST_PACKET = 128 * 1024 * 1024
-"""Bytes of one packet: an uncompressed picture of 8192x4320 takes less."""
+"""Most bytes of one packet. An uncompressed picture of 8192x4320 takes less."""
 
 _START_CODE, _START_OF_IMAGE = b"\0\0\1", b"\xff\xd8"
 _MARKERS = dict.fromkeys(("h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1"), _START_CODE)
@@ -21,12 +21,14 @@ _MARKERS["mjpeg"] = _START_OF_IMAGE
 
 
 class ReadGuard:
-    """Watches what FFmpeg reads of a file, and raises where that leads nowhere.
+    """Watches what FFmpeg reads, and raises when it has read too far without finding anything.
 
     Parameters
     ----------
     buffer_bytes
-        What FFmpeg reads at a time; longer reads are of packets alone.
+        Size of FFmpeg's buffer. Longer reads are for packets only.
+    source_name
+        Name of the source, for errors.
     """
 
     def __init__(self, buffer_bytes: int, source_name: str) -> None:
@@ -38,17 +40,17 @@ class ReadGuard:
         self._unmarked = self._zeros = self._packet = 0
 
     def expect(self, demuxer: str) -> None:
-        """Look from now on for what begins each picture in a raw stream of this kind."""
+        """Look for the bytes that begin each picture, if `demuxer` reads a raw stream."""
         self._marker = _MARKERS.get(demuxer)
         self._unmarked = 0
 
     def see(self, position: int, data: bytes, *, asked: int) -> None:
-        """Take note of a read.
+        """Record a read.
 
         Raises
         ------
         CorruptMediaError
-            It was one too many.
+            FFmpeg reads too far: no picture begins, there are only zeros, or a packet is too long.
         """
         if position != self._position:
             self._tail, self._unmarked, self._zeros, self._packet = b"", 0, 0, 0

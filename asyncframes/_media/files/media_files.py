@@ -1,9 +1,9 @@
 """File objects that FFmpeg reads from, in the decode thread.
 
-FFmpeg drops an exception that a read raises if it reads on (PyAV prints it to
-stderr), so each file keeps its first error and answers ``b""`` from then on;
-the caller checks `error` afterwards. A file has no ``name``:
-FFmpeg would take it into account when it guesses the format.
+If FFmpeg reads on after a read that raised, the exception is lost (PyAV prints it to
+stderr). So each file keeps its first error and returns ``b""`` from then on, and the
+caller checks `error` afterwards. Files have no ``name``, because FFmpeg would use it to
+guess the format.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from asyncframes.sources._cache.source import CachedSource
 
 BUFFER_BYTES = 64 * 1024
-"""What FFmpeg reads at a time; sources fetch as much when they are opened."""
+"""Size of FFmpeg's buffer. Sources fetch as much when they are opened."""
 
 _POLL_SECONDS = 0.5
 
@@ -42,13 +42,13 @@ class MediaFile(ABC):
     source_name
         Name of the source, for errors.
     error
-        The first error that a read met.
+        The first error of a read.
     opened_blind
         Whether a container was opened without looking past the first fragment.
     holds_media
         Whether its media can be read; if not, it reads as zeros.
     guard
-        What watches the reads of FFmpeg, if anything does.
+        Bounds what FFmpeg reads, if set.
     """
 
     def __init__(self, size: int | None, source_name: str) -> None:
@@ -75,10 +75,10 @@ class MediaFile(ABC):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move without reading anything; past the end is legal.
+        """Move without reading anything, also past the end.
 
-        Answers -1 where that cannot be told, from the end of a source of unknown size: an exception
-        would come out of some later call into FFmpeg.
+        Returns -1 for a position relative to an unknown end. If it raised instead, the exception would come
+        out of a later call into FFmpeg.
         """
         if whence == io.SEEK_CUR:
             offset += self._position
@@ -99,15 +99,15 @@ class MediaFile(ABC):
         return True
 
     def target(self) -> tuple[Any, dict[str, Any]]:
-        """Return what PyAV is to open, and its arguments for it."""
+        """Return what PyAV opens, and the arguments for it."""
         return self, {}
 
     def translated(self, exc: Exception) -> AsyncFramesError | None:
-        """Return our error for one of FFmpeg's about reaching the bytes, ``None`` for others."""
+        """Return this package's error for FFmpeg's about access to the bytes, ``None`` for other errors."""
         return None
 
     def may_wait(self) -> bool:
-        """Tell whether the next read may wait for a sender, so that frames had better not wait with it."""
+        """Tell whether the next read may wait for a sender. Frames are then delivered before it."""
         return False
 
     def tell(self) -> int:
@@ -120,22 +120,22 @@ class MediaFile(ABC):
         return self._position
 
     def raise_error(self) -> None:
-        """Raise the first error that a read met, if there was one."""
+        """Raise the first error of a read, if there was one."""
         if self.error is not None:
             raise self.error
 
     @property
     def lacks_headers(self) -> bool:
-        """Whether the headers between the media of a fragmented MP4 would have to be fetched one by one."""
+        """Whether reading the headers of a fragmented MP4 would take one request for each."""
         return False
 
     @abstractmethod
     def _read_at(self, position: int, count: int) -> bytes: ...
 
     def read_at(self, position: int, count: int) -> bytes:
-        """Return `count` bytes from a place, fewer only where the file ends.
+        """Return `count` bytes from a position, or fewer if the file ends.
 
-        The position of `read` stays, and what goes wrong is raised.
+        Does not move the position of `read`, and raises its own errors.
         """
         self.raise_error()
         if self.size is not None:
@@ -147,14 +147,14 @@ class MediaFile(ABC):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def plan(self, ranges: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - only a bridge plans
-        """Announce the byte ranges that will be read next, and that nothing beyond them will be."""
+        """Announce that these byte ranges are read next, and nothing else."""
 
     def plan_forward(self) -> None:  # noqa: B027 - only a bridge plans
-        """Announce that reading goes on to the end."""
+        """Announce that the file is read to its end."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Make a read that waits, and every later one, fail at once; callable from any thread."""
+        """Make the current read and all later ones fail at once. May be called from any thread."""
 
 
 class DirectFile(MediaFile):
@@ -190,14 +190,14 @@ class DirectFile(MediaFile):
 
 
 def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEventLoop, *, name: str) -> T:
-    """Wait in a thread for what the loop does.
+    """Wait in a thread for work on the event loop.
 
     Raises
     ------
     SourceTimeoutError
-        It takes longer than that; it is cancelled then.
+        It takes longer than `timeout_seconds`, and is cancelled.
     ClosedError
-        It was cancelled, or the loop is gone.
+        It was cancelled, or the event loop is closed.
     """
     waited = 0.0
     while True:
@@ -213,11 +213,11 @@ def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEv
                 raise ClosedError("the event loop was closed while frames were decoded") from None
             if waited >= timeout_seconds:
                 future.cancel()
-                raise SourceTimeoutError(f"no byte came within {timeout_seconds:g} s", source=name) from exc
+                raise SourceTimeoutError(f"no bytes arrived in {timeout_seconds:g} s", source=name) from exc
 
 
 class Cursor(Protocol):
-    """What fetches for one reader; see `asyncframes.sources.ReadCursor`."""
+    """Fetches bytes for one reader; see `asyncframes.sources.ReadCursor`."""
 
     def fetch(self, start: int, stop: int) -> Coroutine[Any, Any, bytes]: ...
     def touch(self, position: int) -> None: ...
@@ -227,7 +227,7 @@ class Cursor(Protocol):
 
 
 class Readable(Protocol):
-    """What a bridge reads from: a `CachedSource`, or a source that is read forward once."""
+    """What a bridge reads: a `CachedSource`, or a source that is read once, in order."""
 
     @property
     def name(self) -> str: ...
@@ -238,7 +238,7 @@ class Readable(Protocol):
 
 
 class BridgeFile(MediaFile):
-    """A file over an asynchronous source: crosses to the event loop only for bytes that are missing."""
+    """A file over an asynchronous source. It uses the event loop only for bytes that are not in memory."""
 
     def __init__(
         self, source: Readable, loop: asyncio.AbstractEventLoop, read_timeout_seconds: float
@@ -254,7 +254,7 @@ class BridgeFile(MediaFile):
         self._planned: Sequence[tuple[int, int]] = ()
 
     def read_at(self, position: int, count: int) -> bytes:
-        """Return bytes from a place, as any file does; nothing is read ahead from there."""
+        """Return bytes from a position, without reading ahead from there."""
         self._is_looking = True
         try:
             return super().read_at(position, count)
@@ -274,7 +274,7 @@ class BridgeFile(MediaFile):
         return data
 
     def _cut(self, start: int, stop: int) -> int:
-        """Cut a read to what was planned: FFmpeg fills its buffer beyond that."""
+        """Shorten a read to the planned range, because FFmpeg always fills its buffer."""
         if self._is_looking:
             return stop
         planned = next((end for begin, end in self._planned if begin <= start < end), None)
@@ -283,7 +283,7 @@ class BridgeFile(MediaFile):
         return min(stop, (start // BUFFER_BYTES + 1) * BUFFER_BYTES) if stop - start <= BUFFER_BYTES else stop
 
     def _wait_for(self, call: Coroutine[Any, Any, T]) -> T:
-        """Have the loop fetch bytes, and wait, bounded by the timeout and by `abort`."""
+        """Fetch bytes on the event loop and wait, until the timeout or `abort`."""
         if self._aborted:
             call.close()
             raise self._cancelled()
@@ -313,7 +313,7 @@ class BridgeFile(MediaFile):
             waiting.cancel()
 
     async def aclose(self) -> None:
-        """Cancel what is in flight; on the loop, once no thread reads any more."""
+        """Cancel pending fetches. Runs on the event loop, once no thread reads any more."""
         self._aborted = True
         await self._cursor.aclose()
 

@@ -1,4 +1,4 @@
-"""Addresses that FFmpeg opens itself; each further one is checked first."""
+"""Addresses that FFmpeg opens itself. Each further address in a playlist is checked first."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from asyncframes.sources._ffmpeg_url import scheme_of
 _CACHE_BYTES = 4 * 1024 * 1024
 _DEMUXERS = "hls,dash,rtsp,rtp,sdp"
 
-# FFmpeg's HLS and DASH demuxers take a connection that is kept open for one of FFmpeg's own, and abort the
-# process when it is a file object.
+# FFmpeg's HLS and DASH demuxers expect a connection that is kept open to be one of FFmpeg's own. They abort
+# the process if it is a file object.
 _ONE_CONNECTION_EACH = {"http_persistent": "0", "http_multiple": "0"}
 
 
 class UrlFile(MediaFile):
-    """Stands for the whole of what is behind an address."""
+    """Everything behind an address: a playlist with its segments, or a live stream."""
 
     def __init__(self, source: FFmpegUrlSource, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(None, source.name)
@@ -58,7 +58,7 @@ class UrlFile(MediaFile):
     def translated(self, exc: Exception) -> AsyncFramesError | None:
         match exc:
             case av.ExitError() | TimeoutError():
-                return SourceTimeoutError("nothing came within the time allowed", source=self.source_name)
+                return SourceTimeoutError("no data arrived within the time allowed", source=self.source_name)
             case av.ProtocolNotFoundError() | av.ArgumentError():
                 return SourceAccessError(
                     "FFmpeg refuses the address or an option: expected a protocol that protocols= allows",
@@ -69,22 +69,22 @@ class UrlFile(MediaFile):
             case PermissionError() | av.HTTPClientError():
                 return SourceAccessError("the server refused the request", source=self.source_name)
             case ConnectionError() | BrokenPipeError() | av.HTTPServerError():
-                return SourceUnavailableError("no connection, or it broke off", source=self.source_name)
-            # FFmpeg's RTSP says so when it was interrupted.
+                return SourceUnavailableError("the connection failed or broke off", source=self.source_name)
+            # FFmpeg's RTSP demuxer raises this when it is interrupted.
             case av.InvalidDataError() if time.monotonic() > self._begun + self._source.open_timeout_seconds:
-                return SourceTimeoutError("nothing came within the time allowed", source=self.source_name)
+                return SourceTimeoutError("no data arrived within the time allowed", source=self.source_name)
             case _:
                 return None
 
     def _open_part(self, url: str, _flags: int, options: dict[str, str]) -> _Part:
-        """Open a playlist or a segment; called by FFmpeg in the decode thread."""
+        """Open a playlist or a segment. FFmpeg calls this in the decode thread."""
         try:
             if self._aborted:
                 raise ClosedError(f"reading {shortened(self.source_name)} was cancelled")
             scheme = scheme_of(url)
             if scheme not in {"http", "https"} or scheme not in self._source.protocols:
                 raise SourceAccessError(
-                    f"it leads to {scheme or 'an address without a scheme'}, which is not among "
+                    f"it refers to {scheme or 'an address without a scheme'}, which is not among "
                     f"protocols={', '.join(self._source.protocols)}",
                     source=self.source_name,
                 )
@@ -117,21 +117,21 @@ class UrlFile(MediaFile):
 
     @property
     def read_timeout_seconds(self) -> float:
-        """Longest wait for bytes of a part."""
+        """Longest wait for the bytes of a part."""
         return self._source.read_timeout_seconds
 
     def note(self, exc: BaseException) -> None:
-        """Keep the first error of any part: FFmpeg goes on without that part."""
+        """Keep the first error of any part, since FFmpeg continues without that part."""
         self.error = self.error or exc
 
     def close_part(self, part: _Part) -> None:
-        """Release a part that FFmpeg is done with."""
+        """Release a part that FFmpeg has closed."""
         if self._parts.pop(id(part), None) is not None:
             closing = asyncio.run_coroutine_threadsafe(part.aclose(), self._loop)
             wait_for(closing, self._source.open_timeout_seconds, self._loop, name=self.source_name)
 
     def _read_at(self, position: int, count: int) -> bytes:
-        raise SourceError("FFmpeg reads the parts", source=self.source_name)
+        raise SourceError("an address is not read as a file: FFmpeg reads its parts", source=self.source_name)
 
     @property
     def is_sequential(self) -> bool:
@@ -149,7 +149,7 @@ class UrlFile(MediaFile):
             part.abort()
 
     async def aclose(self) -> None:
-        """Release every part; on the loop, once no thread reads any more."""
+        """Release all parts. Runs on the event loop, once no thread reads any more."""
         self._aborted = True
         while self._parts:
             await self._parts.popitem()[1].aclose()
@@ -181,7 +181,7 @@ class _Part(BridgeFile):
             raise
 
     def close(self) -> None:
-        """Release it; called by FFmpeg."""
+        """Release the part. FFmpeg calls this."""
         self._whole.close_part(self)
 
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
-"""Where the media of an MP4/MOV file lies, found from its box headers alone.
+"""Finds the media of an MP4/MOV file from its box headers alone.
 
 ISO/IEC 14496-12, 4.2: a box begins with a 32-bit size and a four-letter type;
-size 1 means that a 64-bit size follows, 0 that the box reaches to the end.
+size 1 means that a 64-bit size follows, 0 that the box extends to the end.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from asyncframes._model.ranges import ByteRange
 LONGEST_HEADER = 16
 
 LONGEST_MOOV = 64 * 1024 * 1024
-"""Bytes of a ``moov`` that are read into memory: the tables of some millions of samples."""
+"""Longest ``moov`` that is read into memory. It has room for the tables of several million samples."""
 
-# More boxes side by side are no video but keep a reader busy: fragments come by the hundred thousand
-# in a day of video, and with them no more than one or two others each.
+# A day of video has some hundred thousand fragments, each with one or two other boxes. More siblings than
+# this are no video, and would only keep a reader busy.
 _MOST_BOXES = 1 << 19
 _MOST_OTHERS = 1 << 16
 _MEDIA = {b"moof", b"mdat"}
 
-# Bytes that are looked at together, where boxes are short.
+# Bytes that are read at a time if boxes are short.
 _WINDOW = 4096
 
 _FIRST_BOXES = {
@@ -45,7 +45,7 @@ _FIRST_BOXES = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Type and place of a box: it begins at `begin`, its payload at `body`, and it ends before `end`."""
+    """Type and position of a box. The payload begins at `body`; the box ends before `end`."""
 
     kind: bytes
     begin: int
@@ -54,18 +54,18 @@ class Box:
 
 
 def parse_box(header: bytes | memoryview, begin: int, limit: int) -> Box | None:
-    """Read the header of a box; ``None`` where there is none.
+    """Read the header of a box; ``None`` if there is no valid one.
 
-    A box that claims to reach beyond what holds it ends there.
+    A box that claims to be longer than its parent ends with it.
 
     Parameters
     ----------
     header
-        Its first `LONGEST_HEADER` bytes, or those that there are.
+        The first `LONGEST_HEADER` bytes of the box, or fewer at the end.
     begin
-        Where it begins.
+        Position of the box.
     limit
-        Where what holds it ends.
+        End of the parent.
     """
     if len(header) < 8:
         return None
@@ -82,23 +82,23 @@ def parse_box(header: bytes | memoryview, begin: int, limit: int) -> Box | None:
 
 
 def counted(boxes: Iterator[Box]) -> Iterator[Box]:
-    """Pass boxes on, up to as many as a video may have side by side.
+    """Yield `boxes`, and count them.
 
     Raises
     ------
     TooManyBoxesError
-        There are more.
+        There are more siblings than any video has.
     """
     others = 0
     for number, box in enumerate(boxes):
         others += box.kind not in _MEDIA
         if number >= _MOST_BOXES or others > _MOST_OTHERS:
-            raise TooManyBoxesError(f"more than {number} boxes lie side by side")
+            raise TooManyBoxesError(f"a box or the file has more than {number} boxes")
         yield box
 
 
 def boxes_in(data: bytes | memoryview) -> Iterator[Box]:
-    """Yield the boxes that lie one after another in some bytes, up to the first that is none.
+    """Yield the boxes in some bytes, up to the first invalid one.
 
     Raises
     ------
@@ -116,10 +116,9 @@ def _boxes_in(data: bytes | memoryview) -> Iterator[Box]:
 
 
 def boxes_of(file: MediaFile, begin: int = 0) -> Iterator[Box]:
-    """Yield the top-level boxes of a file from one of them on, up to the first that is none.
+    """Yield the top-level boxes of a file, from the one at `begin` up to the first invalid one.
 
-    Nothing where the file does not begin as an MP4/MOV file does, or its size
-    is unknown.
+    Yields nothing if the file does not start like an MP4/MOV file, or if its size is unknown.
 
     Raises
     ------
@@ -134,7 +133,7 @@ def _boxes_of(file: MediaFile, begin: int) -> Iterator[Box]:
     while size is not None and position + 8 <= size:
         header = seen[position - window :][:LONGEST_HEADER]
         if len(header) < min(LONGEST_HEADER, size - position):
-            # The boxes before were short, and those that follow may be too.
+            # If the last boxes were short, the next ones may be too: one read covers several.
             count = _WINDOW if seen and position < window + 2 * _WINDOW else LONGEST_HEADER
             window, seen = position, file.read_at(position, min(count, size - position))
             header = seen[:LONGEST_HEADER]
@@ -146,14 +145,14 @@ def _boxes_of(file: MediaFile, begin: int) -> Iterator[Box]:
 
 
 class SparseFile(MediaFile):
-    """A file whose media reads as zeros, so that its header can be demuxed without fetching them.
+    """A file whose media reads as zeros, so that the header can be demuxed without fetching the media.
 
     Parameters
     ----------
     file
-        The file itself.
+        The real file.
     media
-        Where its media lies, in ascending order.
+        Byte ranges of its media, in ascending order.
     """
 
     def __init__(self, file: MediaFile, media: list[ByteRange]) -> None:

@@ -1,8 +1,8 @@
-"""What the header of an MP4 claims, checked before FFmpeg makes arrays of it.
+"""Checks the claims of an MP4 header before FFmpeg allocates memory for them.
 
-ISO/IEC 14496-12: FFmpeg keeps some 40 bytes for each sample that ``stsz`` counts, whether there
-is room for it in the file or not, and copies samples for each edit of ``elst``. ISO/IEC 23008-12,
-6.6.2.3: a picture of HEIF may be a grid of tiles, each of which FFmpeg gives by itself.
+ISO/IEC 14496-12: FFmpeg allocates some 40 bytes for each sample that ``stsz`` counts, even if the
+file is too short to hold it, and copies samples for each edit of ``elst``. ISO/IEC 23008-12,
+6.6.2.3: a HEIF picture may be a grid of tiles, which FFmpeg outputs one by one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.mp4.boxes import LONGEST_MOOV, Box, boxes_in, boxes_of
 from asyncframes.errors import UnsupportedMediaError
 
-# Tracks of sound and text have several samples for each frame of the video that they go with.
+# Tracks of sound and text have several samples for each frame of the video.
 _SAMPLES_A_FRAME = 4
 
-# Edits may show samples again, and begin inside a GOP; up to here that costs nothing to speak of.
+# Edits may repeat samples, and start inside a GOP. Up to these limits, that costs little.
 _MOST_EDITED = 1 << 16
 _MOST_STEPS = 1 << 29
 
@@ -34,14 +34,14 @@ _TILED = {b"grid": "a grid of tiles", b"iovl": "an overlay of several pictures"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerLimits:
-    """What a container may hold.
+    """Limits on what a container may hold.
 
     Attributes
     ----------
     max_table_frames
-        Most frames of a frame table, and of what a header claims.
+        Most frames in a frame table, and most frames that a header may claim.
     allow_containers
-        Names of FFmpeg's demuxers that are allowed in addition to the usual ones.
+        Names of FFmpeg's demuxers that are allowed in addition to the default ones.
     """
 
     max_table_frames: int = 1 << 20
@@ -49,13 +49,13 @@ class ContainerLimits:
 
 
 def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
-    """Refuse an MP4 whose header claims more than there can be.
+    """Refuse an MP4 whose header claims more than the file can hold.
 
     Raises
     ------
     UnsupportedMediaError
-        Its header is too long, lists more samples than allowed, or repeats them without end, or its
-        picture is one that FFmpeg gives in pieces.
+        The header is too long, lists more samples than allowed, or repeats them too often; or the
+        picture is one that FFmpeg outputs in tiles.
     """
     try:
         top = list(_up_to_moov(file))
@@ -67,12 +67,12 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
     except TooManyBoxesError as exc:
         raise UnsupportedMediaError(f"{exc}: expected fewer in a video", source=file.source_name) from exc
     except MalformedError:
-        # FFmpeg finds the rest, without what makes it costly.
+        # Other damage costs FFmpeg little, and FFmpeg reports it.
         return
 
 
 def _up_to_moov(file: MediaFile) -> Iterator[Box]:
-    """Yield the boxes that matter, up to the header of a video or the first fragment."""
+    """Yield ``moov`` and ``meta`` boxes, up to the first ``moov`` or fragment."""
     for box in boxes_of(file):
         if box.kind in {b"moov", b"meta"}:
             yield box
@@ -83,7 +83,7 @@ def _up_to_moov(file: MediaFile) -> Iterator[Box]:
 def _check_moov(file: MediaFile, moov: Box, limits: ContainerLimits) -> None:
     length = moov.end - moov.body
     if length > LONGEST_MOOV:
-        message = f"the header takes {length} bytes; up to {LONGEST_MOOV} are read"
+        message = f"the header has {length} bytes: expected at most {LONGEST_MOOV}"
         raise UnsupportedMediaError(message, source=file.source_name)
     data = _unpacked(file.read_at(moov.body, length))
     samples, scale = 0, 1
@@ -97,20 +97,18 @@ def _check_moov(file: MediaFile, moov: Box, limits: ContainerLimits) -> None:
         samples += count
         if count > _fitting(tables, file.size) or samples > limits.max_table_frames * _SAMPLES_A_FRAME:
             raise UnsupportedMediaError(
-                f"the header lists {samples} samples in a file of {file.size} bytes: more than fit into it, "
+                f"the header lists {samples} samples in a file of {file.size} bytes: more than it can hold, "
                 f"or more than max_table_frames={limits.max_table_frames} allows",
                 source=file.source_name,
             )
-        edited = _edited(tables, count, scale)
-        if edited > max(_MOST_EDITED, 2 * count):
-            message = (
-                f"an edit list makes {edited} samples of {count}; a list that repeats them so is refused"
-            )
+        edited, most = _edited(tables, count, scale), max(_MOST_EDITED, 2 * count)
+        if edited > most:
+            message = f"an edit list turns {count} samples into {edited}: expected at most {most}"
             raise UnsupportedMediaError(message, source=file.source_name)
 
 
 def _unpacked(moov: bytes) -> bytes:
-    """Return the boxes of a header, also where QuickTime compressed them."""
+    """Return the boxes of a header, decompressed if QuickTime compressed them."""
     for box in boxes_in(moov):
         if box.kind == b"cmov":
             inner = next(
@@ -122,7 +120,7 @@ def _unpacked(moov: bytes) -> bytes:
             try:
                 data = zlib.decompressobj().decompress(moov[start:end], LONGEST_MOOV)
             except zlib.error as exc:
-                raise MalformedError("a compressed header is broken") from exc
+                raise MalformedError("a compressed header is damaged") from exc
             return next((data[box.body : box.end] for box in boxes_in(data) if box.kind == b"moov"), data)
     return moov
 
@@ -136,7 +134,7 @@ def _tables(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _samples(tables: Mapping[bytes, memoryview]) -> int:
-    """Return how many samples FFmpeg keeps for a track."""
+    """Return the number of samples that FFmpeg allocates for a track."""
     if _is_plain_sound(tables):
         return _pieces(tables)
     table = tables.get(b"stsz") or tables.get(b"stz2")
@@ -144,7 +142,7 @@ def _samples(tables: Mapping[bytes, memoryview]) -> int:
 
 
 def _pieces(tables: Mapping[bytes, memoryview]) -> int:
-    """Return in how many pieces, of 1024 samples, FFmpeg keeps the chunks of a track."""
+    """Return the number of pieces, of up to 1024 samples, that FFmpeg divides the chunks of a track into."""
     chunks = tables.get(b"stco") or tables.get(b"co64")
     if chunks is None or b"stsc" not in tables:
         return 0
@@ -155,7 +153,7 @@ def _pieces(tables: Mapping[bytes, memoryview]) -> int:
 
 
 def _is_plain_sound(tables: Mapping[bytes, memoryview]) -> bool:
-    """Whether each sample lasts one tick, as of uncompressed sound."""
+    """Whether each sample lasts one tick, as in uncompressed sound."""
     if b"stts" not in tables or bytes(tables.get(b"hdlr", b"")[8:12]) != b"soun":
         return False
     fields = Fields(tables[b"stts"])
@@ -163,14 +161,14 @@ def _is_plain_sound(tables: Mapping[bytes, memoryview]) -> bool:
 
 
 def _fitting(tables: Mapping[bytes, memoryview], size: int | None) -> int:
-    """Return how many samples a file may hold, by its size where all are equally long."""
+    """Return how many samples the file can hold, from its size if all samples have the same length."""
     table = tables.get(b"stsz")
     each = 0 if table is None else Fields(table).take(">4xI")[0]
     return 1 << 32 if not each or size is None or _is_plain_sound(tables) else max(size // each, 1 << 16)
 
 
 def _edited(tables: Mapping[bytes, memoryview], samples: int, movie_scale: int) -> int:
-    """Return about how many samples the edits of a track make of those that it has."""
+    """Estimate how many samples the edits of a track yield."""
     if b"elst" not in tables or b"stts" not in tables or b"mdhd" not in tables:
         return samples
     wide = bytes(tables[b"elst"][:1]) == b"\1"
@@ -190,22 +188,22 @@ def _edited(tables: Mapping[bytes, memoryview], samples: int, movie_scale: int) 
 
 
 def _scale(header: memoryview) -> int:
-    """Return the ticks per second that ``mvhd`` and ``mdhd`` tell in the same place."""
+    """Return the ticks per second, at the same position in ``mvhd`` and ``mdhd``."""
     return Fields(header).take(">20xI" if bytes(header[:1]) == b"\1" else ">12xI")[0]
 
 
 def _times(table: memoryview, samples: int) -> NDArray[np.float64]:
-    """Return when each sample is decoded."""
+    """Return the dts of each sample."""
     fields = Fields(table)
     counts, durations = fields.rows(fields.take(">4xI")[0], ">u4", ">u4")
     if counts.sum() > samples:
-        raise MalformedError("stts counts other samples than stsz")
+        raise MalformedError("stts counts more samples than stsz")
     each = np.repeat(durations.astype(np.float64), counts)
     return np.cumsum(each) - each
 
 
 def _keyframes_at(table: memoryview | None, samples: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the keyframe at or before each sample, from 0."""
+    """Return the number, from 0, of the keyframe at or before each sample."""
     if table is None:
         return samples
     fields = Fields(table)
@@ -215,7 +213,7 @@ def _keyframes_at(table: memoryview | None, samples: NDArray[np.intp]) -> NDArra
 
 
 def _check_item(file: MediaFile, meta: Box) -> None:
-    """Refuse a still picture that is put together from several."""
+    """Refuse a still picture that consists of several coded pictures."""
     if meta.end - meta.body > _LONGEST_META:
         return
     data = file.read_at(meta.body, meta.end - meta.body)[4:]
@@ -226,14 +224,14 @@ def _check_item(file: MediaFile, meta: Box) -> None:
     kind = dict(_items(found[b"iinf"])).get(primary)
     if kind in _TILED:
         raise UnsupportedMediaError(
-            f"the picture is {_TILED[kind]}, which FFmpeg gives one by one: it is not put together here; "
-            "convert it first",
+            f"the picture is {_TILED[kind]}, which FFmpeg does not assemble: convert it to a single picture "
+            "first",
             source=file.source_name,
         )
 
 
 def _items(table: memoryview) -> Iterator[tuple[int, bytes]]:
-    """Yield number and type of each item that ``iinf`` lists."""
+    """Yield the number and type of each item that ``iinf`` lists."""
     entries = table[8 if table[0] else 6 :]
     for box in boxes_in(entries):
         item = entries[box.body : box.end]

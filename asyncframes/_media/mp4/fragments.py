@@ -1,7 +1,7 @@
 """Reads the headers of a fragmented MP4 over a network, without the media between them.
 
 The headers are found by walking from box to box. ``sidx`` and ``mfra`` only give the
-places of fragments in advance, so that several headers are fetched at a time.
+positions of fragments in advance, so that several headers can be fetched at once.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def _beginning_of(file: MediaFile) -> Beginning:
             header = 0, box.end
         if box.kind == b"mdat":
             return Beginning(header=header or _header_behind(file, box.end))
+        # Only the first buffer is fetched for this. The header of a later box would cost another request.
         if box.end + LONGEST_HEADER > BUFFER_BYTES:
             break
     return Beginning(header=header)
@@ -113,6 +114,7 @@ def _media_ranges(file: MediaFile) -> list[ByteRange] | None:
     places: list[int] = []
     box = None
     for box in boxes_of(file):
+        # Over a network, one read for each box would take one round trip each.
         if isinstance(file, CachedFile) and box.kind == b"moof":
             return media + _Walk(file, box.begin, places).run()
         if box.kind == b"mdat":
@@ -139,6 +141,7 @@ class _Walk:
     def run(self) -> list[ByteRange]:
         """Return the media's byte ranges; the file keeps the headers and stops reading ahead."""
         self._file.plan(())
+        # Without a ``sidx``, the ``mfra`` at the end may list the fragments. It costs two requests.
         if len(self._places) < 2 and (mfra := read_mfra(self._file)) is not None:
             self._seen.add([mfra])
             self._places = sorted({*self._places, *places_in_mfra(mfra[1])})
@@ -153,7 +156,7 @@ class _Walk:
         return media
 
     def _expect(self, places: list[int]) -> None:
-        """Add the places of fragments, which mostly lie behind the known ones."""
+        """Add the positions of fragments. Most come after the known ones."""
         last = self._places[-1] if self._places else -1
         if places and places[0] <= last:
             self._places = sorted({*self._places[bisect_left(self._places, self._position) :], *places})
@@ -161,11 +164,12 @@ class _Walk:
             self._places += places
 
     def _next_box(self) -> Box | None:
-        """Step over a box, and keep its header, or all of it if FFmpeg will read it."""
+        """Step over a box. Keep its header, or all of it if FFmpeg will read it."""
         box = parse_box(self._bytes(self._position, LONGEST_HEADER), self._position, self._size)
         if box is None:
             return None
         is_header = box.kind not in _PASSED_OVER and box.end - box.begin <= _LONGEST_BOX
+        # Media that was fetched along with short fragments is kept too, since FFmpeg would fetch it again.
         stop = box.end if is_header or self._has_seen(box) else box.body
         self._headers.append((box.begin, self._bytes(box.begin, stop - box.begin)))
         self._position = box.end
@@ -184,6 +188,7 @@ class _Walk:
     def _bytes(self, position: int, count: int) -> bytes:
         stop = min(position + count, self._size)
         data = self._seen.run(position, stop)
+        # First try the headers that an index lists, many at a time, then read on from here.
         if len(data) < stop - position:
             self._fetch_headers(position)
             data = self._seen.run(position, stop)
@@ -197,6 +202,7 @@ class _Walk:
         """Fetch the headers of the next fragments, if their places are known."""
         coming = self._places[(place := bisect_left(self._places, position)) : place + _AT_ONCE]
         lead = coming[0] - position if coming else _LONGEST_LEAD
+        # Each header is assumed to have as many bytes before its listed position as the next one has.
         is_next = position == self._media_end and lead < _LONGEST_LEAD
         if is_next and self._guess and not self._is_short:
             begins = [begin - lead for begin in coming]
@@ -209,6 +215,7 @@ class _Walk:
             stop = min(box.end + LONGEST_HEADER, self._size)
             if box.kind in _PASSED_OVER or stop - position > _LONGEST_BOX:
                 return
+            # Headers longer than the guess are completed in a second round, all at once.
             if (present := len(self._seen.run(position, stop))) < stop - position:
                 yield position + present, stop
                 return

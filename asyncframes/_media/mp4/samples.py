@@ -36,6 +36,7 @@ _LATEST_BEGINNING = 1 << 61
 # Entries of FFmpeg's index to compare: this many at each end, where edits cut, and as many in between.
 _COMPARED = 64
 
+# Flags of FFmpeg's index entries.
 _KEYFRAME, _DISCARD = 1, 2
 
 
@@ -80,6 +81,7 @@ def _listed(tables: Mapping[bytes, bytes], count: int, *, dts: int, pts: int) ->
     if b"ctts" in tables:
         offsets = _runs(tables[b"ctts"], count, _LARGEST_OFFSET)
     sizes = _sizes(tables.get(b"stsz"), count)
+    # FFmpeg repairs negative durations, and edits cut or repeat samples. Its index then differs from these.
     if durations is None or offsets is None or sizes is None or np.any(durations < 0) or _is_edited(tables):
         return None
     positions = _positions(tables, sizes)
@@ -150,9 +152,11 @@ def _tables(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if box.kind in _CONTAINERS:
             yield from _tables(payload)
         elif box.kind == b"tkhd":
+            # Version 1 has 64-bit times before the track number.
             number = 20 if payload[:1] == b"\1" else 12
             yield box.kind, payload[number : number + 4]
         elif box.kind == b"sbgp":
+            # Groups have many purposes, named by a type. Those of type "rap " name keyframes.
             yield b"sbgp " + payload[4:8], payload
         elif box.kind in _TABLES:
             yield box.kind, payload
@@ -163,6 +167,7 @@ def _is_edited(tables: Mapping[bytes, bytes]) -> bool:
     edits = tables.get(b"elst")
     if edits is None:
         return False
+    # Empty edits, with media time -1, only delay the track.
     long = edits[:1] == b"\1"
     columns = _columns(edits, *(">u8", ">i8") if long else (">u4", ">i4"), ">i2", ">i2")
     return columns is None or int(np.count_nonzero(columns[1] >= 0)) > 1
@@ -182,6 +187,7 @@ def _runs(table: bytes | None, samples: int, bound: int) -> Int64Array | None:
     runs = _columns(table, ">i4", ">i4")
     if runs is None:
         return None
+    # FFmpeg has one entry for each sample. Other counts mean that it repaired the track.
     counts, values = runs
     if np.any(counts < 0) or counts.sum() != samples or np.any(np.abs(values) >= bound):
         return None
@@ -191,6 +197,7 @@ def _runs(table: bytes | None, samples: int, bound: int) -> Int64Array | None:
 def _sizes(table: bytes | None, samples: int) -> Int64Array | None:
     if table is None or len(table) < 12 or int.from_bytes(table[8:12], "big") != samples:
         return None
+    # A size other than 0 applies to all samples, and no table follows.
     if each := int.from_bytes(table[4:8], "big"):
         return np.full(samples, each, np.int64)
     columns = _columns(table[4:], ">u4")
@@ -204,6 +211,7 @@ def _positions(tables: Mapping[bytes, bytes], sizes: Int64Array) -> Int64Array |
     if chunks is None or runs is None or not len(runs[0]):
         return None
     firsts, each, _ = runs
+    # A run of chunks ends where the next one starts. The last ends with the list of chunks.
     lengths = np.diff(firsts, append=len(chunks[0]) + 1)
     # Products of larger numbers would overflow and give wrong positions.
     if np.any(each > len(sizes)) or firsts[0] != 1 or np.any(lengths < 0):
@@ -211,7 +219,9 @@ def _positions(tables: Mapping[bytes, bytes], sizes: Int64Array) -> Int64Array |
     if np.sum(lengths * each) != len(sizes):
         return None
     in_chunk = np.repeat(each, lengths)
+    # A chunk may be empty. It then has a position, but no first sample.
     filled = in_chunk > 0
+    # If all samples were contiguous, each would begin at `before`. A chunk shifts all of its samples alike.
     before = np.cumsum(sizes) - sizes
     first_samples = (np.cumsum(in_chunk) - in_chunk)[filled]
     shifts = chunks[0][filled] - before[first_samples]
@@ -222,6 +232,7 @@ def _positions(tables: Mapping[bytes, bytes], sizes: Int64Array) -> Int64Array |
 def _keyframes(tables: Mapping[bytes, bytes], samples: int) -> NDArray[np.bool_] | None:
     if not _MORE_KEYFRAMES.isdisjoint(tables):
         return None
+    # Without the table, every sample is a keyframe.
     if b"stss" not in tables:
         return np.ones(samples, np.bool_)
     numbers = _columns(tables[b"stss"], ">u4")

@@ -1,7 +1,7 @@
-"""What the indexes of a fragmented MP4 say: ``sidx`` and ``mfra``, and the length that its ``moov`` claims.
+"""Reads the indexes of a fragmented MP4 (``sidx``, ``mfra``) and the duration that its ``moov`` claims.
 
 ISO/IEC 14496-12: 8.16.3 (``sidx``), 8.8.10 and 8.8.11 (``tfra``, ``mfro``), 8.8.2 (``mehd``).
-None of it is trusted: places that are wrong are never read as what they are not.
+None of it is trusted: the positions only tell what to fetch in advance.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _LONGEST_MOOV = 64 * 1024
 _REFERENCE_BYTES = 12
 
 LONGEST_SIDX = 1024 * 1024
-"""Bytes of a ``sidx`` with as many references as it can count."""
+"""Length of a ``sidx`` with the most references that it can count."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentIndex:
-    """A ``sidx``: where segments begin, where the last one ends, and how long they last together."""
+    """A ``sidx``: where its segments begin, where the last one ends, and their duration in seconds."""
 
     places: list[int]
     end: int
@@ -35,7 +35,7 @@ class SegmentIndex:
 
 
 def read_sidx(data: bytes, begin: int) -> SegmentIndex:
-    """Read a ``sidx`` box that begins at a place of the file; what is cut off is left out."""
+    """Read a ``sidx`` box at position `begin` of the file. References that are cut off are left out."""
     fields = Fields(data)
     try:
         wide, timescale = fields.take(">8xB3x4xI")
@@ -51,7 +51,7 @@ def read_sidx(data: bytes, begin: int) -> SegmentIndex:
 
 
 def read_mfra(file: CachedFile) -> tuple[int, bytes] | None:
-    """Fetch the ``mfra`` at the end of a file, with the byte where it begins; ``None`` without one."""
+    """Fetch the ``mfra`` at the end of a file, with its position; ``None`` if there is none."""
     size = file.size or 0
     if size < _MFRO_BYTES:
         return None
@@ -64,7 +64,7 @@ def read_mfra(file: CachedFile) -> tuple[int, bytes] | None:
 
 
 def places_in_mfra(data: bytes) -> set[int]:
-    """Read from an ``mfra`` box where fragments begin; what is cut off is left out."""
+    """Read where fragments begin from an ``mfra`` box. Entries that are cut off are left out."""
     try:
         return set(_places_in(data))
     except MalformedError:
@@ -94,7 +94,7 @@ def _in_tfra(data: bytes) -> list[int]:
 
 
 def claimed_seconds(file: MediaFile) -> Fraction | None:
-    """Return how long a fragmented MP4 says it is before its first fragment, ``None`` if it does not."""
+    """Return the duration that a fragmented MP4 claims before its first fragment, ``None`` if it has none."""
     try:
         return _claimed_seconds(file)
     except MalformedError:
