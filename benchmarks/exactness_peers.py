@@ -206,20 +206,20 @@ def report(table: str, rows: str, files: int, most: int) -> str:
 {files} playable files of the corpus; measured {today} with `{COMMAND}`, Python {platform.python_version()} on
 {platform.system()} {platform.machine()} with {os.cpu_count()} CPUs.
 
-Each library is asked for every frame of files with up to {most} frames and for {most} frames of
-longer ones, one at a time in shuffled order. An image counts as frame *i* if *i* is the nearest of
-frames *i* - 2 to *i* + 2 of a sequential decode, and no farther away than {FOREIGN:g} level of 255
-on average. Neighbours that show the same picture count as one. Colours, orientation, size and the
+Each library decodes every frame of files with up to {most} frames, and {most} frames of longer
+files, one at a time in shuffled order. An image counts as frame *i* if, of frames *i* - 2 to *i* + 2
+of a sequential decode, frame *i* is the closest, and differs by at most {FOREIGN:g} level of 255 on
+average. Neighbours that show the same picture count as one. Colours, orientation, size and the
 concealment of damage are not compared here.
 
-"A wrong frame, silently" counts files where at least one index gave another picture and no error.
-"Errors" counts files that did not open, or where at least one index raised an error. Some files
-count under both.
+"A wrong frame, silently" counts files for which at least one index gave another picture and no error.
+"Errors" counts files that did not open, or for which at least one index raised an error. Some files
+are in both counts.
 
 {table}
 
 asyncframes is opened with `on_corrupt="keep"`, because the others keep damaged frames too. The first
-PyAV loop knows only the rate; the second is given the pts of every frame beforehand.
+PyAV loop knows only the rate. The second one gets the pts of every frame beforehand.
 
 {rows}
 """

@@ -66,7 +66,7 @@ def goals() -> list[Goal]:
             lambda entries: _delay(entries, 1, "p99", 0.003),
         ),
         Goal("event_loop", "worst under 20 ms", lambda entries: _delay(entries, 0, "worst", 0.020)),
-        Goal("many", f"those that are read take at most {FULL_SPEED:g} times as long", _full_speed),
+        Goal("many", f"the videos being read take at most {FULL_SPEED:g} times as long", _full_speed),
         Goal("many", "threads within the executor's bound + 4", _threads),
         Goal("many", "memory within 5 % of the frames promised and the codec's own", _many_memory),
         Goal(
@@ -124,7 +124,7 @@ def _delay(entries: Entries, row: int, figure: str, most: float) -> Outcome:
     entry = entries["event_loop"]
     rows = list(entry["rows"])
     decoding, idle = spread(entry, rows[row], figure), spread(entry, rows[-1], figure)
-    said = f"{with_spread(decoding, 'ms')}; with nothing going on {with_spread(idle, 'ms')}"
+    said = f"{with_spread(decoding, 'ms')}; when idle {with_spread(idle, 'ms')}"
     return Outcome(said, decoding.median < most)
 
 

@@ -13,13 +13,13 @@ INTRODUCTION = """\
 # What frames cost
 
 `nox -s bench` runs `python -m benchmarks.bench_frames`, which writes this page. Each section says when and
-how it was measured; [frames.json](frames.json) has every figure.
+how it was measured. [frames.json](frames.json) has every figure.
 
-Each contestant runs in a process of its own, all in turn in each round. The first round only warms up and
-is not counted. Figures are medians, with the least and the most in parentheses. Importing is not timed;
-opening the file is. Before a workload is timed, its frames are compared with those of asyncframes. They
-are scaled down and their colours fitted first, because libraries disagree on the matrix of an untagged
-video. "Other frames" are nearer to a neighbour of the requested frame than to the frame itself.
+Each contestant runs in its own process, and they take turns in each round. The first round is a warm-up and
+is not counted. Figures are medians, with the least and the most in parentheses. They include opening the
+file, but not importing. Before a workload is timed, its frames are compared with those of asyncframes, after
+scaling them down and fitting their colours, because libraries disagree on the matrix of an untagged video.
+"Other frames" are closer to a neighbour of the requested frame than to the frame itself.
 """
 
 

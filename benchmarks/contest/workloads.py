@@ -76,12 +76,12 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
     """Return the workloads by name; those named ``length`` are plotted against the length."""
     found = {
         "hd": Workload(
-            title=f"{sizes.sequential} frames of 1920x1080, from the first on, to RGB",
+            title=f"{sizes.sequential} frames of 1920x1080 from the start, to RGB",
             media="hd",
             indices=lambda _: list(range(sizes.sequential)),
         ),
         "small": Workload(
-            title=f"{sizes.small} frames of 320x180, from the first on, to RGB",
+            title=f"{sizes.small} frames of 320x180 from the start, to RGB",
             media="small",
             indices=lambda _: list(range(sizes.small)),
         ),

@@ -86,7 +86,7 @@ class Peer(ABC):
         """Count the frames the library's own way, give the last one, and return the count."""
 
     def to_files(self, job: Job) -> None:
-        """Write frames from the first on as images, named so that they sort."""
+        """Write frames from the start as images, named so that they sort."""
         raise NotImplementedError(NO_WRITER)
 
 

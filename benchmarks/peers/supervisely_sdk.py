@@ -24,7 +24,7 @@ class SuperviselySdk(Peer):
     package = "supervisely"
     settings = (
         "`async_stream_video_frames` and `async_stream_video_frames_to_dir` with their defaults, from a "
-        "loopback server that plays the platform; it counts while it lists the packets"
+        "loopback server that imitates the platform; it counts while it lists the packets"
     )
     lacks: ClassVar[dict[str, str]] = {"scattered": RANGES_ONLY, "near_end": NO_FILES}
     on_platform = True

@@ -77,7 +77,7 @@ def event_loop(sizes: Sizes) -> Probe:
         variants={
             "asyncframes": Variant(decoding, "hd"),
             "asyncframes, `idle_priority=True`": Variant(decoding_at_idle_priority, "hd"),
-            "nothing going on": Variant(idle, "hd"),
+            "an idle event loop": Variant(idle, "hd"),
         },
         columns={
             "p50": ("median", "ms"),

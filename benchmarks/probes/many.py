@@ -22,7 +22,7 @@ SETTLED_SECONDS = 0.5
 
 
 async def read(video: af.Video, frames: int) -> None:
-    """Read frames from the first on."""
+    """Read frames from the start."""
     async with contextlib.aclosing(video.frames(0, frames - 1, queue_maxsize=QUEUE_MAXSIZE_READ)) as stream:
         async for _ in stream:
             pass
@@ -119,9 +119,9 @@ def many(sizes: Sizes) -> Probe:
             "PyAV containers: the codec's own": Variant(containers, "small"),
         },
         columns={
-            "seconds": ("those that are read", "s"),
+            "seconds": ("the videos being read", "s"),
             "threads": ("threads of the process", ""),
-            "growth": ("RSS at most, above that before", "MB"),
+            "growth": ("peak RSS, above the start", "MB"),
             "promised": ("frames promised", "MB"),
         },
         options={

@@ -79,5 +79,5 @@ def memory(_sizes: Sizes) -> Probe:
             f"`stream_frames_to_dir`, also `max_write_workers={WRITE_WORKERS}`": Variant(writing, "hd"),
             "PyAV loop: the codec's own": Variant(bare, "hd"),
         },
-        columns={"growth": ("RSS at most, above that before", "MB"), "promised": ("frames promised", "MB")},
+        columns={"growth": ("peak RSS, above the start", "MB"), "promised": ("frames promised", "MB")},
     )

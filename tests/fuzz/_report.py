@@ -14,21 +14,21 @@ FAULTS = ("wrong", "foreign", "hang", "crash", "leak", "over time", "over memory
 """Outcomes that must not be."""
 
 _MEANINGS = {
-    "right": "every frame by every route is that of one thread",
-    "provisional count": "the same, and the count was said to be provisional",
-    "damage reported": "damage that one thread flags is reported, and nothing else",
+    "right": "every frame is that of one thread, over every route",
+    "provisional count": "the same, except for the count, which was marked as provisional",
+    "damage reported": "exactly the damage that one thread flags is reported",
     "named error": "no frame, and an error of the library",
-    "too large to compare": "pictures of more than 2 Mi pixels: asked for one frame",
+    "too large to compare": "pictures of more than 2 Mi pixels, of which only one is decoded",
     "no reference": "PyAV alone does not open it, or it has more than 300 packets",
-    "reference hang": "PyAV alone took longer than the time allowed",
+    "reference hang": "PyAV alone took longer than allowed",
     "reference crash": "PyAV alone ended the process",
-    "wrong": "other frames than one thread gives, another index or number, or an error without damage",
+    "wrong": "frames, an index or a count that differ from one thread, or an error without damage",
     "foreign": "an exception of another library, caught or stray",
-    "hang": "no answer within the time allowed",
+    "hang": "no result within the time allowed",
     "crash": "the process ended",
     "leak": "threads, tasks or files that remain",
     "over time": "a request took more than 5 s of CPU and ten decodes",
-    "over memory": "more than 300 MB beyond what the process held",
+    "over memory": "more than 300 MB above the process's memory before",
 }
 
 

@@ -234,18 +234,18 @@ def _report(verdicts: dict[str, Verdict], facts: dict[str, dict[str, Any]]) -> s
         "",
         f"Written by `nox -s supervisely` on {datetime.now(UTC):%Y-%m-%d}: supervisely {facts['sdk']['sdk']} "
         f"with {versions[0]}, asyncframes with {versions[1]}. "
-        "How the files are compared is explained in [docs/supervisely.md](../../docs/supervisely.md).",
+        "[docs/supervisely.md](../../docs/supervisely.md) explains how the files are compared.",
         "",
         f"* The drop-in gives the frames of a plain decode on {ours} of {len(verdicts)} files.",
         f"* The SDK does so on {len(right)} files, and both write the same paths for these.",
         f"* Pixels of the drop-in differ from the plain decode's by at most {max(alike, default=0)} of 255 "
-        f"levels, except where chroma is interpolated and values are rounded: {otherwise}.",
-        "* The SDK writes pictures as they are stored, the drop-in upright. These were compared after "
+        f"levels, except in files whose chroma is interpolated and whose values are rounded: {otherwise}.",
+        "* The SDK writes pictures as stored, and the drop-in upright. These were compared after "
         f"rotating: {sideways}.",
         "",
-        "Where the SDK is wrong (`first-last` is the requested range, 0-based):",
+        "Files on which the SDK is wrong (`first-last` is the requested range, 0-based):",
         "",
-        "| file | frames | why | what came |",
+        "| file | frames | reason | result |",
         "|---|---|---|---|",
     ]
     lines += [
