@@ -22,16 +22,38 @@ from asyncframes._types import (
 )
 from asyncframes._version import __version__
 from asyncframes._video import Video
-from asyncframes.writers import write_frames
+from asyncframes.abc import FrameWriter, StreamSource
+from asyncframes.sources import (
+    FFmpegUrlSource,
+    FileObjectSource,
+    ForwardSource,
+    FsspecSource,
+    HttpSource,
+    LocalSource,
+    MemorySource,
+    ObjectStoreSource,
+)
+from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, write_frames
 
 __all__ = [
     "NO_TIMESTAMP",
+    "DirectoryWriter",
     "Extraction",
+    "FFmpegUrlSource",
+    "FileObjectSource",
+    "ForwardSource",
     "Frame",
     "FrameOptions",
     "FrameTable",
+    "FrameWriter",
+    "FsspecSource",
+    "HttpSource",
     "Image",
     "ImageFormat",
+    "LocalSource",
+    "MemorySource",
+    "NpyWriter",
+    "ObjectStoreSource",
     "OnCorrupt",
     "OpenOptions",
     "Overwrite",
@@ -41,6 +63,8 @@ __all__ = [
     "SeekMode",
     "SelectionOptions",
     "SourceIdentity",
+    "StreamSource",
+    "TarWriter",
     "Video",
     "VideoInfo",
     "VideoStreamInfo",

@@ -219,6 +219,9 @@ class VideoOpener:
     def __init__(self, video: Video) -> None:
         self._video = video
 
+    def __repr__(self) -> str:
+        return f"<open_video({self._video._described()})>"
+
     def __await__(self) -> Generator[None, None, Video]:
         return self._open().__await__()
 

@@ -84,7 +84,7 @@ class PictureOptions(TypedDict, total=False):
     color_matrix: Literal["auto"] | ColorMatrix
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One decoded frame.
 
@@ -125,6 +125,13 @@ class Frame:
     is_keyframe: bool = False
     is_corrupt: bool = False
     duration_seconds: float | None = None
+
+    def __repr__(self) -> str:
+        shown = [f"index={self.index}", f"{self.image.dtype} image of shape {self.image.shape}"]
+        if self.pts_seconds is not None:
+            shown.insert(1, f"pts_seconds={self.pts_seconds:.6g}")
+        shown += [f"{name}=True" for name in ("is_keyframe", "is_corrupt") if getattr(self, name)]
+        return f"Frame({', '.join(shown)})"
 
     @property
     def pts_seconds(self) -> float | None:

@@ -18,6 +18,7 @@ from asyncframes._model.options import (
     part_of,
     with_options,
 )
+from asyncframes._model.quoting import quoted
 from asyncframes._model.selection import make_selection
 from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
@@ -28,6 +29,7 @@ from asyncframes._runtime.life import Opened
 from asyncframes._saving.save import Saving, write
 from asyncframes._types import Frame, PictureOptions, VideoInfo
 from asyncframes.abc import FrameWriter
+from asyncframes.errors import ClosedError
 
 
 class Video(Opened):
@@ -42,6 +44,20 @@ class Video(Opened):
     def __init__(self, requests: Requests) -> None:
         super().__init__("video", requests.input.name)
         self._requests = requests
+
+    def __repr__(self) -> str:
+        return f"<Video {self._described()}>"
+
+    def _described(self) -> str:
+        name = quoted(self._requests.input.name, longest=80)
+        if self._closed:
+            return f"{name}, closed"
+        try:
+            info = self.info
+        except ClosedError:
+            return f"{name}, not open yet"
+        rate = f", {as_float(info.average_rate):.6g} fps" if info.average_rate else ""
+        return f"{name}, open: {info.width}x{info.height}, {info.codec}{rate}"
 
     async def _open(self) -> None:
         self._opened = True

@@ -195,6 +195,9 @@ class Video:
             name = self._video._requests.input.name
             warnings.warn(f"unclosed video {name}", ResourceWarning, source=self, stacklevel=1)
 
+    def __repr__(self) -> str:
+        return f"<sync.Video {self._video._described()}>"
+
     @property
     def info(self) -> VideoInfo:
         """Facts about the video from its header and first picture."""

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
+import asyncframes as af
 from asyncframes.cli import _parser
 from asyncframes.cli._options import join_negatives
 from tests.support.servers.supervisely_platform import TOKEN, Platform
@@ -88,6 +90,19 @@ def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
             for command in re.findall(r"(?:^|\s)asyncframes (.+)", line):
                 arguments = shlex.split(command, comments=True)
                 _parser().parse_args(join_negatives(arguments))
+
+
+OURS = {*af.sources.__all__, *af.abc.__all__, *af.writers.__all__}
+
+
+@pytest.mark.parametrize("page", [README, *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
+def test_names_import_as_they_are_written(page: Path) -> None:
+    """Every ``af.…`` exists, and so does what a page names without its module."""
+    text = page.read_text()
+    for dotted in re.findall(r"\baf((?:\.\w+)+)", text):
+        attrgetter(dotted[1:])(af)
+    bare = {*re.findall(r"`(?:af\.)?(\w+)[`(]", text)}
+    assert bare & OURS <= {*af.__all__}
 
 
 def test_ci_runs_the_test_command() -> None:
