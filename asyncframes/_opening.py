@@ -57,8 +57,8 @@ def open_video(
     source
         URL (``data:`` too), path, bytes or a ``uint8`` array (copied), binary file or memory
         map (not copied), file descriptor, asynchronous iterable of bytes, `StreamSource` or
-        `FFmpegUrlSource`. The video opens and closes a source; a file, a map or a
-        descriptor stays the caller's.
+        `FFmpegUrlSource`. The video opens and closes a source. It never closes a file, a map
+        or a descriptor.
     stream_index
         Stream of the container to decode. By default, the first video stream that the
         container marks as default, or if it marks none, the first video stream. Cover art is

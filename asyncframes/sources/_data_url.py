@@ -86,7 +86,10 @@ class DataUrlSource(StreamSource):
         async with self._opening:
             self.check_open()
             if self._data is None:
-                self._data = await in_thread(shared_executor(), self._decoded)
+                data = await in_thread(shared_executor(), self._decoded, self._url)
+                self.check_open()
+                # In this order, because another thread may be in `local_file`.
+                self._data = data
                 self._url = ""
 
     async def read_range(self, start: int, stop: int) -> bytes:
@@ -95,15 +98,16 @@ class DataUrlSource(StreamSource):
 
     def local_file(self) -> BinaryIO | None:
         self.check_open()
-        return io.BytesIO(self._decoded() if self._data is None else self._data)
+        url, data = self._url, self._data
+        return io.BytesIO(self._decoded(url) if data is None else data)
 
     async def aclose(self) -> None:
         await super().aclose()
         self._data, self._url = b"", ""
 
-    def _decoded(self) -> bytes:
+    def _decoded(self, url: str) -> bytes:
         try:
-            return decoded(self._url)
+            return decoded(url)
         except ValueError as exc:
             raise SourceAddressError(f"the data: URL is malformed: {exc}", source=self._name) from None
 

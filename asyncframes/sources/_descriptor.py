@@ -8,7 +8,7 @@ from io import FileIO
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes.abc import StreamSource
-from asyncframes.errors import SourceAddressError
+from asyncframes.errors import SourceAddressError, SourceChangedError
 from asyncframes.sources._forward.source import ForwardSource
 from asyncframes.sources._local import LocalSource, refuse_irregular
 
@@ -27,32 +27,37 @@ def from_descriptor(descriptor: int) -> StreamSource:
         Nothing is open under this number.
     """
     try:
-        mode = os.fstat(descriptor).st_mode
+        facts = os.fstat(descriptor)
     except (OSError, OverflowError) as exc:
         raise SourceAddressError(
             "the file descriptor is not open", source=name_of_descriptor(descriptor)
         ) from exc
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode):
+    if any(is_kind(facts.st_mode) for is_kind in (stat.S_ISFIFO, stat.S_ISSOCK, stat.S_ISCHR)):
         return ForwardSource(_Pipe(descriptor))
-    return DescriptorSource(descriptor)
+    return DescriptorSource(descriptor, facts)
 
 
 class DescriptorSource(LocalSource):
     """A regular file by its descriptor, which is duplicated on opening and never closed.
 
-    Reads begin at byte 0, whatever the position of the descriptor, and do not move it
-    where the system can read at a position.
+    Reads start at byte 0 of the file, whatever the descriptor's position, and do not
+    move it, except on Windows.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, facts: os.stat_result) -> None:
         super().__init__(name_of_descriptor(descriptor))
         self._descriptor = descriptor
+        self._facts = facts
 
     def __repr__(self) -> str:
         return f"DescriptorSource({self._descriptor})"
 
     def _open_raw(self) -> FileIO:
-        refuse_irregular(os.fstat(self._descriptor).st_mode)
+        facts = os.fstat(self._descriptor)
+        # The system gives the number of a closed descriptor to the next file that is opened.
+        if not os.path.samestat(facts, self._facts):
+            raise SourceChangedError("the descriptor now refers to another file", source=self.name)
+        refuse_irregular(facts.st_mode)
         return FileIO(os.dup(self._descriptor))
 
 

@@ -6,6 +6,8 @@ import os
 import re
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from asyncframes._model.quoting import quoted_option, shortened
 from asyncframes.abc import Source
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
@@ -47,6 +49,8 @@ def name_of(source: object) -> str:
             return shortened(os.fsdecode(source))
         case bytes() | bytearray() | memoryview():
             return f"{len(source)} bytes in memory"
+        case np.ndarray():
+            return f"{source.nbytes} bytes in memory"
         case int():
             return f"file descriptor {quoted_option(source)}"
     name = getattr(source, "name", None)

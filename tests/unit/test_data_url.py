@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -131,6 +133,27 @@ async def test_frames_of_a_data_url() -> None:
         assert source.size == len(CLIP)
     with pytest.raises(ClosedError, match="DataUrlSource"):
         await source.read_range(0, 1)
+    assert (source._data, source._url) == (b"", "")
+
+
+@pytest.mark.anyio
+async def test_closing_while_it_is_decoded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening ends in `ClosedError`, and the bytes are dropped."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(url: str) -> bytes:
+        begun.set()
+        may_end.wait(10)
+        return decoded(url)
+
+    monkeypatch.setattr(_data_url, "decoded", slow)
+    source = DataUrlSource("data:;base64,AAAA")
+    opening = asyncio.create_task(source.open())
+    assert await asyncio.to_thread(begun.wait, 10)
+    await source.aclose()
+    may_end.set()
+    with pytest.raises(ClosedError):
+        await opening
     assert (source._data, source._url) == (b"", "")
 
 

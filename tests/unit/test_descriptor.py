@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from asyncframes.errors import ClosedError, SourceAccessError, SourceAddressError, SourceUnavailableError
+from asyncframes.errors import (
+    ClosedError,
+    SourceAccessError,
+    SourceAddressError,
+    SourceChangedError,
+    SourceError,
+    SourceUnavailableError,
+)
 from asyncframes.sources import FileObjectSource, ForwardSource, MemorySource, resolve_source
 from asyncframes.sources._names import name_of
 from tests.support.streams.clips import clip_bytes
@@ -40,6 +47,21 @@ async def test_a_descriptor_is_duplicated_and_stays_open(path: Path) -> None:
         async with af.open_video(file.fileno()) as video:
             file.close()
             assert [frame.index async for frame in video.frames(indices=[3, 1])] == [3, 1]
+
+
+async def test_a_number_that_another_file_got_is_refused(path: Path, tmp_path: Path) -> None:
+    """The system reuses numbers, and another file is not what was passed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    opening = af.open_video(descriptor)
+    os.close(descriptor)
+    assert os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR) == descriptor
+    with pytest.raises(SourceChangedError, match="another file"):
+        await opening
+    os.close(descriptor)
+    opening = af.open_video(os.open(path, os.O_RDONLY))
+    os.close(descriptor)
+    with pytest.raises(SourceError, match=f"file descriptor {descriptor}"):
+        await opening
 
 
 async def test_a_file_without_a_name_can_be_read(tmp_path: Path) -> None:
@@ -85,6 +107,7 @@ async def test_descriptors_that_cannot_be_read_are_named_errors(path: Path, tmp_
             await af.open_video(descriptor)
         os.close(descriptor)
     assert name_of(3) == "file descriptor 3"
+    assert name_of(np.zeros(9, np.uint8)) == "9 bytes in memory"
 
 
 async def test_a_memory_map_is_read_in_place(path: Path) -> None:
