@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 import asyncframes as af
 from asyncframes import PictureOptions
+from asyncframes._media.image.convert import Converter
 from asyncframes._model.color import matrix_of
+from asyncframes._model.rendering import Rendering
 from asyncframes.errors import UnsupportedMediaError
 from tests.support.exact.corpus import CORPUS
 from tests.support.marks import grid
@@ -326,3 +332,30 @@ def test_options_are_all_documented() -> None:
     """Every key of `PictureOptions` stands in its docstring."""
     documented = (inspect.getdoc(PictureOptions) or "").splitlines()
     assert set(PictureOptions.__annotations__) <= set(documented)
+
+
+@pytest.mark.parametrize("layout", ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuva420p", "nv12", "rgb24"])
+def test_every_column_of_rgba_is_written(layout: str) -> None:
+    """At every width: the colours of rgb24, and the opacity. swscale leaves some columns as memory was."""
+    noise = np.random.default_rng(0)
+    for width, height in itertools.product(range(2, 70), (2, 18)):
+        picture = VideoFrame(width, height, layout)
+        for place, plane in enumerate(picture.planes):
+            # Chroma is even: converters that interpolate it and others then agree.
+            least, most = (100, 101) if place in (1, 2) else (1, 255)
+            plane.update(noise.integers(least, most, plane.buffer_size, np.uint8).tobytes())
+        rgba, rgb = (
+            Converter(Rendering(image_format=kind, color_matrix="bt601"), Fraction(1), "noise")(picture)
+            for kind in _WITH_AND_WITHOUT_OPACITY
+        )
+        assert np.abs(rgba[..., :3].astype(int) - rgb).max() <= FAST, width
+        opacity = _lines(picture.planes[3]) if layout == "yuva420p" else 255
+        assert np.all(rgba[..., 3] == opacity), width
+
+
+_WITH_AND_WITHOUT_OPACITY: tuple[af.ImageFormat, ...] = ("rgba", "rgb24")
+
+
+def _lines(plane: VideoPlane) -> NDArray[np.uint8]:
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return lines[:, : plane.width]

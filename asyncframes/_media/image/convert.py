@@ -42,6 +42,10 @@ from asyncframes.errors import UnsupportedMediaError
 # levels. `_CHANNELS` lists their targets, with the bytes of a pixel.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
 _GRAYS = {"gray", "gray16"}
+
+# For these remainders of the width by 16, the special converter to rgba leaves the last columns unwritten
+# (docs/upstream.md).
+_UNWRITTEN_RGBA = {1, 2, 3, 4}
 _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 
 _NATIVE = "le" if sys.byteorder == "little" else "be"
