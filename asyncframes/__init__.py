@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
+from asyncframes._batch import FrameBatch
 from asyncframes._many import Extraction, extract_many
-from asyncframes._model.options import FrameOptions, OpenOptions, SaveOptions, SelectionOptions, WriteOptions
+from asyncframes._model.options import (
+    BatchOptions,
+    FrameOptions,
+    OpenOptions,
+    SaveOptions,
+    SelectionOptions,
+    WriteOptions,
+)
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
@@ -37,12 +45,14 @@ from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, write_fra
 
 __all__ = [
     "NO_TIMESTAMP",
+    "BatchOptions",
     "DirectoryWriter",
     "Extraction",
     "FFmpegUrlSource",
     "FileObjectSource",
     "ForwardSource",
     "Frame",
+    "FrameBatch",
     "FrameOptions",
     "FrameTable",
     "FrameWriter",

@@ -10,11 +10,14 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from asyncframes._batch import FrameBatch
 from asyncframes._model.options import (
+    BatchOptions,
     FrameOptions,
     SaveOptions,
     SelectionOptions,
     WriteOptions,
+    option,
     part_of,
     with_options,
 )
@@ -22,10 +25,11 @@ from asyncframes._model.quoting import quoted
 from asyncframes._model.selection import make_selection
 from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
+from asyncframes._requests.batches import batches, one_batch
 from asyncframes._requests.pump import single_frame
 from asyncframes._requests.request import make_request
 from asyncframes._requests.requests import Requests
-from asyncframes._runtime.life import Opened
+from asyncframes._runtime.life import GuardedFrames, Opened
 from asyncframes._saving.save import Saving, write
 from asyncframes._types import Frame, PictureOptions, VideoInfo
 from asyncframes.abc import FrameWriter
@@ -171,6 +175,94 @@ class Video(Opened):
         request = make_request(start, end, step, options)
         self._guard.check()
         return self._requests.frames(request)
+
+    @with_options(BatchOptions)
+    async def batch(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        step: int = 1,
+        **options: Unpack[BatchOptions],
+    ) -> FrameBatch:
+        """Decode frames into one array.
+
+        Each image is converted and copied once, straight to its place. Peak memory is the batch,
+        the codec's own pictures, and frames decoded before their turn (see ``reorder_bytes`` of
+        `open_video`). A sequential source, whose frames cannot be counted ahead, takes the
+        batch twice.
+
+        Parameters
+        ----------
+        start, end, step
+            As for `frames`.
+        **options
+            Other ways to select, and how images are made, as for `frames`; ``max_batch_bytes``
+            (see `BatchOptions`).
+
+        Returns
+        -------
+        FrameBatch
+            The frames that `frames` would yield, in the same order. None are left out, unless
+            ``on_corrupt="skip"``.
+
+        Raises
+        ------
+        ValueError
+            The batch would take more than ``max_batch_bytes``; raised before anything is
+            decoded. Or the selection or an option is invalid.
+        UnsupportedMediaError
+            The frames differ in size: pass ``resize=``.
+        AsyncFramesError
+            As `frames` does.
+        """
+        request = make_request(start, end, step, part_of(options, FrameOptions))
+        self._guard.check()
+        return await one_batch(self._requests, request, max_bytes=option(options, "max_batch_bytes"))
+
+    @with_options(BatchOptions)
+    def batches(
+        self,
+        size: int,
+        start: int | None = None,
+        end: int | None = None,
+        step: int = 1,
+        *,
+        drop_last: bool = False,
+        **options: Unpack[BatchOptions],
+    ) -> AsyncGenerator[FrameBatch, None]:
+        """Stream frames in arrays of `size` frames.
+
+        At most `size` frames are decoded ahead of the consumer. Peak memory is about three
+        batches, and what `batch` takes besides.
+
+        Parameters
+        ----------
+        size
+            Number of frames in each batch; the last may have fewer.
+        start, end, step
+            As for `frames`.
+        drop_last
+            Whether to omit a last batch of fewer frames.
+        **options
+            As for `batch`.
+
+        Yields
+        ------
+        FrameBatch
+            The frames that `frames` would yield, in the same order.
+
+        Raises
+        ------
+        ValueError, AsyncFramesError
+            As `batch` does.
+        """
+        if size < 1:
+            raise ValueError(f"size={size}: expected 1 or more")
+        request = make_request(start, end, step, part_of(options, FrameOptions))
+        self._guard.check()
+        max_bytes = option(options, "max_batch_bytes")
+        found = batches(self._requests, request, size=size, drop_last=drop_last, max_bytes=max_bytes)
+        return GuardedFrames(found, f"the iterator over {self._requests.input.name}")
 
     @with_options(PictureOptions)
     async def frame(self, index: int, **picture: Unpack[PictureOptions]) -> Frame:

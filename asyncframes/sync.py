@@ -14,19 +14,21 @@ its own loop, and cannot use what its parent opened (`asyncframes.errors.ForkedE
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, Self, SupportsIndex, TypeVar, cast, overload
 
 from anyio.from_thread import BlockingPortal
 
 from asyncframes import _many, _opening, _streaming, _video
+from asyncframes._batch import FrameBatch
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
-from asyncframes._types import VideoInfo
+from asyncframes._types import Frame, VideoInfo
 
 __all__ = [
     "Video",
@@ -218,10 +220,38 @@ class Video:
     frame_table: Final = _blocking_method(_video.Video.frame_table)
     indices: Final = _blocking_method(_video.Video.indices)
     frames: Final = _iterating_method(_video.Video.frames)
+    batch: Final = _blocking_method(_video.Video.batch)
+    batches: Final = _iterating_method(_video.Video.batches)
     frame: Final = _blocking_method(_video.Video.frame)
     frame_at: Final = _blocking_method(_video.Video.frame_at)
     save: Final = _blocking_method(_video.Video.save)
     write: Final = _blocking_method(_video.Video.write)
+
+    def __len__(self) -> int:
+        """Return the exact number of frames; see `count`."""
+        return self.count()
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames()
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> Frame: ...
+    @overload
+    def __getitem__(self, key: slice) -> FrameBatch: ...
+    def __getitem__(self, key: SupportsIndex | slice) -> Frame | FrameBatch:
+        """Return a frame by its index, or the frames of a slice.
+
+        A slice follows Python's rules, unlike `frames`: its end is exclusive, and ``video[::-1]``
+        runs backward.
+
+        Raises
+        ------
+        FrameIndexError
+            The index is outside the video; it is an `IndexError` too.
+        """
+        if isinstance(key, slice):
+            return self.batch(indices=range(*key.indices(len(self))))
+        return self.frame(operator.index(key))
 
     def close(self) -> None:
         """End every request and release the source. A second call does nothing.

@@ -101,6 +101,18 @@ class FrameOptions(SelectionOptions, PictureOptions, total=False):
     queue_maxsize: int
 
 
+class BatchOptions(SelectionOptions, PictureOptions, total=False):
+    """Options of a request for frames in one array.
+
+    Attributes
+    ----------
+    max_batch_bytes
+        Refuse a batch that would take more memory, 2 GiB by default.
+    """
+
+    max_batch_bytes: int
+
+
 class WriteOptions(FrameOptions, total=False):
     """Options of a request whose frames go to a writer.
 
@@ -208,6 +220,7 @@ DEFAULTS: dict[str, Any] = {
     "tolerance_seconds": 0,
     **{field.name: field.default for field in fields(Rendering)},
     "queue_maxsize": 32,
+    "max_batch_bytes": 2 * 1024**3,
     "progress_cb": None,
     "max_write_workers": 4,
     "ext": "png",

@@ -53,6 +53,10 @@ class Deal:
         """Return the frames of one lane."""
         return Selection(indices=self.order[self.lane_of == lane])
 
+    def places(self, lane: int) -> Int64Array:
+        """Return the positions in the request of one lane's frames."""
+        return np.flatnonzero(self.lane_of == lane)
+
 
 def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
     """Assign the frames of a request to lanes, in time proportional to their number.
@@ -81,20 +85,20 @@ def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
 
 
 async def side_by_side(
-    pumped: Callable[[Selection], AbstractAsyncContextManager[Pump]], dealt: Deal
+    pumped: Callable[[int], AbstractAsyncContextManager[Pump]], dealt: Deal
 ) -> AsyncGenerator[tuple[int, Frame], None]:
     """Decode the lanes of a request, and yield its frames in order, each with its position in the request.
 
     Parameters
     ----------
     pumped
-        Decodes one lane while its context is open.
+        Decodes the lane of a number while its context is open.
     dealt
         The request's frames and their lanes.
     """
     async with AsyncExitStack() as stack:
         lanes = range(dealt.lanes)
-        pumps = [await stack.enter_async_context(Pinned(pumped(dealt.selection(lane)))) for lane in lanes]
+        pumps = [await stack.enter_async_context(Pinned(pumped(lane))) for lane in lanes]
         async with Pinned(aclosing(_merged(pumps, dealt))) as frames:
             async for place, frame in frames:
                 yield place, frame

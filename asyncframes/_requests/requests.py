@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
@@ -16,8 +17,9 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
+from asyncframes._requests.jobs.images import BatchImages
 from asyncframes._requests.jobs.job import JobOptions
-from asyncframes._requests.lanes import side_by_side
+from asyncframes._requests.lanes import Deal, side_by_side
 from asyncframes._requests.near import NearFrames
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
@@ -72,7 +74,8 @@ class Requests:
         self._threads = reading.container.threads
         self._pool = DecoderPool(video_input, reading)
         self._resolver = Resolver(reading.executor, video_input.name)
-        self._departures = Departures()
+        self.departures = Departures()
+        """The requests that are closing."""
         self._tables = VideoTable(
             video_input,
             self._pool,
@@ -139,15 +142,21 @@ class Requests:
         selection = await selection.read()
         return await self._resolver.resolve(selection, await self.rows(selection), distinct=distinct)
 
-    def frames(self, request: Request) -> AsyncGenerator[Frame, None]:
-        """Stream frames, within the video's deadline."""
-        frames = self._stream(request)
+    @property
+    def known_count(self) -> int | None:
+        """Number of frames by the frame table, or by the header if there is no table yet."""
+        table = self._tables.table
+        return self.info.frames_from_header if table is None else len(table)
+
+    def frames(self, request: Request, images: BatchImages | None = None) -> AsyncGenerator[Frame, None]:
+        """Stream frames within the video's deadline, with their images in given arrays if there are any."""
+        frames = self._stream(request, images)
         what = f"the iterator over {self.input.name}"
         if self._options.deadline_seconds is not None:
-            frames = within_deadline(frames, self._options.deadline_seconds, what, self._departures)
+            frames = within_deadline(frames, self._options.deadline_seconds, what, self.departures)
         return GuardedFrames(frames, what)
 
-    async def _stream(self, request: Request) -> AsyncGenerator[Frame, None]:
+    async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
         options = JobOptions(
             rendering=request.rendering,
             on_corrupt=self._options.on_corrupt,
@@ -155,15 +164,15 @@ class Requests:
         )
         with options.left_out:
             route = await self._choose(await request.selection.read())
-            if (near := await self._near_frame(route, options)) is not None:
+            if images is None and (near := await self._near_frame(route, options)) is not None:
                 yield near
                 return
             delivered = 0
-            if route.dealt is not None and route.dealt.lanes > 1:
-                lane = partial(self._lane, route.table, request, options, route.dealt.lanes)
+            if route.dealt is not None and self._may_deal(route.dealt, images):
+                lane = partial(self._lane, route, request, options, images)
                 lanes = side_by_side(lane, route.dealt)
                 try:
-                    async with Pinned(aclosing(lanes), self._departures) as frames:
+                    async with Pinned(aclosing(lanes), self.departures) as frames:
                         async for place, frame in frames:
                             delivered = place + 1
                             yield frame
@@ -176,12 +185,12 @@ class Requests:
             decoding = self._decodings.pumped(
                 lambda: route.selection,
                 route.table,
-                options,
+                _with_images(options, images, delivered=delivered),
                 queue_maxsize=request.queue_maxsize,
                 delivered=delivered,
                 may_rebuild=True,
             )
-            async with Pinned(decoding, self._departures) as pump:
+            async with Pinned(decoding, self.departures) as pump:
                 while (got := await pump.get()) is not None:
                     yield got
                     del got
@@ -193,27 +202,29 @@ class Requests:
             return None
         return await self._near.frame(route.table, index, options)
 
+    def _may_deal(self, dealt: Deal, images: BatchImages | None) -> bool:
+        """Whether several decoders may serve a request."""
+        # Which frames of a lane are left out is not known ahead, and neither are the places of the others.
+        return dealt.lanes > 1 and not (images is not None and self._options.on_corrupt == "skip")
+
     def _lane(
-        self,
-        table: FrameTable | None,
-        request: Request,
-        options: JobOptions,
-        lanes: int,
-        selection: Selection,
+        self, route: Route, request: Request, options: JobOptions, images: BatchImages | None, lane: int
     ) -> AbstractAsyncContextManager[Pump]:
         """Decode one lane of a request."""
+        dealt = cast("Deal", route.dealt)
+        selection = dealt.selection(lane)
         return self._decodings.pumped(
             lambda: selection,
-            table,
-            options,
+            route.table,
+            _with_images(options, images, dealt.places(lane)),
             queue_maxsize=request.queue_maxsize,
-            lanes=lanes,
+            lanes=dealt.lanes,
             may_rebuild=False,
         )
 
     async def _choose(self, selection: Selection) -> Route:
         """Choose the route for a selection whose iterables have been read."""
-        if self._goes_forward(selection):
+        if self.goes_forward(selection):
             return Route(selection, table=None)
         table = await self.rows(selection)
         if self._options.seek_mode == "approximate":
@@ -221,7 +232,7 @@ class Requests:
         order = await self._resolver.resolve(selection, table)
         return Route(selection, table, await self._resolver.deal(table, order, lanes_for(self._threads)))
 
-    def _goes_forward(self, selection: Selection) -> bool:
+    def goes_forward(self, selection: Selection) -> bool:
         """Whether to decode from the start of the stream to serve a selection."""
         if selection.is_forward and self.input.sequential:
             return True
@@ -244,5 +255,12 @@ class Requests:
         await self._near.aclose()
         await self._decodings.aclose()
         await self._pool.aclose()
-        await self._departures.wait_for_all()
+        await self.departures.wait_for_all()
         await self.input.aclose()
+
+
+def _with_images(
+    options: JobOptions, images: BatchImages | None, places: Int64Array | None = None, *, delivered: int = 0
+) -> JobOptions:
+    """Return the options of one decoder, with the places where it puts its images."""
+    return options if images is None else replace(options, images=images.at(places, delivered=delivered))

@@ -63,8 +63,9 @@ class ConversionPlan:
     planar: bool = False
     packed: tuple[int, ...] | None = None
 
-    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool) -> Image:
+    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool, owned: bool) -> Image:
         # The pooled filter refuses some colours. The steps convert anything that swscale can.
+        decoded = picture
         picture = (self._by_filter(picture) if pooled else None) or self._by_steps(picture)
         if self.planar:
             return _i420_of(picture, partial(_upright, orientation=self.orientation))
@@ -73,12 +74,16 @@ class ConversionPlan:
             data = memoryview(picture.planes[0])
             if data.nbytes == math.prod(self.packed):
                 return np.ndarray(self.packed, np.uint8, data)
+        # A view of the decoded picture itself would keep that alive, and the decoder may reuse its memory.
+        if not owned and alpha is None and self.stretch is None and picture is not decoded:
+            return _upright(_view_of(picture), self.orientation)
         pixels = cast("Image", picture.to_ndarray())
         if self.stretch is not None:
             pixels = self.stretch(pixels)
         if alpha is not None:
             pixels[..., 3] = self.to_alpha(alpha).to_ndarray()
-        return np.ascontiguousarray(_upright(pixels, self.orientation))
+        upright = _upright(pixels, self.orientation)
+        return np.ascontiguousarray(upright) if owned else upright
 
     def _by_steps(self, picture: VideoFrame) -> VideoFrame:
         for step in self.steps:
@@ -130,6 +135,18 @@ def fill_range(pixels: Image, *, shift: int) -> Image:
 def repeat_bytes(pixels: Image) -> Image:
     """Widen 8 bits to 16: 255 becomes 65535."""
     return np.multiply(pixels, 257, dtype=np.uint16)
+
+
+def _view_of(picture: VideoFrame) -> Image:
+    """Return the pixels of a packed picture, whose rows may be padded, without a copy."""
+    plane, name = picture.planes[0], picture.format.name
+    dtype = np.dtype(np.uint16 if "16" in name or "48" in name else np.uint8)
+    channels = picture.format.padded_bits_per_pixel // (8 * dtype.itemsize)
+    shape: tuple[int, ...] = (picture.height, picture.width)
+    strides: tuple[int, ...] = (plane.line_size, channels * dtype.itemsize)
+    if channels > 1:
+        shape, strides = (*shape, channels), (*strides, dtype.itemsize)
+    return np.ndarray(shape, dtype, memoryview(plane), strides=strides)
 
 
 def _upright(pixels: Image, orientation: Orientation) -> Image:

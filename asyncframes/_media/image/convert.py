@@ -80,8 +80,8 @@ class Converter:
         if self._facts and self._plan.pooled is not None:
             self._plan.pooled.rest()
 
-    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None = None) -> Image:
-        """Return the picture as a C-contiguous array that the caller owns.
+    def __call__(self, picture: VideoFrame, alpha: VideoFrame | None = None, *, owned: bool = True) -> Image:
+        """Return the picture as an array.
 
         Parameters
         ----------
@@ -89,6 +89,9 @@ class Converter:
             The picture from the decoder.
         alpha
             A picture whose luma is the opacity, for codecs that store it separately.
+        owned
+            Whether the array is C-contiguous and the caller's own. If not, it may be a view of a
+            picture's memory, which saves a copy where the caller copies it anyway.
 
         Raises
         ------
@@ -114,7 +117,7 @@ class Converter:
         # Setting up a filter takes longer than converting one image, so the first uses swscale alone.
         pooled, self._is_first = not self._is_first, False
         try:
-            return self._plan(self._whole(picture), alpha, pooled=pooled)
+            return self._plan(self._whole(picture), alpha, pooled=pooled, owned=owned)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"FFmpeg cannot convert {what} to {self.rendering.image_format}: {exc.strerror}"
@@ -173,6 +176,7 @@ class Converter:
             and size[1] % 2 == 0
             and self.rendering.image_format in _CHANNELS
             and not self.rendering.accurate_color
+            and not (self.rendering.image_format == "rgba" and size[0] % 16 in _UNWRITTEN_RGBA)
         )
 
     def _orientation_of(self, picture: VideoFrame) -> Orientation:

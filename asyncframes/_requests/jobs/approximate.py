@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
 
@@ -121,7 +120,7 @@ class ApproximateJob(FrameJob):
                 self._before = self._last = None
                 yield from self._fetch(index, wanted)
             if (frame := wanted.take(index)) is not None:
-                yield replace(frame, image=frame.image.copy()) if index in wanted else frame
+                yield self._repeated(frame) if index in wanted else frame
 
     def _fetch(self, index: int, wanted: Wanted) -> Iterator[None]:
         """Decode until a frame is held or given up as damaged."""

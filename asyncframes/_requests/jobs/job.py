@@ -7,7 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from asyncframes._media.codec.decoder import Decoder
@@ -16,6 +16,7 @@ from asyncframes._media.container.opening import time_base_of
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
+from asyncframes._requests.jobs.images import PlacedImages
 from asyncframes._requests.steps import STEP_SECONDS
 from asyncframes._types import Frame, OnCorrupt
 from asyncframes.errors import CorruptMediaError
@@ -72,6 +73,8 @@ class JobOptions:
         What to do about damage.
     held_bytes
         How many bytes of frames decoded ahead of their turn may be held.
+    images
+        Where the images go, if the request is for batches.
     left_out
         Counts the damaged frames that are left out.
     """
@@ -79,6 +82,7 @@ class JobOptions:
     rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
+    images: PlacedImages | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
@@ -117,6 +121,7 @@ class FrameJob(ABC):
         self.evidence = Evidence()
         self._on_corrupt = options.on_corrupt
         self._left_out = options.left_out
+        self._images = options.images
         self._rendering = options.rendering
         self._convert = converter
         self._time_base = time_base_of(decoder.stream)
@@ -153,7 +158,7 @@ class FrameJob(ABC):
         try:
             for frame in self._frames:
                 if frame is not None:
-                    batch.append(frame)
+                    batch.append(frame if self._images is None else self._images.put(frame))
                     limit -= 1
                     # A loop variable would keep the last frame of a step alive.
                     del frame
@@ -197,13 +202,17 @@ class FrameJob(ABC):
             return None
         return Frame(
             index=index,
-            image=self._convert(picture.frame, picture.alpha),
+            image=self._convert(picture.frame, picture.alpha, owned=self._images is None),
             pts=pts,
             time_base=self._time_base,
             is_keyframe=picture.frame.key_frame,
             is_corrupt=damaged,
             duration_seconds=self._duration_of(index, picture),
         )
+
+    def _repeated(self, frame: Frame) -> Frame:
+        """Return a frame that is delivered again later: the caller may write to the array that it gets."""
+        return frame if self._images is not None else replace(frame, image=frame.image.copy())
 
     def _duration_of(self, index: int, picture: Picture) -> float | None:
         """Return for how long a frame is shown: here, what its packet says."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from asyncframes._media.codec.checksums import picture_checksum
 from asyncframes._media.codec.decoder import Decoder
@@ -139,8 +138,7 @@ class TableJob(FrameJob):
                 yield from gops.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
-                    # Callers own their arrays and may write to them, so a frame that is due again is copied.
-                    yield replace(frame, image=frame.image.copy()) if index in wanted else frame
+                    yield self._repeated(frame) if index in wanted else frame
         finally:
             gops.close()
 
