@@ -125,7 +125,7 @@ async def test_what_cannot_be_done_is_said() -> None:
         with pytest.raises(ValueError, match="keyframes"):
             await video.indices(keyframes=True)
     async with af.open_video(clip_bytes(frames=FRAMES, container="h264"), seek_mode="approximate") as video:
-        with pytest.raises(UnsupportedMediaError, match='use "exact"'):
+        with pytest.raises(UnsupportedMediaError, match='pass "exact"'):
             await video.count()
         assert len([frame async for frame in video.frames()]) == FRAMES
     with pytest.raises(ValueError, match="seek_mode='near'"):
