@@ -11,7 +11,6 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from asyncframes._model.selection import Selection
-from asyncframes._requests.requests import Requests
 from asyncframes._types import PacketProgress, VideoInfo
 
 _LABELS = {"index": "Scanning packets", "decode": "Decoding packets"}
@@ -71,19 +70,16 @@ def _bar(label: str, total: int | None, unit: str, **options: Any) -> Bar:
     return Bar(desc=label, total=total, unit=f" {unit}s", dynamic_ncols=True, file=sys.stderr, **options)
 
 
-async def expected_frames(requests: Requests, selection: Selection) -> int | None:
-    """Count the frames of a selection, without reading more than decoding them will.
+def frames_of_range(info: VideoInfo, selection: Selection) -> int | None:
+    """Count the frames of a range that needs no frame table, without reading anything.
 
     Returns
     -------
     int or None
-        The exact number. For a range that needs no frame table, the number according to the
-        header, or ``None`` if the header claims none.
+        The number according to the header; ``None`` if the header claims none.
     """
-    if not selection.is_forward:
-        return len(await requests.resolve(selection, distinct=True))
     start, end, step = selection.forward_range
-    stops = [_frames_from_header(requests.info), None if end is None else end + 1]
+    stops = [_frames_from_header(info), None if end is None else end + 1]
     known = [stop for stop in stops if stop is not None]
     return max(0, -(-(min(known) - start) // step)) if known else None
 

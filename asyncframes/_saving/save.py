@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from asyncframes._requests.request import Request, make_request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import in_thread
 from asyncframes._saving.made_of import made_of
-from asyncframes._saving.progress import expected_frames
-from asyncframes._types import ImageFormat, VideoInfo
+from asyncframes._saving.progress import frames_of_range
+from asyncframes._types import ImageFormat, ProgressCallback, VideoInfo
 from asyncframes.abc import FrameWriter
 from asyncframes.writers import DirectoryWriter, write_frames
 from asyncframes.writers._encoders import is_jpeg
@@ -65,9 +66,18 @@ class Saving:
         if option(options, "image_writer") is None:
             _refuse_what_encoders_lack(self._request.rendering.image_format, self._ext)
         self._writer(self._request.rendering.image_format, None)
+        self._chosen: Int64Array | None = None
 
-    async def run(self, requests: Requests) -> list[str]:
-        """Write the missing files, and return all paths in frame order, including those that existed."""
+    async def run(self, requests: Requests, *, progress_cb: ProgressCallback | None = None) -> list[str]:
+        """Write the missing files, and return all paths in frame order, including those that existed.
+
+        Parameters
+        ----------
+        requests
+            Requests of the open video.
+        progress_cb
+            Called instead of the option of that name, for a bar that needs to know `missing`.
+        """
         request = self._request
         rendering = replace(request.rendering, image_format=self._stored_format(requests.info))
         writer = self._writer(rendering.image_format, requests.executor)
@@ -77,18 +87,27 @@ class Saving:
         await writer._claim()
         selection = request.selection if chosen is None else Selection(indices=chosen[~is_there])
         asked = replace(request, selection=selection, rendering=rendering)
-        written = await write(requests, asked, writer, self._options)
+        options = self._options if progress_cb is None else {**self._options, "progress_cb": progress_cb}
+        written = await write(requests, asked, writer, cast("WriteOptions", options))
         if chosen is None or not is_there.any():
             return written
         return await in_thread(requests.executor, _all_paths, writer, chosen, is_there, written)
 
     async def missing(self, requests: Requests) -> int | None:
         """Count the files to write; ``None`` if only reading the video could tell."""
+        if not self._skips and self._request.selection.is_forward:
+            return frames_of_range(requests.info, self._request.selection)
+        chosen = await self._resolved(requests)
         if not self._skips:
-            return await expected_frames(requests, self._request.selection)
+            return len(chosen)
         writer = self._writer(self._request.rendering.image_format, requests.executor)
-        chosen = await requests.resolve(self._request.selection, distinct=True)
         return len(chosen) - len(await writer.existing(each(chosen)))
+
+    async def _resolved(self, requests: Requests) -> Int64Array:
+        """Resolve the selection, once for both `missing` and `run`."""
+        if self._chosen is None:
+            self._chosen = await requests.resolve(self._request.selection, distinct=True)
+        return self._chosen
 
     def _writer(self, image_format: ImageFormat, executor: Executor | None) -> DirectoryWriter:
         names = ("ext", "template", "quality", "compression_level", "overwrite", "image_writer")
@@ -115,7 +134,7 @@ class Saving:
         selection = self._request.selection
         if selection.is_range and not self._skips:
             return None, np.zeros(0, bool)
-        chosen = await requests.resolve(selection, distinct=True)
+        chosen = await self._resolved(requests)
         if not self._skips:
             return chosen, np.zeros(len(chosen), bool)
         present = await writer.existing(each(chosen))

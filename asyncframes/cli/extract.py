@@ -128,5 +128,5 @@ async def run(arguments: argparse.Namespace) -> None:
     saving = Saving(arguments.directory, bounds[0], bounds[1], bounds[2], part_of(options, SaveOptions))
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
         with progress.frames(await saving.missing(video._requests)) as advance:
-            paths = await video.save(arguments.directory, *bounds, **options, progress_cb=advance)
+            paths = await saving.run(video._requests, progress_cb=advance)
         _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

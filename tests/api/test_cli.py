@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,6 +20,7 @@ from aiohttp import web
 from PIL import Image
 
 import asyncframes
+from asyncframes._requests.requests import Requests
 from asyncframes.cli import main
 from asyncframes.cli._list import directory_name
 from asyncframes.cli._options import join_negatives
@@ -163,6 +165,21 @@ def test_progress_goes_to_stderr_when_asked(
     assert capsys.readouterr().err == ""
     assert main(["extract", clip, str(tmp_path / "shown"), "--end", "3", "--progress"]) == 0
     assert "4/4" in capsys.readouterr().err
+
+
+def test_a_selection_is_resolved_once(clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The total of the bar and the frames to write come from the same indices."""
+    calls = []
+    resolve = Requests.resolve
+
+    def counted(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        return resolve(*args, **options)
+
+    monkeypatch.setattr(Requests, "resolve", counted)
+    assert main(["extract", clip, str(tmp_path), "--indices", "3,1,3", "--overwrite", "skip"]) == 0
+    assert painted_files(tmp_path) == {"frame_000001.png": 1, "frame_000003.png": 3}
+    assert len(calls) == 1
 
 
 def test_info_as_json_is_the_info(clip: str, capsys: pytest.CaptureFixture[str]) -> None:

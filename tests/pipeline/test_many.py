@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imageio.v3 as iio
 import pytest
 
 import asyncframes as af
+from asyncframes._model.selection import Selection
+from asyncframes._model.table import Int64Array
+from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import MemorySource
@@ -129,6 +132,28 @@ async def test_a_run_that_was_cut_short_is_resumed(
         assert result.error is None
         assert [painted_index(iio.imread(path)) for path in result.paths] == list(range(24))
     assert "6/6" in capsys.readouterr().err
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("overwrite", ["error", "skip"])
+async def test_a_bar_and_its_frames_resolve_a_selection_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: Literal["error", "skip"]
+) -> None:
+    """The number for the bar and the frames to write come from the same indices."""
+    resolved = 0
+
+    async def counted(self: Requests, selection: Selection, *, distinct: bool = False) -> Int64Array:
+        nonlocal resolved
+        resolved += 1
+        return await resolve(self, selection, distinct=distinct)
+
+    resolve = Requests.resolve
+    monkeypatch.setattr(Requests, "resolve", counted)
+    videos = [(clip_bytes(frames=12), tmp_path)]
+    extracting = af.extract_many(videos, show_progress=True, indices=[3, 7, 3], overwrite=overwrite)
+    [result] = [result async for result in extracting]
+    assert len(result.paths) == 2
+    assert resolved == 1
 
 
 @pytest.mark.anyio
