@@ -233,7 +233,7 @@ class Video(Opened):
         """Stream frames in arrays of `size` frames.
 
         At most `size` frames are decoded ahead of the consumer. Peak memory is about three
-        batches, and what `batch` takes besides.
+        batches, in addition to what `batch` takes.
 
         Parameters
         ----------

@@ -129,12 +129,12 @@ def parsed() -> argparse.Namespace:
         default=everyone,
         help=f"of {', '.join(everyone)}",
     )
-    add("--rounds", type=int, default=5, help="how many, besides the one that warms up (default: 5)")
+    add("--rounds", type=int, default=5, help="rounds to count, after one warm-up (default: 5)")
     add("--media", type=Path, help="a long video of constant rate to use as the long file")
     add("--scratch", type=Path, help="folder that keeps the generated videos, some 1.2 GB")
     add("--out", type=Path, help=f"folder for the results (default: {RESULTS.name})")
     add("--json", type=Path, help="write the figures of this run here too")
-    add("--quick", action="store_true", help="use tiny sizes, to see that it works; results go to --out only")
+    add("--quick", action="store_true", help="use tiny sizes, to try it out; results go to --out only")
     return parser.parse_args()
 
 

@@ -39,7 +39,7 @@ FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
 
 @dataclass(frozen=True)
 class Kind:
-    """A container as it is made here, and the codec of the clip that is copied into it."""
+    """A container that is generated here, and the codec of the clip that is copied into it."""
 
     name: str
     container: str

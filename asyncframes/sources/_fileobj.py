@@ -95,7 +95,7 @@ class FileObjectSource(OneProcess, StreamSource):
 
 
 def can_seek(file: BinaryIO | mmap) -> bool:
-    """Tell whether a file object can seek.
+    """Return whether a file object can seek.
 
     Raises
     ------

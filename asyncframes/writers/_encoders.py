@@ -69,7 +69,7 @@ def encoder_for(
 
 
 def is_jpeg(ext: str) -> bool:
-    """Tell whether a file extension, with or without its dot, is for JPEG."""
+    """Return whether a file extension, with or without its dot, is for JPEG."""
     return "." + ext.removeprefix(".").lower() in JPEG_EXTENSIONS
 
 

@@ -92,7 +92,7 @@ class ShapedLink:
                     await under_way.put((due(len(piece)), piece))
                 await under_way.put((self._now() + self._round_trip_seconds, b""))
         except* ConnectionError:
-            pass  # whoever hangs up takes the rest of it along
+            pass  # the rest of the connection ends with either side
 
 
 async def serve(path: Path, round_trip_seconds: float, megabits: float) -> None:

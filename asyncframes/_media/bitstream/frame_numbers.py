@@ -65,7 +65,7 @@ class FrameNumbers:
         self._last: tuple[int, bool] | None = None
 
     def reset(self) -> None:
-        """Forget the last number, after a seek."""
+        """Drop the last number after a seek."""
         self._last = None
 
     def take(self, packet: bytes) -> bool:

@@ -49,7 +49,7 @@ def _is_hidden_vp8(data: bytes) -> bool:
 
 
 def _is_hidden_vp9(data: bytes) -> bool:
-    """Tell whether a packet shows no frame. A superframe holds several (VP9 specification, annex B)."""
+    """Return whether a packet shows no frame. A superframe holds several (VP9 specification, annex B)."""
     marker = data[-1]
     if marker & 0xE0 != 0xC0:
         return not _shows_vp9(data[0], data[1] if len(data) > 1 else 0)

@@ -57,7 +57,7 @@ class UnitFormat:
         return size + _DELIMITER
 
     def has_picture(self, packet: bytes) -> bool:
-        """Tell whether a packet holds a unit that may belong to a picture.
+        """Return whether a packet holds a unit that may belong to a picture.
 
         Raises
         ------

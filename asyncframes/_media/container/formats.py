@@ -38,7 +38,7 @@ _OTHERS = (
 
 
 def has_demuxer(name: str) -> bool:
-    """Tell whether this build of FFmpeg has a demuxer of this name."""
+    """Return whether this build of FFmpeg has a demuxer of this name."""
     try:
         return av.format.ContainerFormat(name, "r").is_input
     except ValueError:

@@ -222,7 +222,7 @@ def _is_still_item(stream: VideoStream) -> bool:
 
 
 def needs_seeking(container: InputContainer) -> bool:
-    """Tell whether FFmpeg seeks in files of this kind even if they are intact.
+    """Return whether FFmpeg seeks in files of this kind even if they are intact.
 
     HEIF and AVIF list the place of each picture. In MXF the index that gives the right times may come last.
     """

@@ -95,7 +95,7 @@ class MediaFile(ABC):
         return False
 
     def seekable(self) -> bool:
-        """Tell whether FFmpeg may seek."""
+        """Return whether FFmpeg may seek."""
         return True
 
     def target(self) -> tuple[Any, dict[str, Any]]:
@@ -107,7 +107,7 @@ class MediaFile(ABC):
         return None
 
     def may_wait(self) -> bool:
-        """Tell whether the next read may wait for a sender. Frames are then delivered before it."""
+        """Return whether the next read may wait for a sender. Frames are then delivered before it."""
         return False
 
     def tell(self) -> int:

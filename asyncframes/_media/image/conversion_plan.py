@@ -40,19 +40,19 @@ class ConversionPlan:
     Attributes
     ----------
     steps
-        Conversions by swscale or a filter, one after another.
+        Conversions by swscale or a filter, in order.
     to_alpha
-        Makes gray of a picture whose luma is the opacity.
+        Converts a picture whose luma is the opacity to gray.
     orientation
         How the stored picture is turned upright.
     stretch
-        What makes white 65535 in 16 bits, where swscale leaves it below.
+        Maps white to 65535 in 16 bits, if swscale leaves it below.
     pooled
-        What does the same as the steps, for images in large numbers.
+        Does the same as `steps`, faster for many images.
     planar
-        Whether the array is to hold the planes of the converted picture.
+        Whether the array contains the planes of the converted picture.
     packed
-        Shape of the array, where it is what the converted picture holds, byte for byte.
+        Shape of the array, if it has the same bytes as the converted picture.
     """
 
     steps: tuple[Step, ...]

@@ -172,7 +172,7 @@ def import_fsspec() -> None:
 
 
 def is_fsspec_scheme(scheme: str) -> bool:
-    """Tell whether fsspec is installed and knows a scheme."""
+    """Return whether fsspec is installed and knows a scheme."""
     try:
         import fsspec
     except ImportError:

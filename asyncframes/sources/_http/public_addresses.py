@@ -67,7 +67,7 @@ _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is public.
+    """Return whether an address is public.
 
     Parameters
     ----------

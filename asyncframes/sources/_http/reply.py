@@ -35,7 +35,7 @@ class Version:
         return cls(headers.get("ETag"), headers.get("Last-Modified"))
 
     def differs_from(self, other: Version) -> bool:
-        """Tell whether the versions disagree; a missing header agrees with any."""
+        """Return whether the versions disagree; a missing header agrees with any."""
         if self.etag and other.etag:
             return self.etag != other.etag
         return bool(self.last_modified and other.last_modified and self.last_modified != other.last_modified)

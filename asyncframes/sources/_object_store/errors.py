@@ -49,7 +49,7 @@ def as_source_error(exc: Exception, *, name: str) -> SourceError:
 
 
 def is_unsatisfiable(error: RangeNotSupportedError) -> bool:
-    """Tell whether the server said that the range is past the end."""
+    """Return whether the server said that the range is past the end."""
     return str(error).startswith(_UNSATISFIABLE)
 
 

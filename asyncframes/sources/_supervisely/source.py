@@ -221,5 +221,5 @@ def lookup_error(exc: Exception, *, name: str) -> SourceError:
 
 
 def _tells(exc: BaseException, token: str | None) -> bool:
-    """Tell whether a traceback of this exception shows the token."""
+    """Return whether a traceback of this exception shows the token."""
     return token is not None and token != "" and token in "".join(traceback.format_exception(exc))
