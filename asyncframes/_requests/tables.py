@@ -110,8 +110,8 @@ class VideoTable:
         try:
             await session.open_file()
             table = await self._find(session, look)
-            # Not confirmed yet, even if a decode of the head agreed: where a request reads, the stream may have
-            # changed to fields. So the first request checks pictures there before it skips any.
+            # Not confirmed yet, even if a decode of the head agreed: fields may begin later in the stream. So
+            # the first request checks the pictures where it reads before it skips any.
             self._shared = SharedTable(table)
         finally:
             # All waiters resume in one iteration of the loop, so requests for near frames form one group.
