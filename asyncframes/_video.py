@@ -21,22 +21,19 @@ from asyncframes._model.options import (
     part_of,
     with_options,
 )
-from asyncframes._model.quoting import quoted
 from asyncframes._model.selection import make_selection
-from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
+from asyncframes._open_video import OpenVideo
 from asyncframes._requests.batches import batches, one_batch
 from asyncframes._requests.pump import single_frame
 from asyncframes._requests.request import make_request
-from asyncframes._requests.requests import Requests
-from asyncframes._runtime.life import GuardedFrames, Opened
+from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving.save import Saving, write
-from asyncframes._types import Frame, PictureOptions, VideoInfo
+from asyncframes._types import Frame, PictureOptions
 from asyncframes.abc import FrameWriter
-from asyncframes.errors import ClosedError
 
 
-class Video(Opened):
+class Video(OpenVideo):
     """An open video, as `open_video` returns it.
 
     Requests may run concurrently. As many of them decode at once as there are CPUs, but at
@@ -44,70 +41,6 @@ class Video(Opened):
     does not count. Requests that wait for single frames of the same GOP share one decode. In
     a forked child, every call raises `ForkedError`.
     """
-
-    def __init__(self, requests: Requests) -> None:
-        super().__init__("video", requests.input.name)
-        self._requests = requests
-
-    def __repr__(self) -> str:
-        return f"<Video {self._described()}>"
-
-    def _described(self) -> str:
-        name = quoted(self._requests.input.name, longest=80)
-        if self._closed:
-            return f"{name}, closed"
-        try:
-            info = self.info
-        except ClosedError:
-            return f"{name}, not open yet"
-        rate = f", {as_float(info.average_rate):.6g} fps" if info.average_rate else ""
-        return f"{name}, open: {info.width}x{info.height}, {info.codec}{rate}"
-
-    async def _open(self) -> None:
-        self._opened = True
-        await self._requests.open()
-
-    @property
-    def info(self) -> VideoInfo:
-        """Facts about the video from its header and first picture."""
-        return self._requests.info
-
-    @property
-    def bytes_read(self) -> int:
-        """Number of bytes fetched so far. Reads of local files are not counted."""
-        cached = self._requests.input.cached
-        return 0 if cached is None else cached.bytes_read
-
-    @property
-    def range_requests(self) -> int:
-        """Number of byte ranges fetched so far."""
-        cached = self._requests.input.cached
-        return 0 if cached is None else cached.requests
-
-    async def count(self) -> int:
-        """Return the exact number of frames.
-
-        This builds the frame table: from the header of an MP4/MOV, in one pass over other
-        containers, or by decoding if neither is enough. In approximate mode, it returns the
-        number in the header, or rate times duration.
-        """
-        return len(await self._requests.rows())
-
-    async def frame_table(self) -> FrameTable:
-        """Return the frame table, built in the cheapest exact way, even in approximate mode.
-
-        `count` describes what that costs. To avoid it later, pass the table to `open_video`
-        for the same bytes. Later calls may return another table, which includes what decoding
-        has shown since.
-
-        Raises
-        ------
-        SourceError
-            Bytes cannot be read.
-        ClosedError
-            The video is closed.
-        """
-        return await self._requests.table()
 
     @with_options(SelectionOptions)
     async def indices(
@@ -402,10 +335,3 @@ class Video(Opened):
         self._guard.check()
         async with writer:
             return await write(self._requests, request, writer, options)
-
-    async def aclose(self) -> None:
-        """End every request and release the source. A second call does nothing, nor does a forked child's."""
-        if self._guard.is_forked:
-            return
-        self._closed = True
-        await self._requests.aclose()

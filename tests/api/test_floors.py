@@ -27,6 +27,7 @@ FLOORS = {
     "asyncframes._media": 3,
     "asyncframes._requests": 4,
     "asyncframes._saving": 5,
+    "asyncframes._open_video": 6,
     "asyncframes._video": 6,
     "asyncframes._opening": 7,
     "asyncframes._streaming": 8,
