@@ -224,7 +224,7 @@ def _is_still_item(stream: VideoStream) -> bool:
 def needs_seeking(container: InputContainer) -> bool:
     """Return whether FFmpeg seeks in files of this kind even if they are intact.
 
-    HEIF and AVIF list the place of each picture. In MXF the index that gives the right times may come last.
+    HEIF and AVIF list the position of each picture. In MXF, the index that gives exact times may come last.
     """
     return container.format.name == "mxf" or any(_is_still_item(stream) for stream in container.streams.video)
 

@@ -76,7 +76,8 @@ class ForwardFile(BridgeFile):
         return self._goes_back
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        # What a seek head lists behind the media holds no frames. To read it would take the whole stream.
+        # Elements that the seek head lists after the media hold no frames. Reading them first would mean
+        # waiting for the whole stream.
         if whence == io.SEEK_SET and offset in self._listed and offset > self._recent.stop:
             return -1
         return super().seek(offset, whence)

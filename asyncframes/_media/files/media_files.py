@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.5
 
 
 class MediaFile(ABC):
-    """What FFmpeg reads from.
+    """A file object that FFmpeg reads from.
 
     Attributes
     ----------
@@ -336,9 +336,9 @@ class CachedFile(BridgeFile):
         return not self._cached.headers
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Read these bytes without what lies around them, several requests at a time."""
+        """Read exactly these byte ranges, with several requests at a time."""
         return self._wait_for(self._cached.read_ranges(ranges))
 
     def add_headers(self, headers: Sequence[tuple[int, bytes]]) -> None:
-        """Hold headers, each with the byte where it begins, for every reader of the source."""
+        """Keep headers, each with its position, for all readers of the source."""
         self._cached.headers.add(headers)
