@@ -1,4 +1,4 @@
-"""Requests whose frames come in batches."""
+"""Requests whose frames are delivered in batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "rgb48": 3}
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Expected shape of an image; pictures whose size changes mid-stream have others."""
+    """The expected shape of an image. If the size changes mid-stream, images have other shapes."""
 
     shape: tuple[int, ...]
     dtype: type[np.uint8] | type[np.uint16]
@@ -86,8 +86,8 @@ def _batch(requests: Requests, frames: list[Frame], images: Image) -> FrameBatch
 async def _counted(requests: Requests, selection: Selection, most: int) -> tuple[Selection, int | None]:
     """Return the frames as a selection that needs no further reading, and the most that may come.
 
-    The number is ``None`` if only the end of a sequential source tells. A range from the
-    beginning whose end is given needs no frame table, unless its end may be far beyond the
+    The number is ``None`` if it is known only at the end of a sequential source. A range from
+    the beginning with a given end needs no frame table, unless its end may be far beyond the
     video's.
     """
     selection = await selection.read()
@@ -103,7 +103,7 @@ async def _counted(requests: Requests, selection: Selection, most: int) -> tuple
 
 
 def _expected(info: VideoInfo, rendering: Rendering) -> _Shape:
-    """Return the shape of images as the header tells."""
+    """Return the shape of images according to the header."""
     width, height = info.width, info.height
     pixel_shape = info.sample_aspect_ratio
     if not rendering.autorotate:
