@@ -35,6 +35,7 @@ def open_video(
     cache_bytes: int = 64 * 1024 * 1024,
     read_ahead_bytes: int = 8 * 1024 * 1024,
     reorder_bytes: int = 256 * 1024 * 1024,
+    picture_cache_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
     deadline_seconds: float | None = None,
     max_pixels: int = 64 * 1024 * 1024,
@@ -90,6 +91,10 @@ def open_video(
     reorder_bytes
         If frames are requested out of order, most bytes of frames to hold that were decoded
         before their turn.
+    picture_cache_bytes
+        Most bytes of decoded pictures kept by all open videos of the process, the least
+        recently used of which go first. They are those around the last frame that `Video.frame`
+        or `Video.frame_at` gave, so that stepping decodes each GOP once. 0 keeps none.
     read_timeout_seconds
         How long a decoder waits for bytes, including the source's retries.
     deadline_seconds
@@ -190,6 +195,7 @@ def open_video(
     options = VideoOptions(
         on_corrupt=on_corrupt,
         reorder_bytes=reorder_bytes,
+        picture_cache_bytes=picture_cache_bytes,
         seek_mode=seek_mode,
         frame_table=frame_table,
         table_cache=None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from fractions import Fraction
 from typing import Unpack
 
@@ -219,6 +219,27 @@ class Video(OpenVideo):
             The packets for this frame do not decode.
         """
         return await single_frame(self.frames(indices=[index], queue_maxsize=2, **picture), f"frame {index}")
+
+    async def prefetch(self, indices: Iterable[int]) -> None:
+        """Decode frames that `frame` will be asked for, and keep their pictures in memory.
+
+        It returns once they are decoded, so run it in a task of its own. At most half of
+        ``picture_cache_bytes`` (see `open_video`) is filled, with the first frames. Damage is
+        reported when the frame is requested. With ``seek_mode="approximate"``, it does nothing.
+
+        Parameters
+        ----------
+        indices
+            Frames by index, as for `frames`.
+
+        Raises
+        ------
+        FrameIndexError
+            An index is outside the video.
+        SourceError
+            Bytes cannot be read.
+        """
+        await self._requests.prefetch(make_selection(None, None, 1, indices=indices))
 
     @with_options(PictureOptions)
     async def frame_at(

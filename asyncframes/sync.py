@@ -224,6 +224,7 @@ class Video:
     batches: Final = _iterating_method(_video.Video.batches)
     frame: Final = _blocking_method(_video.Video.frame)
     frame_at: Final = _blocking_method(_video.Video.frame_at)
+    prefetch: Final = _blocking_method(_video.Video.prefetch)
     save: Final = _blocking_method(_video.Video.save)
     write: Final = _blocking_method(_video.Video.write)
 

@@ -171,6 +171,7 @@ class OpenOptions(TypedDict, total=False):
     cache_bytes: int
     read_ahead_bytes: int
     reorder_bytes: int
+    picture_cache_bytes: int
     read_timeout_seconds: float
     deadline_seconds: float | None
     max_pixels: int
@@ -237,6 +238,7 @@ DEFAULTS: dict[str, Any] = {
     "cache_bytes": 64 * 1024 * 1024,
     "read_ahead_bytes": 8 * 1024 * 1024,
     "reorder_bytes": 256 * 1024 * 1024,
+    "picture_cache_bytes": 256 * 1024 * 1024,
     "read_timeout_seconds": 60.0,
     "deadline_seconds": None,
     "max_pixels": 64 * 1024 * 1024,

@@ -9,22 +9,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
+import numpy as np
+
+from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.cache import TableCache
+from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import BatchImages
-from asyncframes._requests.jobs.job import JobOptions
+from asyncframes._requests.jobs.job import JobOptions, Kept
 from asyncframes._requests.lanes import Deal, side_by_side
-from asyncframes._requests.near import NearFrames
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
 from asyncframes._requests.route import Resolver, Route, goes_forward
+from asyncframes._requests.single.near import NearFrames
+from asyncframes._requests.single.steps import Steps
 from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Pinned
@@ -40,7 +45,7 @@ class VideoOptions:
 
     Attributes
     ----------
-    on_corrupt, reorder_bytes, seek_mode, frame_table, deadline_seconds
+    on_corrupt, reorder_bytes, seek_mode, frame_table, deadline_seconds, picture_cache_bytes
         As for `open_video`.
     table_cache
         Where frame tables are stored, ``None`` for nowhere.
@@ -52,6 +57,7 @@ class VideoOptions:
     frame_table: FrameTable | None
     table_cache: TableCache | None
     deadline_seconds: float | None
+    picture_cache_bytes: int
 
 
 class Requests:
@@ -85,6 +91,7 @@ class Requests:
         )
         self._decodings = Decodings(self._pool, self._tables, self._threads, options.seek_mode)
         self._near = NearFrames(self._decodings)
+        self._steps = Steps(KeptPictures(options.picture_cache_bytes), reading.executor, video_input.name)
         self._look: FirstLook | None = None
 
     async def open(self) -> None:
@@ -164,9 +171,10 @@ class Requests:
         )
         with options.left_out:
             route = await self._choose(await request.selection.read())
-            if images is None and (near := await self._near_frame(route, options)) is not None:
-                yield near
+            if images is None and (single := await self._single_frame(route, options)) is not None:
+                yield single
                 return
+            options = self._with_kept(options, route)
             delivered = 0
             if route.dealt is not None and self._may_deal(route.dealt, images):
                 lane = partial(self._lane, route, request, options, images)
@@ -194,6 +202,41 @@ class Requests:
                 while (got := await pump.get()) is not None:
                     yield got
                     del got
+
+    async def _single_frame(self, route: Route, options: JobOptions) -> Frame | None:
+        """Make a frame from a kept picture, or with others of its GOP; ``None`` if it is decoded alone."""
+        index = route.single_index
+        if route.table is None or index is None:
+            return None
+        kept = await self._steps.kept_frame(route.table, index, options.rendering, self.info)
+        return kept or await self._near_frame(route, options)
+
+    def _with_kept(self, options: JobOptions, route: Route) -> JobOptions:
+        """Return the options of a request, with the pictures to keep if it is for a single frame."""
+        index = route.single_index
+        if route.table is None or index is None or not self._steps.may_keep(options.rendering, self.info):
+            return options
+        rows = self._steps.rows_for(route.table, index, self.info)
+        return replace(options, kept=Kept(self._steps.pictures, rows))
+
+    async def prefetch(self, selection: Selection) -> None:
+        """Decode frames, and keep their pictures; see `Video.prefetch`."""
+        selection = await selection.read()
+        table = await self.rows(selection)
+        rows = await self._resolver.resolve(selection, table, distinct=True)
+        rows = self._steps.missing(rows, self.info)
+        if self._options.seek_mode != "exact" or not len(rows):
+            return
+        options = JobOptions(
+            rendering=Rendering(),
+            on_corrupt=self._options.on_corrupt,
+            held_bytes=0,
+            kept=Kept(self._steps.pictures, rows),
+        )
+        nothing = Selection(indices=np.empty(0, np.int64))
+        decoding = self._decodings.pumped(lambda: nothing, table, options, queue_maxsize=1, may_rebuild=False)
+        async with decoding as pump:
+            await pump.get()
 
     async def _near_frame(self, route: Route, options: JobOptions) -> Frame | None:
         """Decode a frame together with others that wait. Return ``None`` if it must be decoded alone."""
@@ -255,6 +298,7 @@ class Requests:
         await self._near.aclose()
         await self._decodings.aclose()
         await self._pool.aclose()
+        self._steps.close()
         await self.departures.wait_for_all()
         await self.input.aclose()
 

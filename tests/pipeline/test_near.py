@@ -175,7 +175,7 @@ async def test_each_caller_has_an_array_of_its_own(seeks: list[int]) -> None:
 
 async def test_images_made_in_other_ways_are_decoded_apart(seeks: list[int]) -> None:
     """Resize and image format tell requests apart, also a resize that is a list."""
-    async with af.open_video(one_gop(), threads=1) as video:
+    async with af.open_video(one_gop(), threads=1, picture_cache_bytes=0) as video:
         await video.count()
         seeks.clear()
         ways: list[dict[str, Any]] = [

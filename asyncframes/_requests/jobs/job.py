@@ -8,14 +8,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import TracebackType
 
 from asyncframes._media.codec.decoder import Decoder
+from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.container.opening import time_base_of
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
+from asyncframes._model.table import Int64Array
 from asyncframes._requests.jobs.images import PlacedImages
 from asyncframes._requests.steps import STEP_SECONDS
 from asyncframes._types import Frame, OnCorrupt
@@ -61,6 +64,29 @@ class LeftOut:
 _BATCH_SECONDS = 0.002
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Pictures to decode with a request, and to keep for later ones.
+
+    Attributes
+    ----------
+    pictures
+        Where they are kept.
+    rows
+        Their frames, in ascending order.
+    """
+
+    pictures: KeptPictures
+    rows: Int64Array
+
+    def __contains__(self, row: object) -> bool:
+        return row in self._as_set
+
+    @cached_property
+    def _as_set(self) -> frozenset[int]:
+        return frozenset(self.rows.tolist())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
     """How frames are made.
@@ -75,6 +101,8 @@ class JobOptions:
         How many bytes of frames decoded ahead of their turn may be held.
     images
         Where the images go, if the request is for batches.
+    kept
+        Which pictures to keep for later requests.
     left_out
         Counts the damaged frames that are left out.
     """
@@ -83,6 +111,7 @@ class JobOptions:
     on_corrupt: OnCorrupt
     held_bytes: int
     images: PlacedImages | None = None
+    kept: Kept | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from asyncframes._media.codec.checksums import picture_checksum
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
@@ -24,7 +26,7 @@ from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
 from asyncframes._requests.jobs.plan import Runs, Wanted, each
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._types import Frame
-from asyncframes.errors import CorruptMediaError, FrameIndexError
+from asyncframes.errors import CorruptMediaError, FrameIndexError, MediaError
 
 # A damaged stream with at most this many packets is decoded from its beginning before the damage is an error.
 _SHORT_STREAM = 3000
@@ -62,6 +64,7 @@ class TableJob(FrameJob):
         self.shared = shared
         self._selection = selection
         self._held_bytes = options.held_bytes
+        self._kept = options.kept
         self._delivered = delivered
         self._may_rebuild = may_rebuild
         self._has_rebuilt = False
@@ -131,16 +134,46 @@ class TableJob(FrameJob):
         table = self.table
         order = self._order(table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
-        runs = Runs(table, order, reach=self._rendering.reach)
-        gops = _Gops(self, table, wanted, runs, order)
+        rows = self._rows_to_keep(table)
+        decoded = np.union1d(order, rows) if len(rows) else order
+        runs = Runs(table, decoded, reach=self._rendering.reach)
+        gops = _Gops(self, table, wanted, runs, decoded)
         try:
             for index in each(order):
                 yield from gops.fetch(index)
                 self._delivered += 1
                 if (frame := wanted.take(index)) is not None:
                     yield self._repeated(frame) if index in wanted else frame
+            yield from self._keep_rest(gops, rows)
         finally:
             gops.close()
+
+    def _rows_to_keep(self, table: FrameTable) -> Int64Array:
+        """Return the frames whose pictures are kept, none once there is a sign of damage.
+
+        What a decoder shows in place of lost parts may depend on the pictures that are alive.
+        """
+        if self._kept is None:
+            return np.empty(0, np.int64)
+        if self.decoder.was_doubted or self._has_rebuilt or _shows_damage(table):
+            self._kept.pictures.clear()
+            self._kept = None
+            return np.empty(0, np.int64)
+        return self._kept.rows[self._kept.rows < len(table)]
+
+    def _keep_rest(self, gops: _Gops, rows: Int64Array) -> Iterator[None]:
+        """Decode the rest of the pictures to keep. Faults show again when their frames are requested."""
+        try:
+            for row in each(rows):
+                yield from gops.pass_through(row)
+        except (DoubtError, SpoiltBySkippingError, UnsafeStartError, TableMismatchError, MediaError):
+            return
+
+    def keep(self, row: int, picture: Picture) -> None:
+        """Keep a picture for later requests, if it is one of those."""
+        kept = self._kept
+        if kept is not None and row in kept and not picture.is_damaged:
+            kept.pictures.put(self.table, row, picture)
 
     def _order(self, table: FrameTable) -> Int64Array:
         """Resolve the selection; a rebuild may have shortened the table since the request was made."""
@@ -203,6 +236,13 @@ class TableJob(FrameJob):
         return self.table.duration_seconds_of(index)
 
 
+def _shows_damage(table: FrameTable) -> bool:
+    """Whether decoding the stream has shown damage, or what may be damage."""
+    if table.checksums is None:
+        return False
+    return not table.is_one_to_one or (table.is_damaged is not None and bool(np.any(table.is_damaged)))
+
+
 class _Gops:
     """Decodes the GOPs of a request, each once if possible, and holds their frames until their turn."""
 
@@ -219,6 +259,7 @@ class _Gops:
         self._run: CheckedRun | None = None
         self._last_packet = -1
         self._shown = -1
+        self._passed: set[int] = set()
         self._image_bytes = 0
 
     def close(self) -> None:
@@ -238,6 +279,15 @@ class _Gops:
             # or the table is wrong.
             if not self._advance() and self._run is not None:
                 self._run.miss(index)
+            yield
+
+    def pass_through(self, row: int) -> Iterator[None]:
+        """Decode until a picture has come out."""
+        if row in self._passed:
+            return
+        if not self._leads_to(row):
+            self._begin(self._runs.start_for(row))
+        while row not in self._passed and self._advance():
             yield
 
     def _leads_to(self, index: int) -> bool:
@@ -280,6 +330,8 @@ class _Gops:
         if output is not None:
             row, picture = output
             self._shown = row
+            self._passed.add(row)
+            self._job.keep(row, picture)
             if self._wanted.is_missing(row):
                 self._keep(row, picture)
         return True

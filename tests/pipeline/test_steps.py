@@ -1,0 +1,181 @@
+"""Stepping from frame to frame: pictures that are kept give the frames that a fresh decode gives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import asyncframes as af
+from asyncframes._media.codec.kept_pictures import kept_bytes
+from asyncframes.errors import CorruptMediaError, FrameIndexError
+from tests.pipeline.test_requests import damaged_clip
+from tests.support.streams.clips import clip_bytes, painted_index
+
+pytestmark = pytest.mark.anyio
+
+FRAMES, GOP = 60, 12
+PICTURE_BYTES = 96 * 64 * 3 // 2
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+REAL = [
+    "bear-640x360.mp4",
+    "bear-vp8a.webm",
+    "CVFC1_Sony_C.jsv",
+    "flipping_a_pancake.mkv",
+    "corrupted.mp4",
+    "bbb_2500ms.ts",
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept() -> Iterator[None]:
+    """Assert that closed videos keep no pictures."""
+    yield
+    assert kept_bytes() == 0
+
+
+def clip() -> bytes:
+    return clip_bytes(frames=FRAMES, gop=GOP)
+
+
+moves = st.lists(st.one_of(st.sampled_from([1, -1, 1, -1, 2, -3]), st.integers(-FRAMES, FRAMES)), max_size=25)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moves=moves, room=st.sampled_from([0, 1, 3, 9, 100]), threads=st.sampled_from([1, 3]))
+@pytest.mark.usefixtures("long_streams")
+async def test_any_walk_gives_the_frames_of_a_fresh_open(moves: list[int], room: int, threads: int) -> None:
+    """Steps forward and back, and jumps, with any bound."""
+    most = 2 * PICTURE_BYTES * room
+    async with af.open_video(clip(), threads=1) as plain:
+        expected = [frame async for frame in plain.frames()]
+    async with af.open_video(clip(), threads=threads, picture_cache_bytes=most) as video:
+        index = 30
+        for move in moves:
+            index = (index + move) % FRAMES
+            frame = await video.frame(index)
+            one = expected[index]
+            assert np.array_equal(frame.image, one.image)
+            assert (frame.index, frame.pts, frame.is_keyframe) == (index, one.pts, one.is_keyframe)
+            assert frame.duration_seconds == one.duration_seconds
+            assert kept_bytes() <= most
+
+
+@pytest.mark.usefixtures("long_streams")
+@pytest.mark.parametrize("way", [1, -1], ids=["forward", "back"])
+async def test_a_gop_is_decoded_once(way: int) -> None:
+    """Each packet is read about once, not once for every frame behind it."""
+    read = 0
+
+    def note(phase: str, _expected: int | None) -> None:
+        nonlocal read
+        read += phase == "decode"
+
+    async with af.open_video(clip(), packet_progress=note) as video:
+        await video.frame(30)
+        read = 0
+        for index in range(FRAMES)[::way]:
+            assert painted_index((await video.frame(index)).image) == index
+    # With several threads a run reads a few packets beyond the last that it needs.
+    assert read < 2 * FRAMES
+
+
+async def test_kept_pictures_serve_every_kind_of_image() -> None:
+    """They are kept as decoded, so that options may change from step to step."""
+    kinds: list[dict[str, Any]] = [
+        {"image_format": "gray"},
+        {"resize": (32, 24)},
+        {"image_format": "rgba"},
+        {"deinterlace": True},
+        {"image_format": "rgb48"},
+    ]
+    async with af.open_video(clip()) as video, af.open_video(clip(), picture_cache_bytes=0) as plain:
+        for index in (20, 21, 22, 21, 20):
+            for kind in kinds:
+                frame, one = await video.frame(index, **kind), await plain.frame(index, **kind)
+                assert np.array_equal(frame.image, one.image)
+
+
+async def test_the_caller_may_write_to_an_image() -> None:
+    """It never is the kept picture's memory."""
+    async with af.open_video(clip()) as video:
+        (await video.frame(7)).image[:] = 0
+        assert painted_index((await video.frame(7)).image) == 7
+
+
+async def test_many_videos_share_one_bound() -> None:
+    """Twenty videos that are stepped at once keep no more than one."""
+    most = 30 * PICTURE_BYTES
+
+    async def walk(video: af.Video, seed: int) -> None:
+        index = random.Random(seed).randrange(10, 50)
+        for step in (1, 1, 1, -1, -1, -1):
+            index += step
+            assert painted_index((await video.frame(index)).image) == index
+            assert kept_bytes() <= most
+
+    videos = [await af.open_video(clip(), picture_cache_bytes=most, threads=1) for _ in range(20)]
+    try:
+        await asyncio.gather(*(walk(video, seed) for seed, video in enumerate(videos)))
+        assert kept_bytes() > 0
+    finally:
+        for video in videos:
+            await video.aclose()
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("on_corrupt", ["skip", "keep"])
+async def test_real_files_both_ways(name: str, on_corrupt: af.OnCorrupt) -> None:
+    """Damaged and interlaced files too: the frames of a sequential pass."""
+    if not (CORPUS / name).is_file():
+        pytest.skip(f"{name} is not beside this checkout")
+    async with af.open_video(CORPUS / name, on_corrupt=on_corrupt) as video:
+        expected = {frame.index: frame async for frame in video.frames(end=39)}
+    walk = [index for index in [*range(40), *range(39, -1, -1)] if index in expected]
+    async with af.open_video(CORPUS / name, on_corrupt=on_corrupt) as video:
+        for index in walk:
+            frame = await video.frame(index)
+            assert np.array_equal(frame.image, expected[index].image), index
+            assert frame.is_corrupt == expected[index].is_corrupt
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_damage_ahead_is_no_error_yet() -> None:
+    """What is decoded for later steps fails when it is asked for."""
+    async with af.open_video(damaged_clip(frame=20, frames=FRAMES)) as video:
+        await video.frame(3)
+        assert painted_index((await video.frame(4)).image) == 4
+        with pytest.raises(CorruptMediaError):
+            await video.frame(20)
+
+
+async def test_prefetched_frames_need_no_decoding() -> None:
+    """A player's next frames, in any order, but no more than half of what may be kept."""
+    read = 0
+
+    def note(phase: str, _expected: int | None) -> None:
+        nonlocal read
+        read += phase == "decode"
+
+    async with af.open_video(clip(), packet_progress=note) as video:
+        await video.prefetch([40, 3, 41, -1, 3])
+        before = read
+        for index in (3, 59, 41, 40):
+            assert painted_index((await video.frame(index)).image) == index
+        assert read == before
+        await video.prefetch([])
+        with pytest.raises(FrameIndexError):
+            await video.prefetch([FRAMES])
+    async with af.open_video(clip(), picture_cache_bytes=20 * PICTURE_BYTES) as video:
+        await video.prefetch(range(FRAMES))
+        assert 0 < kept_bytes() <= 10 * 2 * PICTURE_BYTES
+    with af.sync.open_video(clip()) as blocking:
+        blocking.prefetch([5])
+        assert kept_bytes() > 0
