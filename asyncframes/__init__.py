@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asyncframes import abc, errors, sources, sync, writers
-from asyncframes._batch import FrameBatch
+from asyncframes._frames.batch import FrameBatch
+from asyncframes._frames.frame import Frame
 from asyncframes._many import Extraction, extract_many
 from asyncframes._model.options import (
     BatchOptions,
@@ -17,7 +18,6 @@ from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceId
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
 from asyncframes._types import (
-    Frame,
     Image,
     ImageFormat,
     OnCorrupt,

@@ -1,4 +1,4 @@
-"""The values that users receive: frames, and facts about a video."""
+"""Types of options and arguments, and facts about a video."""
 
 from __future__ import annotations
 
@@ -82,61 +82,6 @@ class PictureOptions(TypedDict, total=False):
     tone_map: bool
     accurate_color: bool
     color_matrix: Literal["auto"] | ColorMatrix
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Frame:
-    """One decoded frame.
-
-    Attributes
-    ----------
-    index
-        Place in presentation order, from 0: the i-th frame that a sequential
-        decode of the whole stream outputs.
-    image
-        ``uint8``, C-contiguous, upright, owned by the caller. Shape
-        ``(height, width, 3)`` for ``rgb24`` and ``bgr24``, ``(height, width, 4)``
-        for ``rgba``, ``(height, width)`` for ``gray``. ``rgb48`` and ``gray16``
-        are ``uint16``, white is 65535. ``i420`` is YUV as JPEG stores it, BT.601
-        in full range, shape ``(height * 3 // 2, width)``: the rows of Y, then U and
-        V at half the height and width, each without a gap; for even sizes only. If
-        the size changes mid-stream, each frame has its own.
-    pts
-        Presentation time in ticks of `time_base`; ``None`` if the container
-        gives none.
-    time_base
-        Seconds per tick.
-    is_keyframe
-        Whether the frame decodes alone.
-    is_corrupt
-        Whether the decoder marked it as damaged (only with ``on_corrupt="keep"``).
-    duration_seconds
-        How long the frame is shown, in seconds: from its pts to the next frame's in
-        presentation order, also where the rate varies; see `FrameTable.duration_seconds`.
-        While the video has no frame table (a range that is read forward from its
-        beginning, or ``seek_mode="approximate"``), it is the duration that the container
-        gives the frame's packet, which may differ where the rate varies; ``None`` if it gives none.
-    """
-
-    index: int
-    image: Image
-    pts: int | None
-    time_base: Fraction
-    is_keyframe: bool = False
-    is_corrupt: bool = False
-    duration_seconds: float | None = None
-
-    def __repr__(self) -> str:
-        shown = [f"index={self.index}", f"{self.image.dtype} image of shape {self.image.shape}"]
-        if self.pts_seconds is not None:
-            shown.insert(1, f"pts_seconds={self.pts_seconds:.6g}")
-        shown += [f"{name}=True" for name in ("is_keyframe", "is_corrupt") if getattr(self, name)]
-        return f"Frame({', '.join(shown)})"
-
-    @property
-    def pts_seconds(self) -> float | None:
-        """Presentation time in seconds, for people; look frames up by `index` or `pts`."""
-        return None if self.pts is None else float(self.pts * self.time_base)
 
 
 @dataclass(frozen=True, slots=True)

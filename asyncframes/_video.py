@@ -10,7 +10,8 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes._batch import FrameBatch
+from asyncframes._frames.batch import FrameBatch
+from asyncframes._frames.frame import Frame
 from asyncframes._model.options import (
     BatchOptions,
     FrameOptions,
@@ -29,7 +30,7 @@ from asyncframes._requests.pump import single_frame
 from asyncframes._requests.request import make_request
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving.save import Saving, write
-from asyncframes._types import Frame, PictureOptions
+from asyncframes._types import PictureOptions
 from asyncframes.abc import FrameWriter
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.ranges import check_end, check_range
-from asyncframes._types import Frame
 from asyncframes.errors import ClosedError
 
 __all__ = ["FrameWriter", "StreamSource"]

@@ -16,11 +16,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Literal, TypeAlias
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.color import UNSPECIFIED_SPACES
 from asyncframes._opening import open_video
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._saving.progress import packet_bars
-from asyncframes._types import Frame, Image, PacketProgress
+from asyncframes._types import Image, PacketProgress
 from asyncframes._video import Video
 from asyncframes.abc import FrameWriter
 from asyncframes.sources._supervisely.server import SuperviselyServer

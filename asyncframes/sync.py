@@ -25,10 +25,11 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, SupportsIndex, Type
 from anyio.from_thread import BlockingPortal
 
 from asyncframes import _many, _opening, _streaming, _video
-from asyncframes._batch import FrameBatch
+from asyncframes._frames.batch import FrameBatch
+from asyncframes._frames.frame import Frame
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
-from asyncframes._types import Frame, VideoInfo
+from asyncframes._types import VideoInfo
 
 __all__ = [
     "Video",

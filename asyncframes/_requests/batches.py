@@ -10,14 +10,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from asyncframes._batch import FrameBatch, make_batch
+from asyncframes._frames.batch import FrameBatch, make_batch
+from asyncframes._frames.frame import Frame
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._requests.jobs.images import BatchImages, refuse_too_large
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.generators import Pinned
-from asyncframes._types import Frame, Image, VideoInfo
+from asyncframes._types import Image, VideoInfo
 
 # A batch of unknown length is decoded into arrays of this many frames, which are joined at the end.
 _FRAMES_AT_ONCE = 64

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.plan import each
 from asyncframes._requests.pump import Pump
 from asyncframes._runtime.generators import Pinned
-from asyncframes._types import Frame
 
 # Opening a decoder takes a while, so a lane with fewer stretches than this saves no time.
 _STRETCHES_A_LANE = 3

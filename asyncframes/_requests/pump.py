@@ -15,8 +15,8 @@ from functools import partial
 from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
+from asyncframes._frames.frame import Frame
 from asyncframes._runtime.threads import in_thread, wait_until_done
-from asyncframes._types import Frame
 from asyncframes.errors import ClosedError, CorruptMediaError
 
 # A request holds its turn this long after its last frame, so that the next request can reuse its decoder.

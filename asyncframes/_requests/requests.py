@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
@@ -35,7 +36,7 @@ from asyncframes._runtime.deadline import within_deadline
 from asyncframes._runtime.generators import Departures, Pinned
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import lanes_for
-from asyncframes._types import Frame, OnCorrupt, SeekMode, VideoInfo
+from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
 from asyncframes.errors import ClosedError, MediaError
 
 

@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 
+from asyncframes._frames.encoders import is_jpeg
 from asyncframes._model.color import is_as_in_jpeg
 from asyncframes._model.options import SaveOptions, WriteOptions, option
 from asyncframes._model.quoting import quoted_option
@@ -24,7 +25,6 @@ from asyncframes._saving.progress import frames_of_range
 from asyncframes._types import ImageFormat, ProgressCallback, VideoInfo
 from asyncframes.abc import FrameWriter
 from asyncframes.writers import DirectoryWriter, write_frames
-from asyncframes.writers._encoders import is_jpeg
 
 _EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 

@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
-from asyncframes._types import Frame
+from asyncframes._frames.frame import Frame
 
 __all__ = ["clock", "contact_sheet", "shrink", "tile_width_for"]
 

@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from asyncframes._frames.encoders import encoder_for
+from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
 from asyncframes._runtime.threads import in_thread, run_to_completion
-from asyncframes._types import Frame, Image, ImageFormat, ImageWriter, Overwrite
+from asyncframes._types import Image, ImageFormat, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError
-from asyncframes.writers._encoders import encoder_for
 from asyncframes.writers._files import FrameFile, file_names, prepare_directory, reason_of, write_error
 from asyncframes.writers._fill import fill_by_callback, fill_by_encoder
 from asyncframes.writers._manifest import Facts, Manifest, Run

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import aiofiles
 
+from asyncframes._frames.encoders import Encoder
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import Image, ImageWriter
-from asyncframes.writers._encoders import Encoder
 from asyncframes.writers._files import FrameFile
 
 __all__ = ["call_writer", "fill_by_callback", "fill_by_encoder"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Formatter
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
-from asyncframes._types import Frame
 
 __all__ = ["NameTemplate"]
 

@@ -9,7 +9,8 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from asyncframes._types import Frame, Image
+from asyncframes._frames.frame import Frame
+from asyncframes._types import Image
 from asyncframes.writers._files import prepare_directory
 from asyncframes.writers._ordered import OrderedWriter, SinkFile, check_overwrite
 

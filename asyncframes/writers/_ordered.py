@@ -8,9 +8,9 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
 from asyncframes._runtime.threads import in_thread, run_to_completion
-from asyncframes._types import Frame
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
 from asyncframes.writers._files import FrameFile, reason_of

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from inspect import isawaitable
 
-from asyncframes._types import Frame, ProgressCallback
+from asyncframes._frames.frame import Frame
+from asyncframes._types import ProgressCallback
 from asyncframes.abc import FrameWriter
 
 __all__ = ["write_frames"]

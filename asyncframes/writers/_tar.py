@@ -11,9 +11,10 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
+from asyncframes._frames.encoders import encoder_for
+from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
-from asyncframes._types import Frame, ImageFormat
-from asyncframes.writers._encoders import encoder_for
+from asyncframes._types import ImageFormat
 from asyncframes.writers._files import prepare_directory
 from asyncframes.writers._names import NameTemplate
 from asyncframes.writers._ordered import OrderedWriter, SinkFile, check_overwrite

@@ -18,7 +18,7 @@ FLOORS = {
     "asyncframes._model.quoting": 0,
     "asyncframes.errors": 0,
     "asyncframes._types": 0,
-    "asyncframes._batch": 0,
+    "asyncframes._frames": 0,
     "asyncframes.abc": 1,
     "asyncframes._model": 1,
     "asyncframes._runtime": 1,

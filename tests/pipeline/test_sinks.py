@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._types import Frame, Image
+from asyncframes._frames.frame import Frame
+from asyncframes._types import Image
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
 from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, encode_i420, encoder_for

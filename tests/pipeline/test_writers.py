@@ -24,8 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from asyncframes._frames.frame import Frame
 from asyncframes._runtime.temporaries import temporary_beside
-from asyncframes._types import Frame, Image, ImageWriter, Overwrite
+from asyncframes._types import Image, ImageWriter, Overwrite
 from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameExistsError, FrameWriteError
 from asyncframes.writers import DirectoryWriter, encode_png, write_frames
@@ -414,7 +415,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         "import asyncio, resource, sys\n"
         "import numpy as np\n"
         "from fractions import Fraction\n"
-        "from asyncframes._types import Frame\n"
+        "from asyncframes._frames.frame import Frame\n"
         "from asyncframes.writers import DirectoryWriter\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)\n"

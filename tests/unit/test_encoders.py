@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as PillowImage
 
+from asyncframes._frames.jpeg import Subsampling
 from asyncframes._types import Image
 from asyncframes.writers import encode_jpeg, encode_png, encoder_for
-from asyncframes.writers._jpeg import Subsampling
 
 SHAPES = st.tuples(st.integers(1, 70), st.integers(1, 70)).flatmap(
     lambda size: st.sampled_from([size, (*size, 1), (*size, 3), (*size, 4)])
@@ -100,10 +100,10 @@ def test_png_needs_no_isal() -> None:
     code = (
         "import sys, io; sys.modules['isal'] = None\n"
         "import numpy as np; from PIL import Image\n"
-        "from asyncframes.writers import _png\n"
-        "assert _png.fast_zlib.__name__ == 'zlib'\n"
+        "from asyncframes._frames import png\n"
+        "assert png.fast_zlib.__name__ == 'zlib'\n"
         "image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)\n"
-        "back = np.asarray(Image.open(io.BytesIO(_png.encode_png(image))))\n"
+        "back = np.asarray(Image.open(io.BytesIO(png.encode_png(image))))\n"
         "np.testing.assert_array_equal(back, image)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -273,7 +273,7 @@ def test_png_and_jpeg_do_not_load_imageio() -> None:
         "import sys\n"
         "from asyncframes.writers import encoder_for\n"
         "encoder_for('png'), encoder_for('jpg')\n"
-        "assert 'asyncframes.writers._imageio' not in sys.modules"
+        "assert 'asyncframes._frames.with_imageio' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.ranges import merge_ranges, near_ranges
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.jobs.plan import Numbers, Runs, Wanted, each
-from asyncframes._types import Frame
 from tests.unit.test_table import packets, table
 
 FRAMES = 40

@@ -9,6 +9,7 @@ from math import isfinite
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture
@@ -18,7 +19,7 @@ from asyncframes._model.table import FrameTable, Packets
 from asyncframes._model.timing import MOST_TICKS, even_ticks
 from asyncframes._requests.jobs.job import FrameJob, JobOptions
 from asyncframes._requests.jobs.plan import Wanted, each
-from asyncframes._types import Frame, VideoInfo
+from asyncframes._types import VideoInfo
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 
 # A demuxer may land after the wanted time, or inside a GOP. Each further seek aims this many seconds before

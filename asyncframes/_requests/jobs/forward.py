@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture, refuse_without_pictures
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
-from asyncframes._types import Frame
 from asyncframes.errors import FrameIndexError
 
 

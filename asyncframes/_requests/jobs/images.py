@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.table import Int64Array
-from asyncframes._types import Frame, Image
+from asyncframes._types import Image
 from asyncframes.errors import UnsupportedMediaError
 
 

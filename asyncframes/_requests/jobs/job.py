@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.codec.pictures import Damage, Picture
@@ -21,7 +22,7 @@ from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import Int64Array
 from asyncframes._requests.jobs.images import PlacedImages
 from asyncframes._requests.steps import STEP_SECONDS
-from asyncframes._types import Frame, OnCorrupt
+from asyncframes._types import OnCorrupt
 from asyncframes.errors import CorruptMediaError
 
 _log = logging.getLogger("asyncframes")

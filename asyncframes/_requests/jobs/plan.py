@@ -8,9 +8,9 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._types import Frame
 
 # Decoding up to this many packets costs less than a seek.
 _SEEK_WORTH = 8

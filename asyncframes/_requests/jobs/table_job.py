@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.checksums import picture_checksum
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
@@ -25,7 +26,6 @@ from asyncframes._requests.jobs.checked_run import (
 from asyncframes._requests.jobs.job import FrameJob, JobOptions, mark
 from asyncframes._requests.jobs.plan import Runs, Wanted, each
 from asyncframes._requests.shared_table import SharedTable
-from asyncframes._types import Frame
 from asyncframes.errors import CorruptMediaError, FrameIndexError, MediaError
 
 # A damaged stream with at most this many packets is decoded from its beginning before the damage is an error.

@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.jobs.job import JobOptions
 from asyncframes._runtime.threads import wait_until_done
-from asyncframes._types import Frame
 
 _QUEUE_MAXSIZE = 8
 

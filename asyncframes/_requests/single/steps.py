@@ -6,12 +6,13 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from asyncframes._frames.frame import Frame
 from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._runtime.threads import in_thread
-from asyncframes._types import Frame, VideoInfo
+from asyncframes._types import VideoInfo
 
 # A request this many frames from the one before is a step, also where a GOP lies between them.
 _STEP = 8

@@ -11,7 +11,8 @@ from typing import Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes._types import Frame, Image, VideoInfo
+from asyncframes._frames.frame import Frame
+from asyncframes._types import Image, VideoInfo
 
 _NO_PTS = np.iinfo(np.int64).min
 

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from asyncframes._frames.jpeg import encode_i420, encode_jpeg
+from asyncframes._frames.png import encode_png
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Image, ImageFormat
-from asyncframes.writers._jpeg import encode_i420, encode_jpeg
-from asyncframes.writers._png import encode_png
 
 __all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for", "is_jpeg"]
 
@@ -101,6 +101,6 @@ def _choose(extension: str, quality: int | None, compression_level: int | None, 
     if extension in ARRAY_ENCODERS:
         return ARRAY_ENCODERS[extension]
     # imageio and Pillow take 0.2 s to import, and png and jpeg need neither.
-    from asyncframes.writers._imageio import encode_with_imageio
+    from asyncframes._frames.with_imageio import encode_with_imageio
 
     return partial(encode_with_imageio, extension=extension, quality=quality)

@@ -1,0 +1,1 @@
+"""What users hold: frames, batches of them, and encoders for their images."""
