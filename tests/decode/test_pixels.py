@@ -20,7 +20,7 @@ import asyncframes as af
 from asyncframes import PictureOptions
 from asyncframes._media.image.convert import Converter
 from asyncframes._model.color import matrix_of
-from asyncframes._model.rendering import Rendering
+from asyncframes._model.rendering import Rendering, make_rendering
 from asyncframes.errors import UnsupportedMediaError
 from tests.support.exact.corpus import CORPUS
 from tests.support.marks import grid
@@ -359,3 +359,17 @@ _WITH_AND_WITHOUT_OPACITY: tuple[af.ImageFormat, ...] = ("rgba", "rgb24")
 def _lines(plane: VideoPlane) -> NDArray[np.uint8]:
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return lines[:, : plane.width]
+
+
+@pytest.mark.parametrize("layout", ["bayer_rggb8", "bayer_grbg16le"])
+def test_a_bayer_pattern_has_16_bits_too(layout: str) -> None:
+    """Its colours in `rgb48` are those in `rgb24`, though FFmpeg describes fewer bits than a sample has."""
+    picture = av.VideoFrame(16, 16, layout)
+    dtype = np.dtype(np.uint8 if layout.endswith("8") else "<u2")
+    pattern = np.array([[200, 90], [90, 30]] if layout.startswith("bayer_rggb") else [[90, 200], [30, 90]])
+    samples = np.tile(pattern * (1 if dtype == np.uint8 else 257), (8, 8)).astype(dtype)
+    lines = np.zeros((16, picture.planes[0].line_size // dtype.itemsize), dtype)
+    lines[:, :16] = samples
+    picture.planes[0].update(lines.tobytes())
+    deep = Converter(make_rendering(image_format="rgb48"), Fraction(1), "")(picture)
+    assert np.abs(deep[4:-4, 4:-4].astype(int) - np.multiply([200, 90, 30], 257)).max() <= 257

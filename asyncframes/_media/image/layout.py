@@ -29,6 +29,9 @@ def is_gray(layout: VideoFormat) -> bool:
 
 def depth_of(layout: VideoFormat) -> int:
     """Return the number of bits in a component."""
+    if layout.name.startswith("bayer"):
+        # FFmpeg shares the bits of a sample among the colours, because each pixel has one of them.
+        return layout.bits_per_pixel
     return layout.components[0].bits
 
 
