@@ -18,6 +18,7 @@ from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceId
 from asyncframes._opening import open_video
 from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
 from asyncframes._types import (
+    Fit,
     Image,
     ImageFormat,
     OnCorrupt,
@@ -50,6 +51,7 @@ __all__ = [
     "Extraction",
     "FFmpegUrlSource",
     "FileObjectSource",
+    "Fit",
     "ForwardSource",
     "Frame",
     "FrameBatch",

@@ -15,6 +15,9 @@ Image: TypeAlias = NDArray[Any]
 ImageFormat: TypeAlias = Literal["rgb24", "bgr24", "gray", "rgba", "rgb48", "gray16", "i420"]
 """Layout of `Frame.image`; see there."""
 
+Fit: TypeAlias = Literal["stretch", "inside", "cover"]
+"""How an image fits the size of `resize`: distorted, smaller, or cut centrally."""
+
 ColorMatrix: TypeAlias = Literal["bt601", "bt709", "bt2020", "fcc", "smpte240m"]
 """Matrix between YUV and RGB; BT.2020 is that of non-constant luminance."""
 
@@ -46,16 +49,41 @@ ImageWriter: TypeAlias = Callable[[str, Image], Awaitable[None] | None]
 class PictureOptions(TypedDict, total=False):
     """How the images of frames are made.
 
+    The options for sizes apply in this order: `autorotate` and `square_pixels`; `crop`;
+    `resize` with `fit`, or `max_side` instead; `multiple_of`. Cropping, scaling and
+    conversion take one pass, except if `square_pixels` stretches what `crop` or
+    ``fit="cover"`` takes a part of: that is scaled twice.
+
     Attributes
     ----------
     image_format
         Layout of `Frame.image`: ``"rgb24"`` by default.
+    crop
+        ``(x, y, width, height)`` of the part to show, in pixels of the upright image from
+        its upper left corner. A part that is not all inside the image is a `CropError`. An
+        unscaled image equals that part of the whole image, bit for bit. A scaled one
+        depends only on the part itself, unless its edges cut samples of chroma. For
+        ``i420``, planes are computed for the part if a number of it, or a side of the
+        whole image, is odd.
     resize
-        ``(width, height)`` of the upright image, in the same pass as the
-        conversion; if one of them is ``None``, the aspect ratio is kept.
+        ``(width, height)`` of the upright image; if one of them is ``None``, the aspect
+        ratio is kept.
+    fit
+        What a full `resize` does with another aspect ratio. ``"stretch"`` (the default)
+        distorts. ``"inside"`` keeps the ratio, without padding: the image fills one side,
+        and the other is smaller. ``"cover"`` keeps the ratio and the size: the image shows the
+        largest central part of that shape, to the nearest pixel.
+    max_side
+        Longest side, in place of `resize`: a larger image is scaled down, with its aspect
+        ratio kept, and any other is not scaled. No limit by default.
+    multiple_of
+        Round both sides to the nearest multiple, at least one, with halves to the even
+        multiple as by Python's `round`. If that is above `max_side`, or above the `resize` of
+        ``fit="inside"``, the multiple below is used. The image is scaled to that
+        size; nothing is cut or padded. 1 by default.
     square_pixels
         Stretch pixels along their shorter side to squares, so that the image
-        looks right on a screen; a full `resize` takes precedence. Off by default.
+        looks right on a screen; a full `resize` that stretches takes precedence. Off by default.
     autorotate
         Rotate and mirror images as the display matrix requires. On by default.
     deinterlace
@@ -75,7 +103,11 @@ class PictureOptions(TypedDict, total=False):
     """
 
     image_format: ImageFormat
+    crop: tuple[int, int, int, int] | None
     resize: tuple[int | None, int | None] | None
+    fit: Fit
+    max_side: int | None
+    multiple_of: int
     square_pixels: bool
     autorotate: bool
     deinterlace: bool
@@ -117,7 +149,8 @@ class VideoInfo:
     Attributes
     ----------
     width, height
-        Size of `Frame.image`, after rotation, unless options change it.
+        Size of `Frame.image`, after rotation, unless options change it. `crop` counts in
+        these pixels, or in square ones with ``square_pixels=True``.
     coded_width, coded_height
         Size as stored, before rotation.
     rotation

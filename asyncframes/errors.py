@@ -19,6 +19,7 @@
     │   ├── UnsupportedMediaError
     │   └── CorruptMediaError
     ├── FrameIndexError             also IndexError
+    ├── CropError                   also ValueError
     ├── FrameWriteError             a frame was decoded but could not be stored
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncFramesError",
     "ClosedError",
     "CorruptMediaError",
+    "CropError",
     "DeadlineError",
     "ForkedError",
     "FrameExistsError",
@@ -234,6 +236,31 @@ class FrameIndexError(AsyncFramesError, IndexError):
         super().__init__(message)
         self.index = index
         self.length = length
+
+
+class CropError(AsyncFramesError, ValueError):
+    """A crop reaches outside the image.
+
+    Attributes
+    ----------
+    crop
+        The requested ``(x, y, width, height)``.
+    width, height
+        Size of the upright image that it was to be taken from.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        crop: tuple[int, int, int, int] | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.crop = crop
+        self.width = width
+        self.height = height
 
 
 class FrameWriteError(AsyncFramesError):

@@ -7,7 +7,8 @@ import re
 from typing import get_args
 
 from asyncframes._model.quoting import quoted_option
-from asyncframes._types import ColorMatrix, ImageFormat, PictureOptions
+from asyncframes._types import ColorMatrix, Fit, ImageFormat, PictureOptions
+from asyncframes.cli._options import positive
 
 _FORMATS = [name for name in get_args(ImageFormat) if name != "bgr24"]
 
@@ -20,6 +21,28 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect ratio"
+    )
+    group.add_argument(
+        "--crop", type=region, metavar="X,Y,W,H", help="show this part of the upright picture, then scale it"
+    )
+    group.add_argument(
+        "--fit",
+        choices=get_args(Fit),
+        default="stretch",
+        help="with --resize WxH: stretch to it, fit inside it, or cover it and be cut (default: stretch)",
+    )
+    group.add_argument(
+        "--max-side",
+        type=positive(int),
+        metavar="N",
+        help="scale larger pictures down to this longer side, in place of --resize",
+    )
+    group.add_argument(
+        "--multiple-of",
+        type=positive(int),
+        default=1,
+        metavar="N",
+        help="scale to the nearest width and height that are multiples of N",
     )
     group.add_argument(
         "--square-pixels", action="store_true", help="stretch by the sample aspect ratio, as a player does"
@@ -48,7 +71,11 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
 def picture_options(arguments: argparse.Namespace) -> PictureOptions:
     """Collect the picture options."""
     return PictureOptions(
+        crop=arguments.crop,
         resize=arguments.resize,
+        fit=arguments.fit,
+        max_side=arguments.max_side,
+        multiple_of=arguments.multiple_of,
         square_pixels=arguments.square_pixels,
         autorotate=arguments.autorotate,
         deinterlace=arguments.deinterlace,
@@ -67,3 +94,14 @@ def size(text: str) -> tuple[int | None, int | None]:
         )
     width, height = match.groups()
     return int(width) if width else None, int(height) if height else None
+
+
+def region(text: str) -> tuple[int, int, int, int]:
+    """Read ``X,Y,W,H``."""
+    match = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([1-9]\d{0,8}),([1-9]\d{0,8})", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"expected X,Y,WIDTH,HEIGHT such as 0,0,640,360, not {quoted_option(text)}"
+        )
+    x, y, width, height = map(int, match.groups())
+    return x, y, width, height

@@ -22,6 +22,7 @@ BUILTIN_BASES = {
     errors.SourceTimeoutError: TimeoutError,
     errors.SourceUnavailableError: ConnectionError,
     errors.FrameIndexError: IndexError,
+    errors.CropError: ValueError,
     errors.FrameExistsError: FileExistsError,
     errors.ClosedError: RuntimeError,
     errors.DeadlineError: TimeoutError,

@@ -112,12 +112,23 @@ async def test_others_go_into_jpeg_by_way_of_rgb(patches: Patches, tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_an_option_of_the_picture_goes_by_way_of_rgb(tmp_path: Path) -> None:
-    """A resized JPEG is that of the resized image."""
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resize": (48, None)},
+        {"crop": (8, 4, 40, 30)},
+        {"resize": (40, 40), "fit": "cover"},
+        {"max_side": 50},
+        {"multiple_of": 28},
+    ],
+    ids=str,
+)
+async def test_an_option_of_the_picture_goes_by_way_of_rgb(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A resized or cropped JPEG is that of the image."""
     data, _ = full_range_clip()
-    [path] = await af.stream_frames_to_dir(data, tmp_path, ext="jpg", resize=(48, None))
+    [path] = await af.stream_frames_to_dir(data, tmp_path, ext="jpg", **options)
     async with af.open_video(data) as video:
-        assert Path(path).read_bytes() == encode_jpeg((await video.frame(0, resize=(48, None))).image)
+        assert Path(path).read_bytes() == encode_jpeg((await video.frame(0, **options)).image)
 
 
 @pytest.mark.anyio

@@ -29,6 +29,10 @@ def clip(tmp_path: Path) -> Path:
     [
         ({}, {"resize": (48, 32)}, "resize"),
         ({"resize": (48, 32)}, {}, "resize"),
+        ({"crop": (0, 0, 48, 32)}, {"crop": (2, 0, 48, 32)}, "crop"),
+        ({"resize": (48, 48)}, {"resize": (48, 48), "fit": "cover"}, "fit"),
+        ({}, {"max_side": 48}, "max_side"),
+        ({"multiple_of": 14}, {"multiple_of": 28}, "multiple_of"),
         ({}, {"image_format": "gray"}, "image_format"),
         ({}, {"color_matrix": "bt601"}, "color_matrix"),
         ({"ext": "jpg", "quality": 50}, {"ext": "jpg", "quality": 90}, "quality"),

@@ -35,6 +35,8 @@ async def by_every_selection() -> None:
         async for frame in video.frames(fps=2, max_frames=64, min_frames=4):
             assert_type(frame.index, int)
         assert_type(await video.frame(-1, square_pixels=True), af.Frame)
+        assert_type(await video.frame(0, crop=(0, 0, 64, 64), resize=(32, 16), fit="cover"), af.Frame)
+        assert_type(await video.frame(0, max_side=448, multiple_of=28), af.Frame)
         assert_type(await video.frame_at(12.5), af.Frame)
 
 
@@ -56,6 +58,8 @@ async def refused(video: af.Video) -> None:
     await video.frame_at(None)  # type: ignore[arg-type]
     video.frames(resise=(640, 360))  # type: ignore[call-arg]
     video.frames(resize=640)  # type: ignore[arg-type]
+    video.frames(crop=(0, 0, 64))  # type: ignore[arg-type]
+    video.frames(resize=(64, 64), fit="contain")  # type: ignore[arg-type]
     video.frames(image_format="rgb")  # type: ignore[arg-type]
     video.frames(indices="1,2")  # type: ignore[arg-type]
     video.frames(time_range=2.0)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,9 @@ ACCURATE = int(
 )
 """Flags of swscale for the same bits on every processor, with all of the chroma."""
 
+NATIVE = "le" if sys.byteorder == "little" else "be"
+"""How names of pixel formats with more than 8 bits end."""
+
 
 @dataclass(slots=True)
 class ConversionPlan:
@@ -53,6 +57,8 @@ class ConversionPlan:
         Whether the array contains the planes of the converted picture.
     packed
         Shape of the array, if it has the same bytes as the converted picture.
+    cut
+        Takes a part of the upright array; ``None`` for all of it.
     """
 
     steps: tuple[Step, ...]
@@ -62,8 +68,16 @@ class ConversionPlan:
     pooled: PooledScale | None = None
     planar: bool = False
     packed: tuple[int, ...] | None = None
+    cut: Callable[[Image], Image] | None = None
 
     def __call__(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool, owned: bool) -> Image:
+        if self.cut is None:
+            return self._uncut(picture, alpha, pooled=pooled, owned=owned)
+        part = self.cut(self._uncut(picture, alpha, pooled=pooled, owned=False))
+        # A copy, because a view would keep the memory of the whole image.
+        return np.array(part, order="C") if owned else part
+
+    def _uncut(self, picture: VideoFrame, alpha: VideoFrame | None, *, pooled: bool, owned: bool) -> Image:
         # The pooled filter refuses some colours. The steps convert anything that swscale can.
         decoded = picture
         picture = (self._by_filter(picture) if pooled else None) or self._by_steps(picture)

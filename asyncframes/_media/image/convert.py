@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from asyncframes._media.image.conversion_plan import (
     FAST,
+    NATIVE,
     ConversionPlan,
     Step,
     fill_range,
@@ -30,9 +31,10 @@ from asyncframes._media.image.layout import (
     orientation_of,
 )
 from asyncframes._media.image.pooled import PooledScale, is_worth_pooling
+from asyncframes._media.image.region import StoredRegion, as_stored, cut_pixels, cut_planes, opacity_of
 from asyncframes._media.image.tone import ToneMapper
 from asyncframes._model.color import MATRIX_NUMBERS, hdr_of, is_as_in_jpeg
-from asyncframes._model.rendering import Rendering
+from asyncframes._model.rendering import Framing, Rendering, Size
 from asyncframes._model.timing import Orientation
 from asyncframes._types import Image
 from asyncframes.errors import UnsupportedMediaError
@@ -48,11 +50,10 @@ _GRAYS = {"gray", "gray16"}
 _UNWRITTEN_RGBA = {1, 2, 3, 4}
 _CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 
-_NATIVE = "le" if sys.byteorder == "little" else "be"
-_NAMES = {"rgb48": f"rgb48{_NATIVE}", "gray16": f"gray16{_NATIVE}", "i420": "yuvj420p"}
+_NAMES = {"rgb48": f"rgb48{NATIVE}", "gray16": f"gray16{NATIVE}", "i420": "yuvj420p"}
 
 # The scaler has SIMD code for planar output only. Going through planes gives the same bits in half the time.
-_PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{_NATIVE}"}
+_PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{NATIVE}"}
 
 
 class Converter:
@@ -97,6 +98,8 @@ class Converter:
         ------
         UnsupportedMediaError
             FFmpeg cannot convert this layout or these colours to the requested format.
+        CropError
+            The crop reaches outside the upright image.
         """
         facts = (
             picture.format.name,
@@ -108,15 +111,15 @@ class Converter:
             picture.color_trc,
             picture.rotation,
         )
-        # A stream may change any of these between two pictures. A plan is reused until one does, because
-        # creating an swscale context costs more than converting a small picture.
-        if facts != self._facts:
-            self._plan = self._plan_for(picture)
-            self._whole = WholePictures()
-            self._facts = facts
         # Setting up a filter takes longer than converting one image, so the first uses swscale alone.
         pooled, self._is_first = not self._is_first, False
         try:
+            # A stream may change any of these between two pictures. A plan is reused until one does, because
+            # creating an swscale context costs more than converting a small picture.
+            if facts != self._facts:
+                self._plan = self._plan_for(picture)
+                self._whole = WholePictures()
+                self._facts = facts
             return self._plan(self._whole(picture), alpha, pooled=pooled, owned=owned)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
@@ -125,9 +128,40 @@ class Converter:
 
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)
-        size = self._stored_size(picture, orientation)
+        framing = self._framing_of(picture, orientation)
+        if framing.is_cut and not self._is_of_whole(framing):
+            return self._plan_for_region(picture, framing, orientation)
+        size = _turned(framing.whole if framing.is_cut else framing.size, orientation)
         # The opacity is the luma of a separate picture, and all of its values count, whatever its range tag.
         to_alpha = scale_step(size, "gray", source_range=ColorRange.JPEG)
+        plan = self._plan_scaling(picture, size, to_alpha, orientation)
+        if framing.is_cut:
+            cut = cut_planes if plan.planar else cut_pixels
+            plan.cut = partial(cut, region=framing.region)
+        return plan
+
+    def _is_of_whole(self, framing: Framing) -> bool:
+        """Whether the image is a part of the whole image, bit for bit."""
+        numbers = *framing.whole, *framing.region
+        is_odd = self.rendering.image_format == "i420" and any(number % 2 for number in numbers)
+        return not framing.is_scaled and not is_odd
+
+    def _plan_for_region(
+        self, picture: VideoFrame, framing: Framing, orientation: Orientation
+    ) -> ConversionPlan:
+        """Plan for a part that is taken before the conversion."""
+        whole, size = _turned(framing.whole, orientation), _turned(framing.size, orientation)
+        region = as_stored(framing.region, framing.whole, orientation)
+        take = StoredRegion(picture, region, whole)
+        to_alpha = opacity_of(region, whole, size)
+        plan = self._plan_scaling(take(picture), size, to_alpha, orientation)
+        # White depends on the bits of the picture itself, also where the region has more.
+        stretch = None if plan.stretch is None else self._stretch(picture)
+        return replace(plan, steps=(take, *plan.steps), stretch=stretch)
+
+    def _plan_scaling(
+        self, picture: VideoFrame, size: Size, to_alpha: Step, orientation: Orientation
+    ) -> ConversionPlan:
         if self.rendering.tone_map and hdr_of(picture.color_trc) is not None:
             return ConversionPlan((self._tone_mapping(picture, size),), to_alpha, orientation)
         if self._is_fast(picture, size):
@@ -140,7 +174,7 @@ class Converter:
         return ConversionPlan(tuple(steps), to_alpha, orientation, stretch=stretch)
 
     def _fast_plan(
-        self, picture: VideoFrame, size: tuple[int, int], to_alpha: Step, orientation: Orientation
+        self, picture: VideoFrame, size: Size, to_alpha: Step, orientation: Orientation
     ) -> ConversionPlan:
         matrix = self._matrix_number(picture)
         channels = _CHANNELS[self.rendering.image_format]
@@ -154,21 +188,22 @@ class Converter:
         packed = shape if orientation == Orientation() else None
         return ConversionPlan((step,), to_alpha, orientation, pooled=pooled, packed=packed)
 
-    def _refuse_odd(self, size: tuple[int, int]) -> None:
+    def _refuse_odd(self, size: Size) -> None:
         if size[0] % 2 or size[1] % 2:
             raise UnsupportedMediaError(
-                f"i420 needs an even width and height, not {size[0]}x{size[1]}: pass resize= with even sides",
+                f"i420 needs an even width and height, not {size[0]}x{size[1]}: "
+                "pass multiple_of=2, or crop= or resize= with even sides",
                 source=self._source,
             )
 
-    def _is_i420(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
+    def _is_i420(self, picture: VideoFrame, size: Size) -> bool:
         """Whether the decoded planes already are the requested ones."""
         if is_rgb(picture.format) or size != (picture.width, picture.height):
             return False
         full = is_full_range(picture)
         return is_as_in_jpeg(picture.format.name, self._matrix(picture), is_full_range=full)
 
-    def _is_fast(self, picture: VideoFrame, size: tuple[int, int]) -> bool:
+    def _is_fast(self, picture: VideoFrame, size: Size) -> bool:
         """Whether swscale has a special converter, and its accuracy is enough."""
         return (
             picture.format.name in _FAST_FORMATS
@@ -186,16 +221,13 @@ class Converter:
             self._orientation = orientation_of(picture)
         return self._orientation
 
-    def _stored_size(self, picture: VideoFrame, orientation: Orientation) -> tuple[int, int]:
-        """Return the size before the picture is turned upright."""
+    def _framing_of(self, picture: VideoFrame, orientation: Orientation) -> Framing:
         # The options describe the upright image. For a picture turned by 90 degrees its sides are swapped,
         # and so is the shape of its pixels.
-        if not orientation.transpose:
-            return self.rendering.size_of(picture.width, picture.height, self._pixel_shape)
-        height, width = self.rendering.size_of(picture.height, picture.width, 1 / self._pixel_shape)
-        return width, height
+        shape = 1 / self._pixel_shape if orientation.transpose else self._pixel_shape
+        return self.rendering.framing_of(*_turned((picture.width, picture.height), orientation), shape)
 
-    def _steps(self, picture: VideoFrame, size: tuple[int, int]) -> list[Step]:
+    def _steps(self, picture: VideoFrame, size: Size) -> list[Step]:
         layout = picture.format
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
             # In one step swscale would go through 8-bit YUV and lose levels.
@@ -209,7 +241,7 @@ class Converter:
         if is_gray(layout) and picture.color_range == ColorRange.MPEG:
             # swscale treats all gray as full range, whatever its tag; for the luma of YUV the tag counts.
             # No matrix touches luma, but one other than swscale's default would force a pass through RGB.
-            luma = f"yuv444p{depth_of(layout)}{_NATIVE}" if depth_of(layout) > 8 else "yuv444p"
+            luma = f"yuv444p{depth_of(layout)}{NATIVE}" if depth_of(layout) > 8 else "yuv444p"
             stored = picture.width, picture.height
             steps.append(scale_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
             source_range = ColorRange.MPEG
@@ -256,5 +288,10 @@ class Converter:
         # White from YUV falls short of 65535, by the more the fewer bits it had.
         return partial(fill_range, shift=depth if is_full_range(picture) else 8)
 
-    def _tone_mapping(self, picture: VideoFrame, size: tuple[int, int]) -> Step:
+    def _tone_mapping(self, picture: VideoFrame, size: Size) -> Step:
         return partial(self._tone_mapper, size=size, target=self._target, matrix=self._matrix(picture))
+
+
+def _turned(size: Size, orientation: Orientation) -> Size:
+    """Swap the sides of an upright size for the stored one, or the reverse."""
+    return (size[1], size[0]) if orientation.transpose else size

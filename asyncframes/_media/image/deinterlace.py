@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from asyncframes._media.codec.pictures import Picture
-from asyncframes._media.image.filters import make_chain, pull
+from asyncframes._media.image.filters import keeps_layout, make_chain, pull
 from asyncframes.errors import UnsupportedMediaError
 
 # One picture comes out for each that goes in. Pictures not marked as interlaced pass through unchanged.
@@ -110,13 +109,4 @@ def _graph_for(frame: VideoFrame, source: str) -> Graph | None:
 
 @cache
 def _accepts(layout: str) -> bool:
-    """Whether the filter accepts a pixel format. libavfilter would convert any other one first."""
-    picture = VideoFrame(16, 16, layout)
-    try:
-        graph = make_chain(picture, _BWDIF)
-        graph.vpush(picture)
-        graph.vpush(None)
-        filtered = pull(graph)
-    except (av.FFmpegError, ValueError):
-        return False
-    return filtered is not None and filtered.format.name == layout
+    return keeps_layout(layout, _BWDIF)

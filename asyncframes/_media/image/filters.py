@@ -33,6 +33,19 @@ def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> 
     return graph
 
 
+def keeps_layout(layout: str, one: tuple[str, Mapping[str, str]]) -> bool:
+    """Whether a filter takes a pixel format. libavfilter would convert any other one first."""
+    picture = VideoFrame(16, 16, layout)
+    try:
+        graph = make_chain(picture, one)
+        graph.vpush(picture)
+        graph.vpush(None)
+        result = pull(graph)
+    except (av.FFmpegError, ValueError):
+        return False
+    return result is not None and result.format.name == layout
+
+
 def pull(graph: Graph) -> VideoFrame | None:
     """Return the next picture that comes out, ``None`` if more must go in first."""
     try:
