@@ -7,8 +7,8 @@
 It measures the package of the clone that it is run from.
 
 The first table compares each route to the frames (in sequence, by index in jumping order, by ranges,
-backward, alone) with a decode of the whole stream by PyAV with one thread, in each mode and with each number
-of threads. A cell counts the differences, which are listed below the table.
+by steps, in batches, alone) with a decode of the whole stream by PyAV with one thread, in each mode and
+with each number of threads. A cell counts the differences, which are listed below the table.
 
 In the second table a frame is right in sequence if its picture has the MD5, in the decoder's own pixel
 format, that the ffmpeg program found at that place. It is right by index if it equals the one in sequence in

@@ -32,7 +32,7 @@ def _parameters() -> list[object]:
 async def test_frames_by_every_route_are_those_of_one_thread(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In sequence, by index, by range, backward and alone: right, or the damage that one thread finds.
+    """By every route: right, or the damage that one thread finds.
 
     Files that once went wrong, and damaged ones, in each mode and with one thread too;
     ``nox -s exactness`` does so with all.

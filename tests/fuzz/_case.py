@@ -24,7 +24,7 @@ from tests.support.exact.one_thread import OneThread, decode_by_one_thread, dete
 from tests.support.exact.routes import Effort, Routes
 from tests.support.servers.web import RunningServer
 
-EFFORT = Effort(by_index=8, ranges=1, backward=2, alone=1)
+EFFORT = Effort(by_index=8, ranges=1, steps=2, alone=1)
 
 MOST_PACKETS = 300
 MOST_PIXELS = 2 * 1024 * 1024
@@ -210,7 +210,7 @@ class Case:
             counts_first = not counts_first
             ways = [routes.counted if counts_first else routes.in_sequence, routes.by_index]
             if self._way != "forward":
-                ways += [routes.ranges, routes.backward, routes.alone]
+                ways += [routes.ranges, routes.stepping, routes.batched, routes.alone]
             for way in ways:
                 found += [f"{mode}, {text}" for text in await self._timed(way, f"{mode} {way.__name__}")]
             self._was_provisional |= routes.was_provisional

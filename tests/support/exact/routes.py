@@ -29,15 +29,15 @@ class Effort:
         Frames up to which each is asked for by index; of longer videos, as many as this.
     ranges
         Ranges of one video.
-    backward
-        Single frames that follow each other backward.
+    steps
+        Single frames that follow each other backward, and then twice as many forward.
     alone
         Single frames, each of a video that was just opened.
     """
 
     by_index: int = SAMPLE
     ranges: int = 4
-    backward: int = 6
+    steps: int = 6
     alone: int = 6
 
 
@@ -90,6 +90,11 @@ async def collect(route: str, asked: Sequence[int], frames: AsyncIterator[Frame]
 
 async def _one(frame: Any) -> AsyncIterator[Frame]:
     yield await frame
+
+
+async def _each(batch: Any) -> AsyncIterator[Frame]:
+    for frame in await batch:
+        yield frame
 
 
 class Judge:
@@ -283,7 +288,8 @@ class Routes:
             *await self.in_sequence(),
             *await self.by_index(),
             *await self.ranges(),
-            *await self.backward(),
+            *await self.stepping(),
+            *await self.batched(),
             *await self.alone(),
         ]
 
@@ -332,16 +338,26 @@ class Routes:
                 found += await self._ask(f"range {start}-{end}, {step}", asked, frames, is_passage=step == 1)
         return found
 
-    async def backward(self) -> list[str]:
-        """Step backward from some frame, and from the last one by negative indices."""
+    async def batched(self) -> list[str]:
+        """Ask for frames in an order that jumps about, in one array."""
+        if not self._length:
+            return []
+        asked = sample(self._length, self._generator, self._effort.by_index)
+        async with self._open() as video:
+            return await self._ask("batch", asked, _each(video.batch(indices=asked)))
+
+    async def stepping(self) -> list[str]:
+        """Step backward and forward from some frame, and backward from the last one."""
         found: list[str] = []
         if not self._length:
             return found
         start = self._generator.randrange(self._length)
-        steps = min(self._effort.backward, self._length)
+        steps = min(self._effort.steps, self._length)
         async with self._open() as video:
-            for index in range(start, max(-1, start - steps), -1):
-                found += await self._ask(f"backward {index}", [index], _one(video.frame(index)))
+            backward = range(start, max(-1, start - steps), -1)
+            forward = range(backward[-1], min(backward[-1] + 2 * steps, self._length))
+            for index in [*backward, *forward]:
+                found += await self._ask(f"step to {index}", [index], _one(video.frame(index)))
             for back in range(1, steps + 1):
                 index = self._length - back
                 found += await self._ask(f"frame({-back})", [index], _one(video.frame(-back)))
