@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.life import Opened
 from asyncframes._types import VideoInfo
-from asyncframes.errors import ClosedError
+from asyncframes.errors import ClosedError, NotPicklableError
 
 
 class OpenVideo(Opened):
@@ -20,6 +22,12 @@ class OpenVideo(Opened):
 
     def __repr__(self) -> str:
         return f"<Video {self._described()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotPicklableError(
+            f"{self!r} belongs to this process: pickle what open_video returns, before it is entered, "
+            "and enter it in the other process"
+        )
 
     def _described(self) -> str:
         name = quoted(self._requests.input.name, longest=80)

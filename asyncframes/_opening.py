@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from asyncframes._media.container.formats import containers_allowed
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.table.cache import TableCache
-from asyncframes._model.quoting import quoted_option
+from asyncframes._model.quoting import quoted, quoted_option
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
@@ -20,7 +21,10 @@ from asyncframes._requests.requests import Requests, VideoOptions
 from asyncframes._runtime.threads import shared_executor, threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
+from asyncframes.abc import StreamSource
+from asyncframes.errors import NotPicklableError
 from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike, resolve_source
+from asyncframes.sources._cache.source import check_cache
 
 _TABLE_CACHE_BYTES = 256 * 1024**2
 
@@ -138,7 +142,7 @@ def open_video(
     Returns
     -------
     VideoOpener
-        Awaitable, and an asynchronous context manager.
+        Awaitable, and an asynchronous context manager. It can be pickled until it is entered.
 
     Raises
     ------
@@ -178,9 +182,10 @@ def open_video(
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: expected 1 or more")
-    reading = ReadOptions(
-        executor=executor or shared_executor(),
-        read_timeout_seconds=read_timeout_seconds,
+    cached_tables = None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES)
+    opening = _Opening(
+        source=resolve_source(source),
+        cache=_CacheOptions(cache_bytes, read_ahead_bytes, max_read_bytes),
         container=ContainerOptions(
             stream_index=stream_index,
             threads=threads or threads_per_decoder(1),
@@ -190,43 +195,95 @@ def open_video(
                 max_table_frames=max_table_frames, allow_containers=containers_allowed(allow_containers)
             ),
         ),
+        options=VideoOptions(
+            on_corrupt=on_corrupt,
+            reorder_bytes=reorder_bytes,
+            picture_cache_bytes=picture_cache_bytes,
+            seek_mode=seek_mode,
+            frame_table=frame_table,
+            table_cache=cached_tables,
+            deadline_seconds=deadline_seconds,
+        ),
+        read_timeout_seconds=read_timeout_seconds,
+        executor=executor,
         packet_progress=packet_progress,
     )
-    options = VideoOptions(
-        on_corrupt=on_corrupt,
-        reorder_bytes=reorder_bytes,
-        picture_cache_bytes=picture_cache_bytes,
-        seek_mode=seek_mode,
-        frame_table=frame_table,
-        table_cache=None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES),
-        deadline_seconds=deadline_seconds,
-    )
-    video_input = _video_input(
-        source, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
-    )
-    return VideoOpener(Video(Requests(video_input, reading, options)))
+    return VideoOpener(opening)
 
 
-def _video_input(
-    source: SourceLike, *, cache_bytes: int, read_ahead_bytes: int, max_read_bytes: int | None
-) -> VideoInput:
-    resolved = resolve_source(source)
-    if isinstance(resolved, FFmpegUrlSource):
-        return UrlInput(resolved)
-    cached = CachedSource(
-        resolved, cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, max_read_bytes=max_read_bytes
-    )
-    return CachedInput(resolved, cached)
+@dataclass(frozen=True, slots=True)
+class _CacheOptions:
+    """How the bytes of a source are cached; see `open_video`."""
+
+    cache_bytes: int
+    read_ahead_bytes: int
+    max_read_bytes: int | None
+
+    def __post_init__(self) -> None:
+        check_cache(cache_bytes=self.cache_bytes, read_ahead_bytes=self.read_ahead_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Opening:
+    """The arguments of `open_video`, checked. It holds no lock, thread or cache, so it can be pickled."""
+
+    source: StreamSource | FFmpegUrlSource
+    cache: _CacheOptions
+    container: ContainerOptions
+    options: VideoOptions
+    read_timeout_seconds: float
+    executor: Executor | None
+    packet_progress: PacketProgress | None
+
+    def video(self) -> Video:
+        """Make the video, which is not open yet."""
+        reading = ReadOptions(
+            executor=self.executor or shared_executor(),
+            read_timeout_seconds=self.read_timeout_seconds,
+            container=self.container,
+            packet_progress=self.packet_progress,
+        )
+        return Video(Requests(self._input(), reading, self.options))
+
+    def _input(self) -> VideoInput:
+        source = self.source
+        if isinstance(source, FFmpegUrlSource):
+            return UrlInput(source)
+        cached = CachedSource(
+            source,
+            cache_bytes=self.cache.cache_bytes,
+            read_ahead_bytes=self.cache.read_ahead_bytes,
+            max_read_bytes=self.cache.max_read_bytes,
+        )
+        return CachedInput(source, cached)
 
 
 class VideoOpener:
-    """The result of `open_video`: await it, or enter it with ``async with``."""
+    """The result of `open_video`: await it, or enter it with ``async with``.
 
-    def __init__(self, video: Video) -> None:
-        self._video = video
+    It can be pickled until it is entered, and entered in another process.
+    """
+
+    def __init__(self, opening: _Opening) -> None:
+        self._opening = opening
+        self._video: Video | None = None
 
     def __repr__(self) -> str:
+        if self._video is None:
+            return f"<open_video({quoted(self._opening.source.name, longest=80)}, not open yet)>"
         return f"<open_video({self._video._described()})>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._video is not None:
+            raise NotPicklableError(
+                f"{self!r} has been entered and belongs to this process: call open_video again, "
+                "and pickle the result before it is entered"
+            )
+        if self._opening.executor is not None:
+            raise NotPicklableError(
+                f"{self!r} cannot be pickled, because its executor belongs to this process: omit executor="
+            )
+        return VideoOpener, (self._opening,)
 
     def __await__(self) -> Generator[None, None, Video]:
         return self._open().__await__()
@@ -240,7 +297,8 @@ class VideoOpener:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._video.aclose()
+        if self._video is not None:
+            await self._video.aclose()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(Video, name):
@@ -251,6 +309,8 @@ class VideoOpener:
         )
 
     async def _open(self) -> Video:
+        if self._video is None:
+            self._video = self._opening.video()
         try:
             await self._video._open()
         except BaseException:

@@ -26,6 +26,7 @@
     ├── ClosedError                 also RuntimeError
     ├── DeadlineError               also TimeoutError
     ├── ForkedError                 also RuntimeError
+    ├── NotPicklableError           also TypeError
     └── MissingExtraError           also ImportError
 
 Other wrong arguments raise a plain ``TypeError`` or ``ValueError``. Further facts about an
@@ -52,6 +53,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "NoVideoStreamError",
+    "NotPicklableError",
     "RangeNotSupportedError",
     "ShortReadError",
     "SourceAccessError",
@@ -310,6 +312,10 @@ class ForkedError(AsyncFramesError, RuntimeError):
     """A forked child used a video, source or iterator that its parent opened."""
 
 
+class NotPicklableError(AsyncFramesError, TypeError):
+    """An object that belongs to one process was pickled: an open video, an open source, a stream."""
+
+
 class MissingExtraError(AsyncFramesError, ImportError):
     """An optional package is missing.
 
@@ -322,3 +328,7 @@ class MissingExtraError(AsyncFramesError, ImportError):
     def __init__(self, message: str = "", *, extra: str | None = None) -> None:
         super().__init__(message)
         self.extra = extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `ImportError` stores these outside of `__dict__`.
+        return *super().__reduce__(), {"msg": self.msg, "name": self.name, "path": self.path}

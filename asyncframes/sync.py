@@ -30,6 +30,7 @@ from asyncframes._frames.frame import Frame
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
+from asyncframes.errors import NotPicklableError
 
 __all__ = [
     "Video",
@@ -200,6 +201,12 @@ class Video:
 
     def __repr__(self) -> str:
         return f"<sync.Video {self._video._described()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotPicklableError(
+            f"{self!r} belongs to this process: pass the source and the options to the other process, "
+            "and open the video there"
+        )
 
     @property
     def info(self) -> VideoInfo:

@@ -13,11 +13,12 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
 from asyncframes._model.quoting import shortened
-from asyncframes.errors import ForkedError
+from asyncframes.errors import ForkedError, NotPicklableError
 
 __all__ = ["ForkGuard", "GuardedFrames", "OneProcess", "Opened", "is_exiting", "on_fork", "watch"]
 
@@ -139,9 +140,29 @@ class Opened:
 
 
 class OneProcess(ABC):
-    """Mixin for sources that belong to the process that opens them: its forked children cannot use them."""
+    """Mixin for sources that belong to the process that opens them: its forked children cannot use them.
+
+    A source that was never opened is pickled as the arguments that it was made from.
+    """
 
     _process: ForkGuard | None = None
+    _closed: bool
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember the arguments, for pickling."""
+        source = super().__new__(cls)
+        source._arguments = args, kwargs
+        return source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._process is not None or self._closed:
+            raise NotPicklableError(
+                f"{self!r} has been opened and belongs to this process: pickle a source before it is opened, "
+                "or make another one from the same arguments"
+            )
+        args, kwargs = self._arguments
+        return partial(type(self), *args, **kwargs), ()
 
     @property
     @abstractmethod

@@ -7,13 +7,13 @@ import binascii
 import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from asyncframes._runtime.threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
-from asyncframes.errors import SourceAddressError, SourceLimitError
+from asyncframes.errors import NotPicklableError, SourceAddressError, SourceLimitError
 
 MOST_CHARACTERS = 128 * 1024**2
 """Longest URL that is decoded."""
@@ -73,6 +73,14 @@ class DataUrlSource(StreamSource):
 
     def __repr__(self) -> str:
         return f"DataUrlSource({self._name})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        url = self._url
+        if self._data is not None or self._closed:
+            raise NotPicklableError(
+                f"{self!r} has been opened: pickle a source before it is opened, or make another one"
+            )
+        return type(self), (url,)
 
     @property
     def name(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from io import FileIO
+from typing import Any
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes.abc import StreamSource
-from asyncframes.errors import SourceAddressError, SourceChangedError
+from asyncframes.errors import NotPicklableError, SourceAddressError, SourceChangedError
 from asyncframes.sources._forward.source import ForwardSource
 from asyncframes.sources._local import LocalSource, refuse_irregular
 
@@ -51,6 +52,12 @@ class DescriptorSource(LocalSource):
 
     def __repr__(self) -> str:
         return f"DescriptorSource({self._descriptor})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotPicklableError(
+            f"{self!r} cannot be pickled, because its number means nothing in another process: "
+            "pass the path of the file"
+        )
 
     def _open_raw(self) -> FileIO:
         facts = os.fstat(self._descriptor)

@@ -6,14 +6,14 @@ import asyncio
 import io
 from collections.abc import Callable
 from mmap import mmap
-from typing import BinaryIO, ParamSpec, TypeVar, cast
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import exactly
 from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError
+from asyncframes.errors import ClosedError, NotPicklableError
 from asyncframes.sources._files import PositionalFile, Seekable, as_library_error
 from asyncframes.sources._names import harmless_cause, public_name
 
@@ -51,6 +51,7 @@ class FileObjectSource(OneProcess, StreamSource):
             )
         name = getattr(file, "name", None)
         self._name = public_name(name) if isinstance(name, str) else f"a {type(file).__name__} object"
+        self._is_in_memory = isinstance(file, io.BytesIO)
         self._file = PositionalFile(cast("Seekable", file))
         self._close_file = close
         self._size: int | None = None
@@ -58,6 +59,14 @@ class FileObjectSource(OneProcess, StreamSource):
 
     def __repr__(self) -> str:
         return f"FileObjectSource({quoted(self._name)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._is_in_memory:
+            raise NotPicklableError(
+                f"{self!r} cannot be pickled, because an open file belongs to this process: "
+                "pass its path, or its bytes"
+            )
+        return super().__reduce__()
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from copy import copy
 from typing import Any, BinaryIO, TypeVar
 
 from asyncframes._model.quoting import quoted_option
@@ -18,6 +19,25 @@ T = TypeVar("T")
 
 # Two ranges with a smaller gap are fetched as one: a request costs more than the bytes of the gap.
 _GAP_WORTH_READING = 16 * 1024
+
+_BLOCK_SIZE = 16 * 1024
+
+
+def check_cache(*, cache_bytes: int, read_ahead_bytes: int, block_size: int = _BLOCK_SIZE) -> None:
+    """Refuse the sizes of a cache that are out of range.
+
+    Raises
+    ------
+    ValueError
+        The cache is smaller than two blocks, or a number is too low.
+    """
+    if block_size < 1 or cache_bytes < 2 * block_size:
+        raise ValueError(
+            f"cache_bytes={quoted_option(cache_bytes)}, block_size={quoted_option(block_size)}: "
+            "expected a cache of two blocks or more"
+        )
+    if read_ahead_bytes < 0:
+        raise ValueError(f"read_ahead_bytes={quoted_option(read_ahead_bytes)}: expected 0 or more bytes")
 
 
 class CachedSource(OneProcess, StreamSource):
@@ -58,7 +78,7 @@ class CachedSource(OneProcess, StreamSource):
         source: StreamSource,
         *,
         cache_bytes: int = 64 * 1024**2,
-        block_size: int = 16 * 1024,
+        block_size: int = _BLOCK_SIZE,
         max_in_flight: int = 6,
         max_small_in_flight: int = 16,
         max_request_bytes: int = 1024**2,
@@ -66,15 +86,9 @@ class CachedSource(OneProcess, StreamSource):
         max_read_bytes: int | None = None,
         close_source: bool = True,
     ) -> None:
-        if block_size < 1 or cache_bytes < 2 * block_size:
-            raise ValueError(
-                f"cache_bytes={quoted_option(cache_bytes)}, block_size={quoted_option(block_size)}: "
-                "expected a cache of two blocks or more"
-            )
+        check_cache(cache_bytes=cache_bytes, read_ahead_bytes=read_ahead_bytes, block_size=block_size)
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight={quoted_option(max_in_flight)}: expected 1 or more")
-        if read_ahead_bytes < 0:
-            raise ValueError(f"read_ahead_bytes={quoted_option(read_ahead_bytes)}: expected 0 or more bytes")
         self._source = source
         self._cache = BlockCache(capacity=cache_bytes, block_size=block_size)
         self._loader = BlockLoader(
@@ -93,6 +107,11 @@ class CachedSource(OneProcess, StreamSource):
 
     def __repr__(self) -> str:
         return f"CachedSource({self._source!r})"
+
+    def __copy__(self) -> CachedSource:
+        # Closing the copy must not close the source of this one.
+        options = {name: value for name, value in self._arguments[1].items() if name != "source"}
+        return type(self)(copy(self._source), **options)
 
     @property
     def name(self) -> str:

@@ -7,12 +7,13 @@ import logging
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.ranges import ByteRange
 from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import Source, StreamSource
-from asyncframes.errors import SourceError, SourceUnavailableError
+from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
 from asyncframes.sources._names import harmless_cause, public_name
 from asyncframes.sources._spool import Spool
@@ -106,6 +107,12 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
 
     def __repr__(self) -> str:
         return f"ForwardSource({quoted(self._name)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotPicklableError(
+            f"{self!r} cannot be pickled, because its bytes arrive once, in this process: "
+            "store them in a file and pass its path, or pass them as bytes"
+        )
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from asyncframes._model.quoting import shortened
-from asyncframes.errors import ClosedError
+from asyncframes.errors import ClosedError, NotPicklableError
 from asyncframes.sources._http.public_addresses import is_public
 
 REFUSED = "an address of a private network"
@@ -20,6 +20,20 @@ AddressInfo: TypeAlias = tuple[
     int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 ]
 """One result of `socket.getaddrinfo`."""
+
+
+def refuse_session(session: object, source: object, remedy: str) -> None:
+    """Refuse to pickle a source that was given a session.
+
+    Raises
+    ------
+    NotPicklableError
+        `session` is not ``None``.
+    """
+    if session is not None:
+        raise NotPicklableError(
+            f"{source!r} cannot be pickled, because its session belongs to this process: {remedy}"
+        )
 
 
 class ClientSessions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -29,7 +29,7 @@ from asyncframes.sources._http.reply import (
     content_length,
     content_range,
 )
-from asyncframes.sources._http.sessions import ClientSessions
+from asyncframes.sources._http.sessions import ClientSessions, refuse_session
 from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._retries import Retries
 from asyncframes.sources._spool import Spool
@@ -159,6 +159,10 @@ class HttpSource(OneProcess, StreamSource):
 
     def __repr__(self) -> str:
         return f"HttpSource({quoted(self.name)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_session(self._arguments[1].get("session"), self, "pass headers=, auth= or cookies= instead")
+        return super().__reduce__()
 
     @property
     def name(self) -> str:

@@ -23,6 +23,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources._http.reply import status_error
+from asyncframes.sources._http.sessions import refuse_session
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._supervisely.server import SuperviselyServer, token_header
 
@@ -103,6 +104,10 @@ class SuperviselySource(OneProcess, StreamSource):
 
     def __repr__(self) -> str:
         return f"SuperviselySource({quoted(self.name)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_session(self._arguments[1].get("session"), self, "omit session=")
+        return super().__reduce__()
 
     @property
     def name(self) -> str:
