@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from numpy.typing import NDArray
+
+from asyncframes._model.quoting import quoted
 
 Image: TypeAlias = NDArray[Any]
 """``(height, width, channels)``, or ``(height, width)`` for gray; ``uint8``, or ``uint16`` for 16 bits."""
@@ -32,6 +35,9 @@ SeekMode: TypeAlias = Literal["exact", "approximate"]
 
 Overwrite: TypeAlias = Literal["error", "skip", "replace"]
 """What to do if a frame's file already exists."""
+
+StreamKind: TypeAlias = Literal["audio", "subtitle", "data", "attachment", "unknown"]
+"""Kind of a stream that is not video."""
 
 WhenShort: TypeAlias = Literal["repeat", "fewer"]
 """What to do if a range has fewer frames than requested: give some of them again, or each once."""
@@ -143,6 +149,69 @@ class VideoStreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """A stream of a container that is not video, as its header describes it.
+
+    Attributes
+    ----------
+    index
+        Its place among all streams of the container.
+    kind
+        What it holds. Fonts, for example, are attachments.
+    codec
+        As FFmpeg spells it; ``"unknown"`` if FFmpeg has no decoder.
+    language
+        As the container spells it, such as ``"eng"``; ``None`` if it names none.
+    title
+        ``None`` if it has none.
+    duration_seconds_from_header
+        Claim of the container, ``None`` if it makes none.
+    is_default
+        Whether the container marks the stream as one to play by default.
+    sample_rate, channels
+        Of audio; ``None`` if unknown.
+    """
+
+    index: int
+    kind: StreamKind
+    codec: str
+    language: str | None
+    title: str | None
+    duration_seconds_from_header: float | None
+    is_default: bool
+    sample_rate: int | None
+    channels: int | None
+
+
+class Tags(Mapping[str, str]):
+    """A read-only mapping of names to texts, which can be hashed and pickled."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
+
+    def __getitem__(self, name: str) -> str:
+        return self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._texts.items()))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{quoted(name)}: {quoted(text, longest=80)}" for name, text in self.items())
+        return f"{{{shown}}}"
+
+
+NO_TAGS = Tags({})
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """Facts about a video, from its container and decoder.
 
@@ -194,6 +263,15 @@ class VideoInfo:
     seek_mode
         How frames are found. With ``"approximate"``, `Frame.index` is the requested
         index, which may differ from the frame's true place.
+    creation_time
+        When the file was made, by its container; it has a time zone. Cameras without a clock
+        write any time. ``None`` if the container has none.
+    tags
+        Other metadata of the container, such as ``title`` and ``encoder``, with names as FFmpeg
+        spells them; read-only. Up to 64 tags of 1000 characters; longer text is cut. URLs in
+        them lack user info, query and fragment.
+    other_streams
+        All streams that are not video: audio, subtitles and so on.
     """
 
     width: int
@@ -222,10 +300,25 @@ class VideoInfo:
     video_streams: tuple[VideoStreamInfo, ...]
     size_bytes: int | None
     seek_mode: SeekMode = "exact"
+    creation_time: datetime | None = None
+    tags: Mapping[str, str] = NO_TAGS
+    other_streams: tuple[StreamInfo, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; fractions become ``"num/den"`` text."""
-        return {
-            name: f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
-            for name, value in asdict(self).items()
-        }
+        """Return plain values for JSON; fractions become ``"num/den"`` text, times ISO 8601."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Fraction():
+            return f"{value.numerator}/{value.denominator}"
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return dict(value)
+        case tuple():
+            return [_plain(one) for one in value]
+        case VideoStreamInfo() | StreamInfo():
+            return asdict(value)
+    return value

@@ -15,6 +15,7 @@ from asyncframes._media.bitstream.packet_syntax import PacketSyntax
 from asyncframes._media.codec.alpha import announces_alpha
 from asyncframes._media.container.opening import average_rate, is_cover_art, time_base_of
 from asyncframes._media.image.layout import has_alpha, matrix_used, orientation_of
+from asyncframes._media.metadata import creation_time_of, other_streams_of, tags_of
 from asyncframes._media.pyav import fraction_of
 from asyncframes._model.color import hdr_of, matrix_of
 from asyncframes._model.timing import Orientation
@@ -62,6 +63,9 @@ def describe(
         stream_index=stream.index,
         video_streams=tuple(_describe_stream(other) for other in container.streams.video),
         size_bytes=size_bytes,
+        creation_time=creation_time_of(container.metadata),
+        tags=tags_of(container.metadata),
+        other_streams=tuple(other_streams_of(container)),
     )
 
 

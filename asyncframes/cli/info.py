@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import asyncframes as af
+from asyncframes._model.quoting import shortened
 from asyncframes._saving.sheet import clock
 from asyncframes.cli import _common, _options
 
@@ -14,6 +16,8 @@ EXAMPLES = """\
   asyncframes info film.mp4
   asyncframes info https://example.org/film.mp4 --json
   asyncframes info film.ts --count"""
+
+_WIDTH = 11
 
 
 def add_parser(commands: _options.Commands) -> None:
@@ -44,7 +48,7 @@ async def run(arguments: argparse.Namespace) -> None:
     facts = _facts(video.info, count) | {"fetched": _common.amount_read(video)}
     for name, value in facts.items():
         if value:
-            print(f"{name:<11}{value}")
+            print(f"{name:<{_WIDTH}}{value}")
 
 
 def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
@@ -59,7 +63,29 @@ def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
         "duration": duration is not None and f"{clock(duration)} (header)",
         "frames": _frames(info, count),
         "bytes": info.size_bytes is not None and f"{info.size_bytes:,}",
+        "created": info.creation_time and info.creation_time.isoformat(" ", "seconds"),
+        "streams": _lines(_stream(stream) for stream in info.other_streams),
+        "tags": _lines(f"{name}: {text}" for name, text in info.tags.items()),
     }
+
+
+def _stream(stream: af.StreamInfo) -> str:
+    duration = stream.duration_seconds_from_header
+    facts = [
+        f"{stream.index}: {stream.kind}",
+        stream.codec != "unknown" and stream.codec,
+        stream.sample_rate and f"{stream.sample_rate} Hz",
+        stream.channels and f"{stream.channels} channel{'s' * (stream.channels > 1)}",
+        stream.language,
+        duration is not None and clock(duration),
+        stream.title and f'"{stream.title}"',
+    ]
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _lines(texts: Iterable[str]) -> str:
+    # A file may hold escape sequences, which must not reach a terminal.
+    return f"\n{'':<{_WIDTH}}".join(shortened(text) for text in texts)
 
 
 def _turned(info: af.VideoInfo) -> str:

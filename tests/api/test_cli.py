@@ -29,6 +29,7 @@ from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part, spread
 from asyncframes.writers._manifest import MANIFEST_NAME
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.tagged import tagged
 
 FRAMES, GOP = 48, 12
 # a job in the background starts with SIGINT ignored, and so would its children
@@ -206,6 +207,18 @@ def test_info_for_people(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["size"] == "96x64"
     assert lines["codec"] == "h264, yuv420p"
     assert lines["frames"] == str(FRAMES)
+
+
+def test_info_for_people_is_safe_to_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tags, the creation time and the other streams are listed, and nothing controls the terminal."""
+    path = tmp_path / "tagged.mkv"
+    path.write_bytes(tagged(title="\x1b[31mred\nline", creation_time="2021-03-04T05:06:07Z"))
+    assert main(["info", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "created    2021-03-04 05:06:07+00:00\n" in out
+    assert "streams    1: audio, aac, 48000 Hz, 1 channel, fra, " in out
+    assert '"Commentary"\n' in out
+    assert r"title: \x1b[31mred\nline" in out
 
 
 def test_sheet_spreads_frames_evenly(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,7 @@ MAKERS: dict[type, list[Callable[[], Any]]] = {
 WITHOUT = {
     abc.FrameWriter, abc.StreamSource, af.BatchOptions, af.Frame, af.FrameBatch, af.FrameTable, af.Packets,
     af.SourceIdentity, af.Video,
-    af.VideoInfo, af.VideoStreamInfo,
+    af.StreamInfo, af.VideoInfo, af.VideoStreamInfo,
     af.PictureOptions, af.FrameOptions, af.OpenOptions, af.SaveOptions, af.SelectionOptions, af.WriteOptions,
     LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
     testing.SourceContract, writers.DirectoryWriter, writers.NpyWriter, writers.TarWriter,
