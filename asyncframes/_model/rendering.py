@@ -14,6 +14,9 @@ from asyncframes.errors import CropError
 
 _MATRICES = ("auto", *get_args(ColorMatrix))
 
+# FFmpeg counts pixels in 32 bits.
+_LONGEST = 2**31 - 1
+
 Size: TypeAlias = tuple[int, int]
 """Width and height."""
 
@@ -208,8 +211,8 @@ def _check_resize(resize: tuple[int | None, int | None]) -> None:
     if not isinstance(resize, Sequence) or not all(isinstance(one, int | None) for one in resize):
         raise TypeError(problem)
     lengths = [length for length in resize if length is not None]
-    if len(resize) != 2 or not lengths or any(length < 1 for length in lengths):
-        raise ValueError(problem)
+    if len(resize) != 2 or not lengths or any(not 1 <= length <= _LONGEST for length in lengths):
+        raise ValueError(f"{problem}, from 1 to {_LONGEST}")
 
 
 def _read_crop(crop: Any) -> tuple[int, int, int, int]:
@@ -218,19 +221,19 @@ def _read_crop(crop: Any) -> tuple[int, int, int, int]:
         numbers = [operator.index(number) for number in crop]
     except TypeError:
         raise TypeError(problem) from None
-    if len(numbers) != 4 or min(numbers[:2]) < 0 or min(numbers[2:]) < 1:
-        raise ValueError(f"{problem}, x and y from 0, width and height from 1")
+    if len(numbers) != 4 or min(numbers[:2]) < 0 or min(numbers[2:]) < 1 or max(numbers) > _LONGEST:
+        raise ValueError(f"{problem}, x and y from 0, width and height from 1, all to {_LONGEST}")
     x, y, width, height = numbers
     return x, y, width, height
 
 
 def _read_length(name: str, given: Any) -> int:
-    problem = f"{name}={quoted_option(given)}: expected a whole number of pixels, 1 or more"
+    problem = f"{name}={quoted_option(given)}: expected a whole number of pixels from 1 to {_LONGEST}"
     try:
         length = operator.index(given)
     except TypeError:
         raise TypeError(problem) from None
-    if length < 1:
+    if not 1 <= length <= _LONGEST:
         raise ValueError(problem)
     return length
 

@@ -534,8 +534,22 @@ def test_without_the_filter_a_scaled_crop_is_a_named_error(monkeypatch: pytest.M
     assert image_of(picture, crop=(0, 0, 8, 8)).shape == (8, 8, 3)
 
 
-def test_a_format_that_nothing_scales_is_a_named_error() -> None:
-    """What FFmpeg refuses while a crop is prepared is an error of ours too."""
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resize": (2**20, 2**20)},
+        {"resize": (2**30, None)},
+        {"resize": (None, 2**31 - 1)},
+        {"resize": (2**30, 2**30), "fit": "cover"},
+        {"multiple_of": 2**31 - 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("crop", [None, (0, 0, 8, 48), (1, 1, 48, 8)])
+def test_a_size_that_nothing_makes_is_a_named_error(options: dict[str, Any], crop: Any) -> None:
+    """With a crop and without one."""
     clip = lossless([picture_of("yuv420p", planes_of("yuv420p", 96, 64))])
-    with af.sync.open_video(clip) as video, pytest.raises(UnsupportedMediaError):
-        video.frame(0, crop=(0, 0, 8, 8), resize=(2**20, 2**20))
+    with af.sync.open_video(clip) as video:
+        with pytest.raises(UnsupportedMediaError):
+            video.frame(0, crop=crop, **options)
+        assert video.frame(0, max_side=2**31 - 1).image.shape == (64, 96, 3)

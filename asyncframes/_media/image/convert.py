@@ -125,6 +125,9 @@ class Converter:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"FFmpeg cannot convert {what} to {self.rendering.image_format}: {exc.strerror}"
             raise UnsupportedMediaError(message, source=self._source) from exc
+        except OverflowError as exc:
+            message = "FFmpeg cannot make an image of this size: expected sides to 2147483647"
+            raise UnsupportedMediaError(message, source=self._source) from exc
 
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)
