@@ -362,8 +362,8 @@ def _lines(plane: VideoPlane) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("layout", ["bayer_rggb8", "bayer_grbg16le"])
-def test_a_bayer_pattern_has_16_bits_too(layout: str) -> None:
-    """Its colours in `rgb48` are those in `rgb24`, though FFmpeg describes fewer bits than a sample has."""
+def test_a_bayer_pattern_has_its_colours_in_every_format(layout: str) -> None:
+    """In 16 bits too, though FFmpeg describes fewer than a sample has, and as planes."""
     picture = av.VideoFrame(16, 16, layout)
     dtype = np.dtype(np.uint8 if layout.endswith("8") else "<u2")
     pattern = np.array([[200, 90], [90, 30]] if layout.startswith("bayer_rggb") else [[90, 200], [30, 90]])
@@ -373,3 +373,7 @@ def test_a_bayer_pattern_has_16_bits_too(layout: str) -> None:
     picture.planes[0].update(lines.tobytes())
     deep = Converter(make_rendering(image_format="rgb48"), Fraction(1), "")(picture)
     assert np.abs(deep[4:-4, 4:-4].astype(int) - np.multiply([200, 90, 30], 257)).max() <= 257
+    for size in ((16, 16), (20, 24)):
+        rendering = make_rendering(image_format="i420", resize=size)
+        luma = Converter(rendering, Fraction(1), "")(picture)[4 : size[1] - 4, 4:-4]
+        assert np.abs(luma - np.dot([200, 90, 30], [0.299, 0.587, 0.114])).max() <= 2

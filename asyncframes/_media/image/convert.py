@@ -235,8 +235,13 @@ class Converter:
         if is_rgb(layout) and self.rendering.image_format == "rgb48" and depth_of(layout) == 8:
             # In one step swscale would go through 8-bit YUV and lose levels.
             return [scale_step(size, "rgb24")]
+        stored = picture.width, picture.height
+        if layout.name.startswith("bayer") and self.rendering.image_format == "i420":
+            # In one step swscale gives wrong luma (docs/upstream.md).
+            to_planes = scale_step(size, self._target, to_matrix=MATRIX_NUMBERS["bt601"])
+            return [scale_step(stored, "rgb24"), to_planes]
         # Unscaled RGB goes straight to the target: a detour through planes speeds up only the scaler.
-        if is_rgb(layout) and size == (picture.width, picture.height):
+        if is_rgb(layout) and size == stored:
             return [scale_step(size, self._target)]
         matrix = None if is_rgb(layout) else self._matrix_number(picture)
         steps: list[Step] = []
@@ -245,7 +250,6 @@ class Converter:
             # swscale treats all gray as full range, whatever its tag; for the luma of YUV the tag counts.
             # No matrix touches luma, but one other than swscale's default would force a pass through RGB.
             luma = f"yuv444p{depth_of(layout)}{NATIVE}" if depth_of(layout) > 8 else "yuv444p"
-            stored = picture.width, picture.height
             steps.append(scale_step(stored, luma, matrix=Colorspace.DEFAULT, source_range=ColorRange.JPEG))
             source_range = ColorRange.MPEG
         planes = _PLANES.get(self.rendering.image_format)
