@@ -307,6 +307,16 @@ def test_fields_are_cropped_together() -> None:
             assert all(np.array_equal(one, other) for one, other in zip(*images, strict=True))
 
 
+@pytest.mark.parametrize("crop", [(8, 4, 64, 40), (9, 5, 63, 39)])
+def test_fields_are_filled_in_before_a_crop(crop: tuple[int, int, int, int]) -> None:
+    """Rows at the edges of the crop come from the rows around them, also outside."""
+    with af.sync.open_video(clip_of("yuv420p", (96, 64), is_interlaced=True)) as video:
+        whole = [frame.image for frame in video.frames(deinterlace=True)]
+        assert not np.array_equal(whole[2], video.frame(2).image)
+        for frame in video.frames(deinterlace=True, crop=crop):
+            assert np.array_equal(frame.image, part_of(whole[frame.index], crop))
+
+
 @pytest.mark.parametrize("is_wide", [True, False])
 def test_square_pixels_are_cropped_as_shown(is_wide: bool) -> None:
     """Unscaled it is part of the stretched image. Scaled it is that part scaled."""
