@@ -22,12 +22,14 @@ from asyncframes._model.options import (
     part_of,
     with_options,
 )
+from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import make_selection
 from asyncframes._model.timing import as_float
 from asyncframes._open_video import OpenVideo
 from asyncframes._requests.batches import batches, one_batch
 from asyncframes._requests.pump import single_frame
 from asyncframes._requests.request import make_request
+from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving.save import Saving, write
 from asyncframes._types import PictureOptions
@@ -220,6 +222,35 @@ class Video(OpenVideo):
             The packets for this frame do not decode.
         """
         return await single_frame(self.frames(indices=[index], queue_maxsize=2, **picture), f"frame {index}")
+
+    @with_options(PictureOptions)
+    def latest(self, **picture: Unpack[PictureOptions]) -> LatestFrames:
+        """Stream the newest frame of a live or arriving source each time that you ask for one.
+
+        Decoding never waits for you: a frame that another has replaced before you ask is dropped
+        without being converted, and `LatestFrames.dropped` counts it. A file is decoded as fast
+        as possible.
+
+        Parameters
+        ----------
+        **picture
+            How images are made; see `PictureOptions`.
+
+        Yields
+        ------
+        Frame
+            Frames in presentation order, numbered from the beginning of the stream.
+
+        Raises
+        ------
+        CorruptMediaError
+            A frame does not decode and ``on_corrupt="raise"``.
+        SourceError
+            Bytes cannot be read.
+        """
+        rendering = make_rendering(**picture)
+        self._guard.check()
+        return self._requests.latest(rendering)
 
     async def prefetch(self, indices: Iterable[int]) -> None:
         """Decode frames that `frame` will be asked for, and keep their pictures in memory.

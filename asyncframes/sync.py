@@ -27,6 +27,7 @@ from anyio.from_thread import BlockingPortal
 from asyncframes import _many, _opening, _streaming, _video
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
+from asyncframes._requests.single import latest
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
@@ -138,6 +139,19 @@ class _Iterator(Generator[T, None, None]):
             held.release()
 
 
+class LatestFrames(_Iterator[Frame]):
+    """The blocking twin of what `asyncframes.Video.latest` returns."""
+
+    def __init__(self, frames: latest.LatestFrames) -> None:
+        super().__init__(frames)
+        self._latest = frames
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were dropped so far because a newer one came before they were asked for."""
+        return self._latest.dropped
+
+
 def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """Make the blocking twin of a coroutine function."""
 
@@ -180,6 +194,20 @@ def _iterating_method(
     def iterate(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         self._video._guard.check()
         return _Iterator(method(self._video, *args, **kwargs))
+
+    return iterate
+
+
+def _latest_method(
+    method: Callable[Concatenate[_video.Video, P], latest.LatestFrames],
+) -> Callable[Concatenate[Video, P], LatestFrames]:
+    @wraps(method)
+    def iterate(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> LatestFrames:
+        async def begin() -> latest.LatestFrames:
+            return method(self._video, *args, **kwargs)
+
+        self._video._guard.check()
+        return LatestFrames(_call(self._lease.portal, begin))
 
     return iterate
 
@@ -232,6 +260,7 @@ class Video:
     batches: Final = _iterating_method(_video.Video.batches)
     frame: Final = _blocking_method(_video.Video.frame)
     frame_at: Final = _blocking_method(_video.Video.frame_at)
+    latest: Final = _latest_method(_video.Video.latest)
     prefetch: Final = _blocking_method(_video.Video.prefetch)
     save: Final = _blocking_method(_video.Video.save)
     write: Final = _blocking_method(_video.Video.write)

@@ -174,6 +174,8 @@ _QUEUE_BYTES = 256 * 1024 * 1024
 class Job(Protocol):
     """Makes frames in bounded steps, as `asyncframes._requests.jobs.job.FrameJob` does."""
 
+    is_under_way: bool
+
     def step(
         self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
     ) -> bool:
@@ -246,7 +248,7 @@ class Pump:
                     self._job.step, self._room, self._deliver, lambda: self._stopped
                 )
                 # Not before the first frame: if requests took turns while they seek, all would start late.
-                if more and self._delivered and not self._holds_turn:
+                if more and self._job.is_under_way and not self._holds_turn:
                     self._turn.share()
         except Exception as exc:  # noqa: BLE001 - `get` raises it for the consumer
             end = _Failure(exc)

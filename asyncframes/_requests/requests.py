@@ -17,7 +17,7 @@ from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.cache import TableCache
 from asyncframes._model.rendering import Rendering
-from asyncframes._model.selection import Selection
+from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
@@ -29,6 +29,7 @@ from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
 from asyncframes._requests.route import Resolver, Route, goes_forward
+from asyncframes._requests.single.latest import LatestFrames, Newest, newest_frames
 from asyncframes._requests.single.near import NearFrames
 from asyncframes._requests.single.steps import Steps
 from asyncframes._requests.tables import VideoTable
@@ -203,6 +204,32 @@ class Requests:
                 while (got := await pump.get()) is not None:
                     yield got
                     del got
+
+    def latest(self, rendering: Rendering) -> LatestFrames:
+        """Stream the newest frames; see `Video.latest`."""
+        newest = Newest()
+        frames = self._latest(rendering, newest)
+        return LatestFrames(frames, f"the iterator over {self.input.name}", newest)
+
+    async def _latest(self, rendering: Rendering, newest: Newest) -> AsyncGenerator[Frame, None]:
+        options = JobOptions(
+            rendering=rendering,
+            on_corrupt=self._options.on_corrupt,
+            held_bytes=self._options.reorder_bytes,
+            newest=newest.put,
+        )
+        with options.left_out:
+            everything = make_selection(None, None, 1)
+            decoding = self._decodings.pumped(
+                lambda: everything, None, options, queue_maxsize=1, may_rebuild=False
+            )
+            async with (
+                Pinned(decoding, self.departures) as pump,
+                Pinned(aclosing(newest_frames(pump, newest, self.executor))) as frames,
+            ):
+                async for frame in frames:
+                    yield frame
+                    del frame
 
     async def _single_frame(self, route: Route, options: JobOptions) -> Frame | None:
         """Make a frame from a kept picture, or with others of its GOP; ``None`` if it is decoded alone."""

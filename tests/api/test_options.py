@@ -32,6 +32,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "Video.frames": lambda _, video: video.frames(resise=(2, 2)),
     "Video.batch": lambda _, video: video.batch(resise=(2, 2)),
     "Video.batches": lambda _, video: video.batches(2, resise=(2, 2)),
+    "Video.latest": lambda _, video: video.latest(resise=(2, 2)),
     "Video.frame": lambda _, video: video.frame(0, resise=(2, 2)),
     "Video.frame_at": lambda _, video: video.frame_at(0, resise=(2, 2)),
     "Video.save": lambda _, video: video.save("x", resise=(2, 2)),

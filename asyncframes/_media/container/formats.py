@@ -10,7 +10,7 @@ from asyncframes._model.quoting import quoted_option
 
 SAFE_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,webp_pipe,"
-    "h264,hevc,vvc,h263,m4v,mjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
+    "h264,hevc,vvc,h263,m4v,mjpeg,mpjpeg,vc1,obu,av1,ivf,gif,apng,mxf,nut,rm,wtv,dv,y4m,yuv4mpegpipe"
 )
 """Demuxers that read one self-contained file of video, or a WebP picture."""
 

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 
 from asyncframes._frames.frame import Frame
@@ -104,6 +104,8 @@ class JobOptions:
         Where the images go, if the request is for batches.
     kept
         Which pictures to keep for later requests.
+    newest
+        Called with what makes a frame, in place of making it, if only the newest is delivered.
     left_out
         Counts the damaged frames that are left out.
     """
@@ -113,6 +115,7 @@ class JobOptions:
     held_bytes: int
     images: PlacedImages | None = None
     kept: Kept | None = None
+    newest: Callable[[Callable[[], Frame]], None] | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
@@ -144,6 +147,11 @@ class FrameJob(ABC):
         Converts them to images, according to `JobOptions.rendering`.
     options
         How frames are made.
+
+    Attributes
+    ----------
+    is_under_way
+        Whether a first frame was made.
     """
 
     def __init__(self, decoder: Decoder, converter: Converter, options: JobOptions) -> None:
@@ -152,6 +160,8 @@ class FrameJob(ABC):
         self._on_corrupt = options.on_corrupt
         self._left_out = options.left_out
         self._images = options.images
+        self._newest = options.newest
+        self.is_under_way = False
         self._rendering = options.rendering
         self._convert = converter
         self._time_base = time_base_of(decoder.stream)
@@ -188,6 +198,7 @@ class FrameJob(ABC):
         try:
             for frame in self._frames:
                 if frame is not None:
+                    self.is_under_way = True
                     batch.append(frame if self._images is None else self._images.put(frame))
                     limit -= 1
                     # A loop variable would keep the last frame of a step alive.
@@ -230,13 +241,21 @@ class FrameJob(ABC):
         if damaged and self._on_corrupt != "keep":
             self._report(mark(picture), index)
             return None
+        make = partial(self._made, index, picture, pts, is_damaged=damaged)
+        if self._newest is None:
+            return make()
+        self.is_under_way = True
+        self._newest(make)
+        return None
+
+    def _made(self, index: int, picture: Picture, pts: int | None, *, is_damaged: bool) -> Frame:
         return Frame(
             index=index,
             image=self._convert(picture.frame, picture.alpha, owned=self._images is None),
             pts=pts,
             time_base=self._time_base,
             is_keyframe=picture.frame.key_frame,
-            is_corrupt=damaged,
+            is_corrupt=is_damaged,
             duration_seconds=self._duration_of(index, picture),
         )
 
