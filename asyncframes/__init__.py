@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
+from asyncframes._frames.sheet import ContactSheet
 from asyncframes._many import Extraction, extract_many
 from asyncframes._model.options import (
     BatchOptions,
@@ -12,6 +13,7 @@ from asyncframes._model.options import (
     OpenOptions,
     SaveOptions,
     SelectionOptions,
+    SheetOptions,
     WriteOptions,
 )
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
@@ -48,6 +50,7 @@ from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, write_fra
 __all__ = [
     "NO_TIMESTAMP",
     "BatchOptions",
+    "ContactSheet",
     "DirectoryWriter",
     "Extraction",
     "FFmpegUrlSource",
@@ -75,6 +78,7 @@ __all__ = [
     "SaveOptions",
     "SeekMode",
     "SelectionOptions",
+    "SheetOptions",
     "SourceIdentity",
     "StreamInfo",
     "StreamSource",

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
+from asyncframes._frames.sheet import ContactSheet
 from asyncframes._model.options import (
     BatchOptions,
     FrameOptions,
     SaveOptions,
     SelectionOptions,
+    SheetOptions,
     WriteOptions,
     option,
     part_of,
@@ -32,6 +34,7 @@ from asyncframes._requests.request import make_request
 from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving.save import Saving, write
+from asyncframes._saving.sheet import SheetRequest
 from asyncframes._types import PictureOptions
 from asyncframes.abc import FrameWriter
 
@@ -301,6 +304,41 @@ class Video(OpenVideo):
         """
         frames = self.frames(times=[seconds], tolerance_seconds=tolerance_seconds, queue_maxsize=2, **picture)
         return await single_frame(frames, f"the frame at {as_float(seconds):g} s")
+
+    @with_options(SheetOptions)
+    async def contact_sheet(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        step: int = 1,
+        **options: Unpack[SheetOptions],
+    ) -> ContactSheet:
+        """Draw frames in one image, each with its index and time.
+
+        Parameters
+        ----------
+        start, end, step
+            As for `frames`.
+        **options
+            Other ways to select, and how images are made, as for `frames`; ``columns``, ``rows``,
+            ``width``, ``title`` and ``progress_cb`` (see `SheetOptions`).
+
+        Returns
+        -------
+        ContactSheet
+            RGB. Notebooks show it, and `ContactSheet.encode` makes a file of it.
+
+        Raises
+        ------
+        ValueError
+            No frame is selected, the sheet would have more than 64 Mi pixels, or an option is
+            invalid.
+        AsyncFramesError
+            As `frames` does.
+        """
+        request = SheetRequest(start, end, step, options)
+        self._guard.check()
+        return await request.run(self._requests)
 
     @with_options(SaveOptions)
     async def save(

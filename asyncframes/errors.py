@@ -20,6 +20,7 @@
     │   └── CorruptMediaError
     ├── FrameIndexError             also IndexError
     ├── CropError                   also ValueError
+    ├── FrameEncodeError            also ValueError
     ├── FrameWriteError             a frame was decoded but could not be stored
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
@@ -46,6 +47,7 @@ __all__ = [
     "CropError",
     "DeadlineError",
     "ForkedError",
+    "FrameEncodeError",
     "FrameExistsError",
     "FrameIndexError",
     "FrameMismatchError",
@@ -263,6 +265,20 @@ class CropError(AsyncFramesError, ValueError):
         self.crop = crop
         self.width = width
         self.height = height
+
+
+class FrameEncodeError(AsyncFramesError, ValueError):
+    """A frame's image cannot be encoded: the format cannot store it, or lacks an option.
+
+    Attributes
+    ----------
+    index
+        Index of the frame; ``None`` for a contact sheet.
+    """
+
+    def __init__(self, message: str = "", *, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class FrameWriteError(AsyncFramesError):

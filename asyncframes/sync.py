@@ -262,6 +262,7 @@ class Video:
     frame_at: Final = _blocking_method(_video.Video.frame_at)
     latest: Final = _latest_method(_video.Video.latest)
     prefetch: Final = _blocking_method(_video.Video.prefetch)
+    contact_sheet: Final = _blocking_method(_video.Video.contact_sheet)
     save: Final = _blocking_method(_video.Video.save)
     write: Final = _blocking_method(_video.Video.write)
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._frames.frame import Frame
-from asyncframes._types import Image, VideoInfo
+from asyncframes._types import Image, ImageFormat, VideoInfo
 
 _NO_PTS = np.iinfo(np.int64).min
+
+_MOST_SHOWN, _SHOWN_COLUMNS, _SHOWN_WIDTH = 16, 8, 1200
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -45,6 +47,8 @@ class FrameBatch:
     total_frames
         Number of frames in the video: exact if its frame table is known, otherwise what the
         header says, or ``None``.
+    image_format
+        Layout of the images; see `Frame`.
     """
 
     images: Image
@@ -56,6 +60,7 @@ class FrameBatch:
     time_base: Fraction
     info: VideoInfo
     total_frames: int | None
+    image_format: ImageFormat = "rgb24"
 
     @property
     def pts_seconds(self) -> NDArray[np.float64]:
@@ -121,11 +126,25 @@ class FrameBatch:
             is_keyframe=bool(self.is_keyframe[place]),
             is_corrupt=bool(self.is_corrupt[place]),
             duration_seconds=None if np.isnan(duration) else duration,
+            image_format=self.image_format,
         )
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.images.shape[1:]))
         return f"FrameBatch({len(self)} frames, {size} {self.images.dtype})"
+
+    def _repr_png_(self) -> bytes | None:
+        """Draw up to `_MOST_SHOWN` of the frames for a notebook, evenly spread."""
+        # Pillow takes 50 ms to import, and most processes show no batch.
+        from asyncframes._frames.drawing import contact_sheet, tile_width_for
+
+        places = np.linspace(0, len(self) - 1, min(len(self), _MOST_SHOWN)).round().astype(int)
+        frames = [self._frame(place) for place in places.tolist()]
+        tile_width = tile_width_for(_SHOWN_WIDTH, _SHOWN_COLUMNS)
+        try:
+            return contact_sheet(frames, columns=_SHOWN_COLUMNS, tile_width=tile_width)._repr_png_()
+        except (TypeError, ValueError):
+            return None
 
 
 def make_batch(frames: list[Frame], images: Image, info: VideoInfo, total_frames: int | None) -> FrameBatch:
@@ -141,4 +160,5 @@ def make_batch(frames: list[Frame], images: Image, info: VideoInfo, total_frames
         time_base=info.time_base,
         info=info,
         total_frames=total_frames,
+        image_format=frames[0].image_format if frames else "rgb24",
     )

@@ -42,7 +42,8 @@ def encoder_for(
     compression_level
         For png (0 to 9, default 1).
     image_format
-        Format of the images; jpeg, npy and raw files can store ``"i420"``.
+        Format of the images. Only jpeg, npy and raw files can store ``"i420"``, and only
+        png, npy and raw files ``"rgb48"`` and ``"gray16"``.
 
     Returns
     -------
@@ -52,8 +53,8 @@ def encoder_for(
     Raises
     ------
     ValueError
-        No encoder writes the extension, its format lacks an option, or an option is
-        out of range.
+        No encoder writes the extension, its format lacks an option or cannot store the
+        images, or an option is out of range.
     """
     extension = "." + ext.removeprefix(".").lower()
     if compression_level is not None and extension != ".png":
@@ -62,6 +63,10 @@ def encoder_for(
         raise ValueError(f"quality is for .jpg, .webp and .avif only: omit it for {quoted_option(extension)}")
     if image_format == "i420" and extension not in JPEG_EXTENSIONS | ARRAY_ENCODERS.keys():
         raise ValueError(f'image_format="i420" with ext={quoted_option(extension)}: expected jpg, npy or raw')
+    if image_format in {"rgb48", "gray16"} and extension not in {".png", *ARRAY_ENCODERS}:
+        raise ValueError(
+            f'image_format="{image_format}" with ext={quoted_option(extension)}: expected png, npy or raw'
+        )
     encoder = _choose(extension, quality, compression_level, planar=image_format == "i420")
     # A trial run reveals an option out of range, or a codec that Pillow lacks, before the first frame.
     encoder(np.zeros((24, 16) if image_format == "i420" else (16, 16, 3), np.uint8))

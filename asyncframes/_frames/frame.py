@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from asyncframes._types import Image
+from asyncframes._frames.picture import encode_image, png_to_show
+from asyncframes._types import Image, ImageFormat
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -40,6 +41,8 @@ class Frame:
         While the video has no frame table (a range that is read forward from its
         beginning, or ``seek_mode="approximate"``), it is the duration that the container
         gives the frame's packet, which may differ where the rate varies; ``None`` if it gives none.
+    image_format
+        Layout of `image`: its shape does not tell RGB from BGR, nor ``i420`` from ``gray``.
     """
 
     index: int
@@ -49,6 +52,7 @@ class Frame:
     is_keyframe: bool = False
     is_corrupt: bool = False
     duration_seconds: float | None = None
+    image_format: ImageFormat = "rgb24"
 
     def __repr__(self) -> str:
         shown = [f"index={self.index}", f"{self.image.dtype} image of shape {self.image.shape}"]
@@ -61,3 +65,41 @@ class Frame:
     def pts_seconds(self) -> float | None:
         """Presentation time in seconds, for people; look frames up by `index` or `pts`."""
         return None if self.pts is None else float(self.pts * self.time_base)
+
+    def encode(self, ext: str, *, quality: int | None = None, compression_level: int | None = None) -> bytes:
+        """Encode the image as a complete file, with the encoders of `Video.save`.
+
+        The bytes equal those of the file that `save` writes of the same image. Only a jpg without
+        picture options may differ: there, `save` stores decoded planes unchanged if it can. This
+        call blocks; in a coroutine, use ``await asyncio.to_thread(frame.encode, "jpg")``.
+
+        Parameters
+        ----------
+        ext
+            ``"jpg"``, ``"png"``, ``"webp"``, or any other extension of `encoder_for`.
+        quality, compression_level
+            Options of the encoder; see `encoder_for`.
+
+        Returns
+        -------
+        bytes
+            The whole file.
+
+        Raises
+        ------
+        FrameEncodeError
+            No encoder writes the extension, its format cannot store this image (opacity in a
+            jpg, 16 bits outside png), or an option is unknown or out of range.
+        """
+        return encode_image(
+            self.image,
+            ext,
+            quality=quality,
+            compression_level=compression_level,
+            image_format=self.image_format,
+            what=f"frame {self.index}",
+            index=self.index,
+        )
+
+    def _repr_png_(self) -> bytes | None:
+        return png_to_show(self.image, self.image_format)

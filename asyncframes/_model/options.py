@@ -161,6 +161,29 @@ class SaveOptions(WriteOptions, total=False):
     image_writer: ImageWriter | None
 
 
+class SheetOptions(SelectionOptions, PictureOptions, total=False):
+    """Options of a contact sheet.
+
+    Attributes
+    ----------
+    columns, rows
+        Frames per row, 5 by default, and the most rows, 4 by default. If more frames are
+        selected than fit, those from the middles of as many equal parts are shown.
+    width
+        Width of the sheet in pixels, 1600 by default.
+    title
+        A line at the top. None by default.
+    progress_cb
+        Called with 1 after each frame is decoded, on the event loop; plain or async.
+    """
+
+    columns: int
+    rows: int
+    width: int
+    title: str | None
+    progress_cb: ProgressCallback | None
+
+
 class OpenOptions(TypedDict, total=False):
     """Options of `open_video`; see there."""
 
@@ -222,6 +245,10 @@ DEFAULTS: dict[str, Any] = {
     **{field.name: field.default for field in fields(Rendering)},
     "queue_maxsize": 32,
     "max_batch_bytes": 2 * 1024**3,
+    "columns": 5,
+    "rows": 4,
+    "width": 1600,
+    "title": None,
     "progress_cb": None,
     "max_write_workers": 4,
     "ext": "png",

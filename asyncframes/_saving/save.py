@@ -12,7 +12,6 @@ import numpy as np
 from asyncframes._frames.encoders import is_jpeg
 from asyncframes._model.color import is_as_in_jpeg
 from asyncframes._model.options import SaveOptions, WriteOptions, option
-from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import BoolArray, Int64Array
@@ -25,8 +24,6 @@ from asyncframes._saving.progress import frames_of_range
 from asyncframes._types import ImageFormat, ProgressCallback, VideoInfo
 from asyncframes.abc import FrameWriter
 from asyncframes.writers import DirectoryWriter, write_frames
-
-_EXTENSIONS_16_BIT = {"png", "npy", "raw"}
 
 
 async def write(
@@ -63,9 +60,12 @@ class Saving:
         self._ext: str = option(options, "ext")
         self._skips = option(options, "overwrite") == "skip"
         self._request = make_request(start, end, step, options)
-        if option(options, "image_writer") is None:
-            _refuse_what_encoders_lack(self._request.rendering.image_format, self._ext)
-        self._writer(self._request.rendering.image_format, None)
+        image_format = self._request.rendering.image_format
+        if image_format == "bgr24" and option(options, "image_writer") is None:
+            raise ValueError(
+                'image_format="bgr24": expected "rgb24", because the encoders take RGB, or an image_writer'
+            )
+        self._writer(image_format, None)
         self._chosen: Int64Array | None = None
 
     async def run(self, requests: Requests, *, progress_cb: ProgressCallback | None = None) -> list[str]:
@@ -152,17 +152,6 @@ def _all_paths(
     stored = set(written)
     paths = zip(map(writer.path_for, each(chosen)), is_there.tolist(), strict=True)
     return [path for path, there in paths if there or path in stored]
-
-
-def _refuse_what_encoders_lack(image_format: ImageFormat, ext: str) -> None:
-    if image_format == "bgr24":
-        raise ValueError(
-            'image_format="bgr24": expected "rgb24", because the encoders take RGB, or an image_writer'
-        )
-    if image_format in {"rgb48", "gray16"} and ext.lower().removeprefix(".") not in _EXTENSIONS_16_BIT:
-        raise ValueError(
-            f'image_format="{image_format}" with ext={quoted_option(ext)}: expected png, npy or raw'
-        )
 
 
 def _holds_jpeg_planes(info: VideoInfo) -> bool:

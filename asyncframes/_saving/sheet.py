@@ -1,128 +1,86 @@
-"""Contact sheets: many frames in one image, each with its index and time."""
+"""A contact sheet of the frames that a request selects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from contextlib import aclosing
 from dataclasses import replace
-from typing import cast
-
-import numpy as np
-from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
-from PIL.ImageFont import FreeTypeFont
+from inspect import isawaitable
 
 from asyncframes._frames.frame import Frame
+from asyncframes._frames.sheet import ContactSheet
+from asyncframes._model.options import FrameOptions, SheetOptions, option, part_of
+from asyncframes._model.quoting import quoted_option
+from asyncframes._model.selection import Selection
+from asyncframes._model.table import Int64Array
+from asyncframes._requests.request import make_request
+from asyncframes._requests.requests import Requests
+from asyncframes._runtime.threads import in_thread, run_to_completion
 
-__all__ = ["clock", "contact_sheet", "shrink", "tile_width_for"]
-
-BACKGROUND = (18, 19, 23)
-BRIGHT = (242, 243, 245)
-DIM = (160, 164, 173)
-
-
-def clock(seconds: float) -> str:
-    """Format seconds as ``hh:mm:ss.mmm``."""
-    milliseconds = round(abs(seconds) * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    sign = "-" if seconds < 0 and milliseconds else ""
-    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+_QUEUE = 4
 
 
-def tile_width_for(sheet_width: int, columns: int) -> int:
-    """Return the width of a tile so that `columns` of them fill a sheet of `sheet_width` pixels."""
-    # A gap is a 24th of a tile, and there is one gap more than there are tiles.
-    return max(1, int(sheet_width / (columns + (columns + 1) / 24)))
-
-
-def shrink(frame: Frame, width: int) -> Frame:
-    """Scale a frame down to `width` pixels and keep its aspect ratio. Narrower frames stay unchanged."""
-    height, own_width = frame.image.shape[:2]
-    if own_width <= width:
-        return frame
-    size = (width, max(1, round(height * width / own_width)))
-    resized = PillowImage.fromarray(frame.image).resize(size, PillowImage.Resampling.LANCZOS)
-    return replace(frame, image=np.asarray(resized))
-
-
-def contact_sheet(
-    frames: Sequence[Frame],
-    *,
-    columns: int,
-    tile_width: int,
-    title: str | None = None,
-) -> PillowImage.Image:
-    """Draw frames in rows on a dark background, with the index and time below each.
-
-    Parameters
-    ----------
-    frames
-        At least one frame, in ``rgb24``, ``rgba`` or ``gray``.
-    columns
-        Frames per row. A sheet of fewer frames has fewer columns.
-    tile_width
-        In pixels. The first frame's shape determines the height of all tiles.
-    title
-        A line at the top, shortened if it is too long.
+class SheetRequest:
+    """A request for a contact sheet.
 
     Raises
     ------
     ValueError
-        There are no frames, or a size is not positive.
+        The selection or an option is invalid. Nothing has been read.
     """
-    if not frames or columns < 1 or tile_width < 1:
-        raise ValueError(
-            f"{len(frames)} frames, columns={columns}, tile_width={tile_width}: expected 1 or more of each"
+
+    def __init__(self, start: int | None, end: int | None, step: int, options: SheetOptions) -> None:
+        self._columns, self._rows, self._width = (
+            _positive(options, name) for name in ("columns", "rows", "width")
         )
-    height, width = frames[0].image.shape[:2]
-    tile_height = max(1, round(height * tile_width / width))
-    columns = min(columns, len(frames))
-    rows = -(-len(frames) // columns)
-    gap, font = _gap_for(tile_width), _font_for(tile_width)
-    line = _line_height(font)
-    top = gap + (line + gap if title else 0)
-    cell_height = tile_height + gap // 2 + line + gap
+        self._title: str | None = option(options, "title")
+        self._progress_cb = option(options, "progress_cb")
+        frame_options = part_of(options, FrameOptions)
+        self._request = make_request(start, end, step, {**frame_options, "queue_maxsize": _QUEUE})
 
-    sheet = PillowImage.new("RGB", (gap + columns * (tile_width + gap), top + rows * cell_height), BACKGROUND)
-    draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.text((gap, gap), _shortened(title, font, sheet.width - 2 * gap), font=font, fill=BRIGHT)
-    for place, frame in enumerate(frames):
-        row, column = divmod(place, columns)
-        left, upper = gap + column * (tile_width + gap), top + row * cell_height
-        tile = PillowImage.fromarray(frame.image).convert("RGB")
-        sheet.paste(tile.resize((tile_width, tile_height), PillowImage.Resampling.LANCZOS), (left, upper))
-        _label(draw, frame, font, left, upper + tile_height + gap // 2, tile_width)
-    return sheet
+    async def run(self, requests: Requests) -> ContactSheet:
+        """Decode the frames, each scaled down as it comes, and draw the sheet in a thread."""
+        selected = await requests.resolve(self._request.selection)
+        if not len(selected):
+            raise ValueError("no frame is selected: a contact sheet needs at least one")
+        indices = spread(selected, self._columns * self._rows)
+        frames = await self._decoded(requests, indices)
+        return await run_to_completion(in_thread(requests.executor, self._draw, frames))
 
+    async def _decoded(self, requests: Requests, indices: Int64Array) -> list[Frame]:
+        tiles = []
+        asked = replace(self._request, selection=Selection(indices=indices))
+        async with aclosing(requests.frames(asked)) as frames:
+            async for frame in frames:
+                job = in_thread(requests.executor, self._tile, frame, len(indices))
+                tiles.append(await run_to_completion(job))
+                del frame, job
+                if self._progress_cb is not None and isawaitable(outcome := self._progress_cb(1)):
+                    await outcome
+        return tiles
 
-def _label(
-    draw: ImageDraw.ImageDraw, frame: Frame, font: FreeTypeFont, left: int, upper: int, width: int
-) -> None:
-    index = f"#{frame.index}"
-    time = "" if frame.pts_seconds is None else clock(frame.pts_seconds)
-    draw.text((left, upper), index, font=font, fill=BRIGHT)
-    if font.getlength(f"{index} {time}") <= width:
-        draw.text((left + width, upper), time, font=font, fill=DIM, anchor="ra")
+    def _tile(self, frame: Frame, frames: int) -> Frame:
+        # Pillow takes 50 ms to import: this is called in a thread, and so is `_draw`.
+        from asyncframes._frames.drawing import Layout, tile_width_for
 
+        tile_width = tile_width_for(self._width, self._columns)
+        return Layout(frames, self._columns, tile_width, self._title).tile(frame)
 
-def _gap_for(tile_width: int) -> int:
-    return max(4, tile_width // 24)
+    def _draw(self, frames: list[Frame]) -> ContactSheet:
+        from asyncframes._frames.drawing import contact_sheet, tile_width_for
 
-
-def _font_for(tile_width: int) -> FreeTypeFont:
-    # "#123456" and "00:00:00.000" side by side are about eleven times as wide as the font size.
-    size = min(20, max(8, tile_width // 14))
-    return cast("FreeTypeFont", ImageFont.load_default(size))
+        tile_width = tile_width_for(self._width, self._columns)
+        return contact_sheet(frames, columns=self._columns, tile_width=tile_width, title=self._title)
 
 
-def _line_height(font: FreeTypeFont) -> int:
-    ascent, descent = font.getmetrics()
-    return int(ascent + descent)
+def spread(indices: Int64Array, number: int) -> Int64Array:
+    """Pick at most `number` of `indices`, from the middles of as many equal parts."""
+    number = min(number, len(indices))
+    return indices[[(2 * part + 1) * len(indices) // (2 * number) for part in range(number)]]
 
 
-def _shortened(text: str, font: FreeTypeFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
+def _positive(options: SheetOptions, name: str) -> int:
+    value = operator.index(option(options, name))
+    if value < 1:
+        raise ValueError(f"{name}={quoted_option(value)}: expected 1 or more")
+    return value

@@ -12,7 +12,6 @@ from pathlib import Path
 from aiohttp import web
 
 import asyncframes as af
-from asyncframes._saving.sheet import tile_width_for
 from asyncframes.cli import _common, _options, sheet
 from asyncframes.cli._progress import Progress
 
@@ -108,10 +107,6 @@ async def _frames(video: af.Video, directory: Path, progress: Progress) -> None:
 
 
 async def _sheet(video: af.Video, directory: Path, progress: Progress) -> None:
-    indices = sheet.spread(await video.indices(), sheet.COLUMNS * sheet.ROWS)
-    width = tile_width_for(sheet.WIDTH, sheet.COLUMNS)
-    with progress.frames(len(indices)) as advance:
-        frames = await sheet.tiles(video, indices, width, advance)
-    out, title = directory / "sheet.png", f"Big Buck Bunny   {sheet.facts(video.info)}"
-    await asyncio.to_thread(sheet.draw, frames, out, columns=sheet.COLUMNS, tile_width=width, title=title)
-    print(f"a contact sheet of {len(indices)} frames is in {out}")
+    out = directory / "sheet.png"
+    drawn = await sheet.draw(video, out, progress, name="Big Buck Bunny")
+    print(f"a contact sheet of {drawn} frames is in {out}")

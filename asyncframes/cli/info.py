@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import asyncframes as af
+from asyncframes._frames.drawing import clock
 from asyncframes._model.quoting import shortened
-from asyncframes._saving.sheet import clock
 from asyncframes.cli import _common, _options
 
 EXAMPLES = """\

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
 from pathlib import Path
+from typing import Unpack
 from urllib.parse import unquote, urlsplit
 
-from PIL import Image as PillowImage
-
 import asyncframes as af
-from asyncframes._model.table import Int64Array
+from asyncframes._frames.encoders import encoder_for
+from asyncframes._model.options import DEFAULTS, option
 from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import whole_file
-from asyncframes._saving.sheet import contact_sheet, shrink, tile_width_for
 from asyncframes.cli import _common, _options
+from asyncframes.cli._progress import Progress
 from asyncframes.errors import FrameWriteError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
 from asyncframes.writers._files import reason_of
@@ -25,8 +23,6 @@ EXAMPLES = """\
   asyncframes sheet film.mp4 film.png
   asyncframes sheet https://example.org/film.mp4 film.jpg --columns 4 --rows 10 --width 2400
   asyncframes sheet film.mp4 end.png --start -500"""
-
-COLUMNS, ROWS, WIDTH = 5, 4, 1600
 
 
 def add_parser(commands: _options.Commands) -> None:
@@ -41,18 +37,18 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="the image file: .png, .jpg, .webp, ...")
     _options.add_range_options(parser)
     group = parser.add_argument_group("sheet")
-    for name, default in (("columns", COLUMNS), ("rows", ROWS)):
+    for name in ("columns", "rows"):
         group.add_argument(
             f"--{name}",
             type=_options.positive(int),
-            default=default,
+            default=DEFAULTS[name],
             metavar="N",
             help=f"number of {name} (default: %(default)s)",
         )
     group.add_argument(
         "--width",
         type=_options.positive(int),
-        default=WIDTH,
+        default=DEFAULTS["width"],
         metavar="PIXELS",
         help="width of the sheet (default: %(default)s)",
     )
@@ -61,64 +57,72 @@ def add_parser(commands: _options.Commands) -> None:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Decode the frames, draw the sheet, and print where it is."""
-    # The first call makes Pillow import every format that it knows, which takes a while.
-    await asyncio.to_thread(picture_format, arguments.out)
+    """Draw the sheet, and print where it is."""
+    await asyncio.to_thread(refuse_other_files, arguments.out)
     async with _common.opened_video(arguments) as (video, progress):
-        width = tile_width_for(arguments.width, arguments.columns)
-        asked = await video.indices(arguments.start, arguments.end)
-        indices = spread(asked, arguments.columns * arguments.rows)
-        with progress.frames(len(indices)) as advance:
-            frames = await tiles(video, indices, width, advance)
-        title = f"{last_part(arguments.source)}   {facts(video.info)}"
-        await asyncio.to_thread(
-            draw, frames, arguments.out, columns=arguments.columns, tile_width=width, title=title
+        drawn = await draw(
+            video,
+            arguments.out,
+            progress,
+            name=last_part(arguments.source),
+            start=arguments.start,
+            end=arguments.end,
+            columns=arguments.columns,
+            rows=arguments.rows,
+            width=arguments.width,
         )
-        _common.report(f"{_common.counted(len(indices), 'frame')} on {arguments.out}", video)
+        _common.report(f"{_common.counted(drawn, 'frame')} on {arguments.out}", video)
 
 
-def spread(indices: Int64Array, number: int) -> list[int]:
-    """Pick at most `number` of `indices`, from the middles of as many equal parts."""
-    number = min(number, len(indices))
-    return [int(indices[(2 * part + 1) * len(indices) // (2 * number)]) for part in range(number)]
+async def draw(
+    video: af.Video,
+    out: Path,
+    progress: Progress,
+    *,
+    name: str,
+    start: int | None = None,
+    end: int | None = None,
+    **options: Unpack[af.SheetOptions],
+) -> int:
+    """Draw a sheet with a title, write it to `out`, and return the number of frames on it."""
+    selected = await video.indices(start, end)
+    most = option(options, "columns") * option(options, "rows")
+    with progress.frames(min(len(selected), most)) as advance:
+        options |= {"title": f"{name}   {facts(video.info)}", "progress_cb": advance}
+        sheet = await video.contact_sheet(start, end, **options)
+    await asyncio.to_thread(store, sheet, out)
+    return len(sheet.indices)
 
 
-async def tiles(
-    video: af.Video, indices: list[int], width: int, advance: Callable[[int], None]
-) -> list[af.Frame]:
-    """Decode the frames, each scaled down as it comes so that memory holds small frames only."""
-    frames = []
-    async with aclosing(video.frames(indices=indices)) as decoded:
-        async for frame in decoded:
-            frames.append(await asyncio.to_thread(shrink, frame, width))
-            advance(1)
-    return frames
-
-
-def draw(frames: list[af.Frame], out: Path, *, columns: int, tile_width: int, title: str) -> None:
-    """Draw the sheet and write it to `out`, which appears only once complete."""
-    sheet = contact_sheet(frames, columns=columns, tile_width=tile_width, title=title)
+def store(sheet: af.ContactSheet, out: Path) -> None:
+    """Write a sheet to `out`, which appears only once complete."""
+    data = sheet.encode(out.suffix)
     try:
         sweep(out.parent)
         with whole_file(out) as temporary, temporary.open("xb") as file:
-            sheet.save(file, format=picture_format(out), quality=90)
+            file.write(data)
     except OSError as exc:
         raise FrameWriteError(f"contact sheet {out} not written: {reason_of(exc)}", path=str(out)) from exc
+
+
+def refuse_other_files(out: Path) -> None:
+    """Refuse a file whose extension is not that of an image.
+
+    Raises
+    ------
+    ValueError
+        No encoder writes the extension.
+    """
+    try:
+        encoder_for(out.suffix)
+    except ValueError:
+        raise ValueError(f"{out}: expected an image file extension such as .png or .jpg") from None
 
 
 def facts(info: af.VideoInfo) -> str:
     """Describe size, rate and codec in a few words."""
     rate = f", {float(info.average_rate):.6g} fps" if info.average_rate else ""
     return f"{info.width}x{info.height}{rate}, {info.codec}"
-
-
-def picture_format(out: Path) -> str:
-    """Return Pillow's name for the format of the file's extension."""
-    known = PillowImage.registered_extensions()
-    try:
-        return known[out.suffix.lower()]
-    except KeyError:
-        raise ValueError(f"{out}: expected an image file extension such as .png or .jpg") from None
 
 
 def last_part(source: str) -> str:

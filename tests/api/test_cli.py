@@ -21,12 +21,13 @@ from PIL import Image
 
 import asyncframes
 from asyncframes._requests.requests import Requests
+from asyncframes._saving.sheet import spread
 from asyncframes.cli import main
 from asyncframes.cli._list import directory_name
 from asyncframes.cli._options import join_negatives
 from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
-from asyncframes.cli.sheet import last_part, spread
+from asyncframes.cli.sheet import last_part
 from asyncframes.writers._manifest import MANIFEST_NAME
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.tagged import tagged
@@ -233,9 +234,9 @@ def test_sheet_spreads_frames_evenly(clip: str, tmp_path: Path, capsys: pytest.C
 
 def test_spread_takes_the_middles() -> None:
     """Picks are the middles of equal parts, and all there is when that is less."""
-    assert spread(np.arange(100, 140), 4) == [105, 115, 125, 135]
-    assert spread(np.arange(3), 20) == [0, 1, 2]
-    assert spread(np.arange(0), 20) == []
+    assert spread(np.arange(100, 140), 4).tolist() == [105, 115, 125, 135]
+    assert spread(np.arange(3), 20).tolist() == [0, 1, 2]
+    assert spread(np.arange(0), 20).tolist() == []
 
 
 def test_demo_fetches_a_part_of_the_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

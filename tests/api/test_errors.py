@@ -23,6 +23,7 @@ BUILTIN_BASES = {
     errors.SourceUnavailableError: ConnectionError,
     errors.FrameIndexError: IndexError,
     errors.CropError: ValueError,
+    errors.FrameEncodeError: ValueError,
     errors.FrameExistsError: FileExistsError,
     errors.ClosedError: RuntimeError,
     errors.DeadlineError: TimeoutError,

@@ -126,10 +126,11 @@ MAKERS: dict[type, list[Callable[[], Any]]] = {
 
 # Classes whose instances are given no address and no header.
 WITHOUT = {
-    abc.FrameWriter, abc.StreamSource, af.BatchOptions, af.Frame, af.FrameBatch, af.FrameTable, af.Packets,
-    af.SourceIdentity, af.Video,
+    abc.FrameWriter, abc.StreamSource, af.BatchOptions, af.ContactSheet, af.Frame, af.FrameBatch,
+    af.FrameTable, af.Packets, af.SourceIdentity, af.Video,
     af.StreamInfo, af.VideoInfo, af.VideoStreamInfo,
-    af.PictureOptions, af.FrameOptions, af.OpenOptions, af.SaveOptions, af.SelectionOptions, af.WriteOptions,
+    af.PictureOptions, af.FrameOptions, af.OpenOptions, af.SaveOptions, af.SelectionOptions, af.SheetOptions,
+    af.WriteOptions,
     LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
     testing.SourceContract, writers.DirectoryWriter, writers.NpyWriter, writers.TarWriter,
 }  # fmt: skip

@@ -340,7 +340,8 @@ from pathlib import Path
 import numpy as np
 from asyncframes import Frame
 from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter
-from asyncframes.cli.sheet import draw
+from asyncframes import ContactSheet
+from asyncframes.cli.sheet import store
 from fractions import Fraction
 
 def refuse(*args, **kwargs):
@@ -367,7 +368,7 @@ match sys.argv[1]:
     case "tar":
         asyncio.run(write(TarWriter(out / "{shard}.tar")))
     case "sheet":
-        draw([frame], out / "a.png", columns=1, tile_width=64, title="")
+        store(ContactSheet(frame.image, (0,)), out / "a.png")
 """
 
 

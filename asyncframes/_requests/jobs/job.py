@@ -257,6 +257,7 @@ class FrameJob(ABC):
             is_keyframe=picture.frame.key_frame,
             is_corrupt=is_damaged,
             duration_seconds=self._duration_of(index, picture),
+            image_format=self._rendering.image_format,
         )
 
     def _repeated(self, frame: Frame) -> Frame:

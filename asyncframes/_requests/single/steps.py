@@ -80,6 +80,7 @@ class Steps:
             time_base=table.time_base,
             is_keyframe=picture.frame.key_frame,
             duration_seconds=table.duration_seconds_of(index),
+            image_format=rendering.image_format,
         )
 
     def rows_for(self, table: FrameTable, index: int, info: VideoInfo) -> Int64Array:
