@@ -65,21 +65,32 @@ class DecoderSession:
     # The thread that opens an object also stores it in `self`: a cancelled caller never gets the result, and
     # `aclose` still has to find it.
 
+    async def open(self) -> None:
+        """Open the source and the decoder: of a local file, in one call in a thread."""
+        await self.worker.run(self._open_direct)
+        if self._file is None:
+            self._bridge()
+            await self.worker.run(self._opened_decoder)
+
+    def _open_direct(self) -> None:
+        self._open_direct_file()
+        if self._file is not None:
+            self._opened_decoder()
+
     async def open_file(self) -> None:
         """Open the source: a local file directly, any other through the event loop."""
         await self.worker.run(self._open_direct_file)
         if self._file is None:
-            loop = asyncio.get_running_loop()
-            self._file = self._input.bridge(loop, self._options.read_timeout_seconds)
+            self._bridge()
+
+    def _bridge(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._file = self._input.bridge(loop, self._options.read_timeout_seconds)
 
     def _open_direct_file(self) -> None:
         local = self._input.local_file()
         if local is not None:
             self._file = DirectFile(local, self._input.size, self._input.name)
-
-    async def open_decoder(self) -> None:
-        """Open the container and the codec."""
-        await self.worker.run(self._opened_decoder)
 
     def _opened_decoder(self) -> Decoder:
         if self._decoder is None:
@@ -185,11 +196,19 @@ class DecoderSession:
             return  # the codec's threads exist only in the parent, so closing would wait for them forever
         decoder, self._decoder = self._decoder, None
         file, self._file = self._file, None
+        direct = file if isinstance(file, DirectFile) else None
         try:
-            if decoder is not None:
-                await self.worker.run(decoder.close)
+            if decoder is not None or direct is not None:
+                await self.worker.run(_close, decoder, direct)
         finally:
             if isinstance(file, (BridgeFile, UrlFile)):
                 await file.aclose()
-            elif file is not None:
-                await self.worker.run(file.close)
+
+
+def _close(decoder: Decoder | None, file: DirectFile | None) -> None:
+    try:
+        if decoder is not None:
+            decoder.close()
+    finally:
+        if file is not None:
+            file.close()

@@ -83,8 +83,7 @@ class DecoderPool:
         container = replace(self._options.container, threads=threads)
         session = DecoderSession(self._input, replace(self._options, container=container), turn)
         try:
-            await session.open_file()
-            await session.open_decoder()
+            await session.open()
         except BaseException:
             await session.aclose()
             raise
