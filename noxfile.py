@@ -65,6 +65,13 @@ def tests(session: nox.Session) -> None:
     _test(session, () if session.python == MAIN_PYTHON else FAST_HALF)
 
 
+@nox.session(name="tests-torch", python=PYTHONS[0])
+def tests_torch(session: nox.Session) -> None:
+    """Test data loaders with PyTorch, which other sessions do without; downloads some gigabytes."""
+    session.install(".[test,torch]")
+    session.run("pytest", "-n0", "tests/torch", "tests/api/test_readme.py", *session.posargs)
+
+
 @nox.session(name="tests-bare", python=PYTHONS[0])
 def tests_bare(session: nox.Session) -> None:
     """Use the built wheel where no extra is installed."""

@@ -224,8 +224,8 @@ class Video:
     def __del__(self) -> None:
         if not self._closed and not is_exiting() and not self._lease.guard.is_forked:
             self._lease.leave_to_loop(self._video.aclose)
-            name = self._video._requests.input.name
-            warnings.warn(f"unclosed video {name}", ResourceWarning, source=self, stacklevel=1)
+            if (name := self._video._unclosed()) is not None:
+                warnings.warn(f"unclosed {name}", ResourceWarning, source=self, stacklevel=1)
 
     def __repr__(self) -> str:
         return f"<sync.Video {self._video._described()}>"
@@ -291,6 +291,10 @@ class Video:
         if isinstance(key, slice):
             return self.batch(indices=range(*key.indices(len(self))))
         return self.frame(operator.index(key))
+
+    def _leave_open(self) -> None:
+        """Do not warn if the video is dropped, or the process ends, while it is open."""
+        self._video._may_stay_open = True
 
     def close(self) -> None:
         """End every request and release the source. A second call does nothing.

@@ -126,6 +126,8 @@ class Opened:
         self._name = shortened(name)
         self._opened = False
         self._closed = False
+        self._may_stay_open = False
+        """Whether nobody has to close the object, so that leaving it open is not warned about."""
         self._guard = ForkGuard(f"the {kind} {name}")
         watch(self)
 
@@ -134,9 +136,9 @@ class Opened:
             warnings.warn(f"unclosed {name}", ResourceWarning, source=self, stacklevel=1)
 
     def _unclosed(self) -> str | None:
-        """Return how to refer to the object if this process has it open, otherwise ``None``."""
+        """Return how to refer to the object if this process has it open and must close it."""
         is_open = self._opened and not self._closed and not self._guard.is_forked
-        return f"{self._kind} {self._name}" if is_open else None
+        return f"{self._kind} {self._name}" if is_open and not self._may_stay_open else None
 
 
 class OneProcess(ABC):

@@ -35,6 +35,7 @@ FLOORS = {
     "asyncframes.sync": 10,
     "asyncframes.supervisely": 10,
     "asyncframes.testing": 10,
+    "asyncframes.torch": 11,
     "asyncframes": 11,
     "asyncframes.cli": 12,
     "asyncframes.__main__": 13,
@@ -108,3 +109,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
     """A folder of more than 14 modules besides its ``__init__`` has a second subject."""
     assert len(list(folder.glob("*.py"))) <= 15
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_its_own_folder_imports_torch(path: Path) -> None:
+    """It is an extra, takes seconds to import, and serves data loaders only."""
+    names = {module for module in imports_of(path) if "torch" in module.split(".")[:2]}
+    assert not names or name_of(path).startswith("asyncframes.torch")

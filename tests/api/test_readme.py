@@ -55,9 +55,18 @@ def platform() -> Iterator[Platform]:
         yield running
 
 
+def skip_without_torch(block: str) -> None:
+    """Skip a program for PyTorch, which is too large to install for every test run, where it is absent."""
+    if re.search(r"^(import|from) torch\b", block, re.M):
+        pytest.importorskip(
+            "torch", reason="PyTorch is not installed: pip install 'asyncframes-video[torch]'"
+        )
+
+
 @pytest.mark.parametrize("block", programs())
 def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> None:
     """Each block is a whole program, given a video.mp4 beside it and its addresses served from here."""
+    skip_without_torch(block)
     (tmp_path / "video.mp4").write_bytes(files("asyncframes.data").joinpath("bunny.mp4").read_bytes())
     program = block.replace(VIDEO_URL, platform.url("/video.mp4")).replace(SERVER, platform.address)
     done = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-EXTRAS = {"obstore": "cloud", "fsspec": "fsspec", "dotenv": "supervisely"}
+EXTRAS = {"obstore": "cloud", "fsspec": "fsspec", "dotenv": "supervisely", "torch": "torch"}
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRAS)}))\n"
 """Has Python take packages as absent that are there."""
 
@@ -68,3 +68,20 @@ def test_a_missing_extra_is_named(address: str, extra: str, tmp_path: Path) -> N
     named, _, message = run(MISSING, address, tmp_path).partition(" | ")
     assert named == extra
     assert f"asyncframes-video[{extra}]" in message
+
+
+TORCH = """
+from asyncframes.errors import MissingExtraError
+
+try:
+    import asyncframes.torch
+except MissingExtraError as error:
+    print(error.extra, "|", error)
+"""
+
+
+def test_data_loaders_need_an_extra(tmp_path: Path) -> None:
+    """Importing their module names it; the package itself never imports PyTorch."""
+    named, _, message = run(TORCH, "", tmp_path).partition(" | ")
+    assert named == "torch"
+    assert "asyncframes-video[torch]" in message

@@ -1,0 +1,166 @@
+"""`FrameStream`: whole videos, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Unpack
+
+import numpy as np
+from torch.utils.data import IterableDataset
+
+from asyncframes import sync
+from asyncframes._frames.batch import FrameBatch
+from asyncframes._model.options import OpenOptions
+from asyncframes._model.quoting import quoted_option
+from asyncframes._model.table import FrameTable
+from asyncframes._types import PictureOptions
+from asyncframes.sources import SourceLike
+from asyncframes.torch._shards import Epoch, this_rank, this_shard
+from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
+from asyncframes.torch._videos import Videos
+
+
+class FrameStream(IterableDataset[Clip]):
+    """All frames of many videos, in runs of consecutive frames of one video.
+
+    Each video is read once, from its beginning to its end, by one worker of one rank. Use
+    ``DataLoader(stream, batch_size=None, num_workers=…)``: a run is a batch already. Workers
+    read their videos at the same time, so their runs arrive in turns.
+
+    Parameters
+    ----------
+    videos
+        As for `ClipDataset`.
+    size
+        Number of frames in a run; the last one of a video may have fewer.
+    step
+        Read every `step`-th frame.
+    drop_last
+        Whether to omit the last run of a video if it has fewer frames.
+    shuffle
+        Whether to read the videos in a random order, which depends on `seed` and the epoch.
+    seed
+        Of that order.
+    rank, world_size
+        Which of how many processes that train together this is, each of which reads other
+        videos. By default those of the default process group, if there is one when the stream is
+        made, otherwise there is one process.
+    layout, frame_tables, open_options, **picture
+        As for `ClipDataset`.
+
+    Raises
+    ------
+    NotPicklableError
+        A source belongs to this process.
+    SourceAddressError
+        An address is invalid.
+    TypeError, ValueError
+        An argument is invalid.
+    """
+
+    def __init__(
+        self,
+        videos: Iterable[SourceLike],
+        *,
+        size: int = 32,
+        step: int = 1,
+        drop_last: bool = False,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        layout: Layout = "NCHW",
+        frame_tables: Iterable[FrameTable | None] | None = None,
+        open_options: OpenOptions | None = None,
+        **picture: Unpack[PictureOptions],
+    ) -> None:
+        for name, number, least in (("size", size, 1), ("step", step, 1), ("seed", seed, 0)):
+            if number < least:
+                raise ValueError(f"{name}={quoted_option(number)}: expected {least} or more")
+        check_layout(layout)
+        self._videos = Videos(videos, frame_tables, open_options, picture)
+        self._size = size
+        self._step = step
+        self._drop_last = drop_last
+        self._shuffle = shuffle
+        self._seed = seed
+        self._rank = this_rank(rank, world_size)
+        self._layout: Layout = layout
+        self._epoch = Epoch()
+
+    def __repr__(self) -> str:
+        rank = self._rank
+        return f"FrameStream({len(self._videos)} videos, rank {rank.rank} of {rank.world_size})"
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle the videos in another way. Call it before each epoch, in the parent, as for `ClipDataset`.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+
+        Raises
+        ------
+        ValueError
+            `epoch` is negative.
+        """
+        self._epoch.set(epoch)
+
+    def __iter__(self) -> Iterator[Clip]:
+        """Read this worker's share of the videos.
+
+        Returns
+        -------
+        Iterator of Clip
+            Up to `size` consecutive frames each. It raises what `open_video` and
+            `Video.batches` raise.
+        """
+        return _Runs(self, self._order()[this_shard(self._rank)])
+
+    def _order(self) -> list[int]:
+        if not self._shuffle:
+            return [*range(len(self._videos))]
+        # The rank is no part of the seed: all ranks divide one order among them.
+        chosen = np.random.default_rng((self._seed, self._epoch.value))
+        return [int(video) for video in chosen.permutation(len(self._videos))]
+
+
+class _Runs(Iterator[Clip]):
+    """Reads some videos of a stream.
+
+    A generator would close its video when it is collected, which waits.
+    """
+
+    def __init__(self, stream: FrameStream, numbers: list[int]) -> None:
+        self._stream = stream
+        self._numbers = iter(numbers)
+        self._number = -1
+        self._video: sync.Video | None = None
+        self._batches: Iterator[FrameBatch] = iter(())
+
+    def __next__(self) -> Clip:
+        try:
+            while (batch := next(self._batches, None)) is None:
+                self._close()
+                self._number = next(self._numbers)
+                self._open()
+        except StopIteration:
+            raise
+        except Exception as exc:
+            exc.add_note(f"while reading video {self._number} of the stream")
+            self._close()
+            raise
+        return as_clip(batch, self._number, self._stream._layout)
+
+    def _open(self) -> None:
+        stream = self._stream
+        self._video = stream._videos.open(self._number)
+        self._batches = self._video.batches(
+            stream._size, step=stream._step, drop_last=stream._drop_last, **stream._videos.picture
+        )
+
+    def _close(self) -> None:
+        video, self._video, self._batches = self._video, None, iter(())
+        if video is not None:
+            video.close()

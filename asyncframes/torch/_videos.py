@@ -1,0 +1,148 @@
+"""The videos of a dataset: checked in the parent, opened in the process that reads them."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any
+
+from asyncframes import sync
+from asyncframes._model.options import OpenOptions
+from asyncframes._model.quoting import quoted_option
+from asyncframes._model.rendering import make_rendering
+from asyncframes._model.table import FrameTable
+from asyncframes._opening import open_video
+from asyncframes._types import PictureOptions
+from asyncframes.sources import SourceLike, resolve_source
+
+
+class Videos:
+    """The sources of a dataset, and how they are opened and read.
+
+    Parameters
+    ----------
+    sources
+        What `open_video` accepts, except streams, open files and descriptors: these belong
+        to one process.
+    frame_tables
+        One for each source, or ``None``.
+    options
+        For `open_video`.
+    picture
+        How images are made.
+
+    Raises
+    ------
+    NotPicklableError
+        A source belongs to this process.
+    SourceAddressError
+        An address is invalid.
+    TypeError, ValueError
+        An argument or an option is invalid.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[SourceLike],
+        frame_tables: Iterable[FrameTable | None] | None,
+        options: OpenOptions | None,
+        picture: PictureOptions,
+    ) -> None:
+        if isinstance(sources, (str, bytes, os.PathLike)):
+            raise TypeError("videos is one source: expected a sequence of sources")
+        self._sources: Sequence[SourceLike] = [_checked(source) for source in sources]
+        self._tables = None if frame_tables is None else list(frame_tables)
+        if self._tables is not None and len(self._tables) != len(self._sources):
+            raise ValueError(
+                f"frame_tables has {len(self._tables)} entries: expected one for each of the "
+                f"{len(self._sources)} videos"
+            )
+        # A worker decodes beside others, so codec threads of its own gain nothing.
+        self._options: OpenOptions = {"threads": 1, **(options or {})}
+        self.picture: PictureOptions = picture
+        # Wrong options are refused here, and not by each worker.
+        open_video(b"", **self._options).__reduce__()
+        make_rendering(**picture)
+        if picture.get("image_format", "rgb24") not in _FORMATS:
+            raise ValueError(
+                f"image_format={quoted_option(picture.get('image_format'))}: expected one of "
+                + ", ".join(_FORMATS)
+            )
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def open(self, number: int) -> sync.Video:
+        """Open a video in this process. It closes itself when it is dropped."""
+        source = self._sources[number]
+        table = None if self._tables is None else self._tables[number]
+        options: OpenOptions = {**self._options} if table is None else {**self._options, "frame_table": table}
+        # A source is closed with its video, and the next opening needs another one.
+        video = sync.open_video(source if isinstance(source, (str, os.PathLike)) else copy(source), **options)
+        video._leave_open()
+        return video
+
+
+_FORMATS = ("rgb24", "bgr24", "gray", "rgba")
+
+
+def _checked(source: SourceLike) -> SourceLike:
+    """Return the source, resolved unless it is an address.
+
+    Raises
+    ------
+    NotPicklableError
+        The source belongs to this process.
+    """
+    resolved = resolve_source(source)
+    if isinstance(source, (str, os.PathLike)):
+        return source
+    resolved.__reduce_ex__(4)
+    return resolved
+
+
+class OpenVideos:
+    """Videos that this process holds open, the least recently used of which is closed for another.
+
+    Parameters
+    ----------
+    videos
+        The videos.
+    most
+        Most videos to hold open.
+    """
+
+    def __init__(self, videos: Videos, most: int) -> None:
+        self._videos = videos
+        self._most = most
+        self._process = os.getpid()
+        self._open: OrderedDict[int, sync.Video] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OpenVideos, (self._videos, self._most)
+
+    def get(self, number: int) -> sync.Video:
+        """Return an open video."""
+        if self._process != os.getpid():
+            # They are the parent's, and closing them here does nothing.
+            self._open.clear()
+            self._process = os.getpid()
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        while len(self._open) >= self._most:
+            self._open.popitem(last=False)[1].close()
+        self._open[number] = self._videos.open(number)
+        return self._open[number]
+
+    def drop(self, number: int) -> None:
+        """Close a video that failed, so that it is opened again when it is next needed."""
+        if (video := self._open.pop(number, None)) is not None:
+            video.close()
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()

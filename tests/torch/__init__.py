@@ -1,0 +1,1 @@
+"""Data loaders of PyTorch, where it is installed."""
