@@ -165,7 +165,7 @@ def make_selection(
         raise ValueError(f"step={quoted_option(step)}: expected 1 or more")
     if start is not None and end is not None and (start < 0) == (end < 0) and end < start:
         raise ValueError(
-            f"end={quoted_option(end)} lies before start={quoted_option(start)}; both are inclusive"
+            f"end={quoted_option(end)} is before start={quoted_option(start)}; both are inclusive"
         )
     selection = Selection(
         start=start,
@@ -275,7 +275,7 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
     Raises
     ------
     FrameIndexError
-        An index, `start` or a time lies outside the video.
+        An index, `start` or a time is outside the video.
     ValueError
         The bounds are empty once negative ones are counted from the end, `fps`
         names too many frames, or the video has no times.
@@ -329,7 +329,7 @@ def _bounds(selection: Selection, length: int) -> tuple[int, int]:
     end = end + length if end < 0 else min(end, length - 1)
     if end < start:
         raise ValueError(
-            f"end={quoted_option(selection.end)} lies before start={selection.start or 0} "
+            f"end={quoted_option(selection.end)} is before start={selection.start or 0} "
             f"in a video of {length} frames; both are inclusive"
         )
     return start, end

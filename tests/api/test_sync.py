@@ -143,7 +143,7 @@ def test_errors_come_as_they_are(tmp_path: Path) -> None:
     """No wrapper hides what went wrong."""
     with pytest.raises(af.errors.SourceNotFoundError):
         af.sync.open_video(tmp_path / "nowhere.mp4")
-    with pytest.raises(ValueError, match="end=1 lies before start=2"):
+    with pytest.raises(ValueError, match="end=1 is before start=2"):
         next(af.sync.stream_frames(tmp_path / "nowhere.mp4", 2, 1))
     assert not portal_threads()
 

@@ -38,7 +38,7 @@ from tests.support.servers.emulators import (
 from tests.support.servers.s3 import START_SECONDS
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60 + START_SECONDS)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120 + START_SECONDS)]
 
 DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
 HEAD = 64 * 1024

@@ -98,7 +98,7 @@ REPETITIONS = {
 
 
 @pytest.mark.anyio
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", grid(SELECTIONS, fast=lambda kind: kind not in REPETITIONS))
 async def test_selections_are_resolved_beside_the_loop(kind: str, long_video: Path) -> None:
     """Naming 200,000 frames in any way, and decoding the first of them."""

@@ -170,7 +170,7 @@ async def test_the_proxy_of_the_environment(server: RunningServer, monkeypatch: 
 
 
 @pytest.mark.anyio
-@pytest.mark.timeout(60 + START_SECONDS)
+@pytest.mark.timeout(120 + START_SECONDS)
 async def test_a_part_under_the_status_of_the_whole(tmp_path: Path) -> None:
     """A 200 that brings a part of the file, as ``rclone serve s3`` sends it, is not taken for the file."""
     (tmp_path / BUCKET).mkdir()

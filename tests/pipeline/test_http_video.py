@@ -223,7 +223,7 @@ async def test_bounds_outside_the_video() -> None:
             async for _ in af.stream_frames(clip, **ask):
                 pass
     assert [index async for index, _ in af.stream_frames(clip, 45, 5000)] == [45, 46, 47]
-    with pytest.raises(ValueError, match="end=4 lies before start=5"):
+    with pytest.raises(ValueError, match="end=4 is before start=5"):
         af.stream_frames(clip, 5, 4)
 
 

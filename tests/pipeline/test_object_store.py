@@ -29,7 +29,7 @@ from tests.support.servers.s3 import ACCESS, BUCKET, START_SECONDS, S3Server, mo
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60 + START_SECONDS)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120 + START_SECONDS)]
 
 DATA = bytes((7 * i + i // 251) % 256 for i in range(300_000))
 SECRETS = ("open-sesame", "testing")

@@ -67,8 +67,8 @@ def test_an_index_outside_names_both_numbers(index: int) -> None:
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        ({"start": 5, "end": 4}, "end=4 lies before start=5"),
-        ({"start": -1, "end": -2}, "end=-2 lies before start=-1"),
+        ({"start": 5, "end": 4}, "end=4 is before start=5"),
+        ({"start": -1, "end": -2}, "end=-2 is before start=-1"),
         ({"step": 0}, "step=0"),
         ({"step": -1}, "step=-1"),
         ({"fps": 0}, "fps=0"),

@@ -14,7 +14,7 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._runtime.threads import in_thread
 from asyncframes._types import VideoInfo
 
-# A request this many frames from the one before is a step, also where a GOP lies between them.
+# A request this many frames from the one before is a step, even if it is in another GOP.
 _STEP = 8
 
 # The most pictures decoded for one step. A step that finds none kept waits for them.
