@@ -119,9 +119,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-more")
 def bench_more(session: nox.Session) -> None:
-    """Measure encoders, frame tables and a shaped link; arguments name some of these."""
+    """Measure encoders, frame tables, a shaped link, steps and clips; arguments name some of these."""
     session.install(".[bench]")
-    for name in session.posargs or ("encoders", "index", "network"):
+    for name in session.posargs or ("encoders", "index", "network", "shapes"):
         session.run("python", "-m", f"benchmarks.bench_{name}")
 
 
