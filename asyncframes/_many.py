@@ -22,7 +22,7 @@ from asyncframes._model.quoting import quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import threads_per_decoder, wait_until_done
-from asyncframes._saving.progress import Bar, ManyBars
+from asyncframes._saving.progress import AnyBar, ManyBars, bar_class
 from asyncframes._saving.save import Saving
 from asyncframes._streaming import stream_frames_to_dir
 from asyncframes._types import ProgressCallback
@@ -128,7 +128,8 @@ async def _extract(
     *,
     show_progress: bool,
 ) -> AsyncGenerator[Extraction, None]:
-    run = _Run(videos, concurrency, await _for_each(options), show_progress=show_progress)
+    bar = await asyncio.to_thread(bar_class) if show_progress else None
+    run = _Run(videos, concurrency, await _for_each(options), bar)
     try:
         run.start_next()
         while run.is_busy:
@@ -148,8 +149,7 @@ class _Run:
         videos: Iterable[tuple[SourceLike, str | os.PathLike[str]]],
         concurrency: int,
         options: dict[str, Any],
-        *,
-        show_progress: bool,
+        bar: type[AnyBar] | None,
     ) -> None:
         total = len(videos) if isinstance(videos, Sized) else None
         self._options = options
@@ -158,7 +158,8 @@ class _Run:
         self._waiting = iter(videos)
         self._concurrency = concurrency
         self._running: set[asyncio.Task[Extraction]] = set()
-        self._bars = ManyBars(total) if show_progress else None
+        self._bars = None if bar is None else ManyBars(total, bar)
+        self._exhausted = False
 
     @property
     def is_busy(self) -> bool:
@@ -167,7 +168,10 @@ class _Run:
 
     def start_next(self) -> None:
         """Start videos until `concurrency` of them are in progress."""
-        while len(self._running) < self._concurrency and (video := next(self._waiting, None)) is not None:
+        while len(self._running) < self._concurrency and not self._exhausted:
+            if (video := next(self._waiting, None)) is None:
+                self._exhausted = True
+                return
             source, directory = _pair(video)
             self._running.add(
                 asyncio.create_task(self._extract(source, directory), name="asyncframes extract")
@@ -200,12 +204,13 @@ class _Run:
 
     async def aclose(self) -> None:
         """Stop the videos that are still in progress."""
+        early = self.is_busy or not self._exhausted
         for task in self._running:
             task.cancel()
         for task in self._running:
             await wait_until_done(task)
         if self._bars is not None:
-            self._bars.close()
+            self._bars.close(early=early)
 
 
 def _pair(video: object) -> tuple[SourceLike, str | os.PathLike[str]]:
@@ -239,7 +244,7 @@ def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
     return Saving(directory, start, end, step, part_of(options, SaveOptions))
 
 
-def _counting(bar: Bar, progress_cb: ProgressCallback | None) -> ProgressCallback:
+def _counting(bar: AnyBar, progress_cb: ProgressCallback | None) -> ProgressCallback:
     """Return a callback that advances a bar, and then calls the user's own."""
 
     def count(step: int) -> Awaitable[None] | None:

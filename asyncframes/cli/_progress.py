@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self
 
-from asyncframes._saving.progress import Bar
+from asyncframes._saving.progress import Bar, ending, finish, stop
 
 
 class Progress:
@@ -37,14 +37,12 @@ class Progress:
     def frames(self, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show how many frames are done. Yields a function to call with the number of new frames."""
         self._end_scan()
-        with self._bar("frames", total, label=None) as bar:
+        with ending(self._bar("frames", total, label=None)) as bar:
 
             def advance(frames: int) -> None:
                 bar.update(frames)
 
             yield advance
-            # The header's claim may be wrong, and existing files are not counted.
-            bar.total = bar.n
 
     def say(self, line: str) -> None:
         """Print a line on stderr, above the bar."""
@@ -60,8 +58,9 @@ class Progress:
             file=sys.stderr,
         )
 
-    def _end_scan(self) -> None:
+    def _end_scan(self, *, early: bool = False) -> None:
         if self._scan is not None:
+            (stop if early else finish)(self._scan)
             self._scan.close()
             self._scan = None
 
@@ -74,4 +73,4 @@ class Progress:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end_scan()
+        self._end_scan(early=exc is not None)
