@@ -281,25 +281,33 @@ DEFAULTS: dict[str, Any] = {
 """Default of each option."""
 
 
-def with_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def with_options(options: type, *, name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a function that takes ``**options``: show each option, and refuse any other by name.
 
     `inspect.signature`, `help` and completion in notebooks see the options as parameters with
     their defaults. An unknown option is a `TypeError` that suggests the nearest known one.
+
+    Parameters
+    ----------
+    options
+        The class that lists the options.
+    name
+        What errors call the function, by default its qualified name.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = _explicit(inspect.signature(function), options)
-        known = [name for name in signature.parameters if name != "self"]
+        known = [parameter for parameter in signature.parameters if parameter != "self"]
+        called = name or function.__qualname__
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            _refuse_unknown(function.__qualname__, kwargs, known)
+            _refuse_unknown(called, kwargs, known)
             return function(*args, **kwargs)
 
         @wraps(function)
         async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            _refuse_unknown(function.__qualname__, kwargs, known)
+            _refuse_unknown(called, kwargs, known)
             return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
 
         shown = awaited if inspect.iscoroutinefunction(function) else checked

@@ -28,6 +28,7 @@ FLOORS = {
     "asyncframes._requests": 4,
     "asyncframes._saving": 5,
     "asyncframes._open_video": 6,
+    "asyncframes._saving_video": 6,
     "asyncframes._video": 6,
     "asyncframes._opening": 7,
     "asyncframes._streaming": 8,

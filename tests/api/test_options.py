@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "Video.latest": lambda _, video: video.latest(resise=(2, 2)),
     "Video.frame": lambda _, video: video.frame(0, resise=(2, 2)),
     "Video.frame_at": lambda _, video: video.frame_at(0, resise=(2, 2)),
+    "Video.contact_sheet": lambda _, video: video.contact_sheet(resise=(2, 2)),
     "Video.save": lambda _, video: video.save("x", resise=(2, 2)),
     "Video.write": lambda _, video: video.write(None, resise=(2, 2)),
     "Video.indices": lambda _, video: video.indices(times_=[0]),
