@@ -22,7 +22,9 @@ LONGEST_TEXT = 1000
 # A text of some megabytes, such as XMP, would take seconds to clean.
 _MOST_CLEANED = 8 * LONGEST_TEXT
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*")
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
+# A URL in the path of another one may have secrets of its own.
+_URL = re.compile(rf"{_SCHEME}(?:(?!{_SCHEME})\S)*")
 _CUT_URL = re.compile(r"://\S*\Z")
 _CREATION_TAGS = ("creation_time", "com.apple.quicktime.creationdate")
 
@@ -36,7 +38,7 @@ def tags_of(metadata: Mapping[str, str]) -> Tags:
 
 def creation_time_of(metadata: Mapping[str, str]) -> datetime | None:
     """Return when the file was made, by the first tag that holds a date and a time."""
-    named = {key.lower(): value for key, value in metadata.items()}
+    named = {name.lower(): text for name, text in metadata.items()}
     return next(filter(None, map(_time_of, (named.get(name, "") for name in _CREATION_TAGS))), None)
 
 
@@ -46,16 +48,17 @@ def other_streams_of(container: InputContainer) -> Iterator[StreamInfo]:
 
 
 def _describe(stream: Stream) -> StreamInfo:
-    codec, tags = stream.codec_context, tags_of(stream.metadata)
-    named = {key.lower(): value for key, value in tags.items()}
-    language = named.get("language")
+    codec = stream.codec_context
+    named = {name.lower(): text for name, text in stream.metadata.items()}
+    tags = tags_of({name: named[name] for name in ("language", "title") if named.get(name)})
+    language = tags.get("language")
     time_base = fraction_of(stream.time_base)
     return StreamInfo(
         index=stream.index,
         kind=cast("StreamKind", stream.type) if stream.type in get_args(StreamKind) else "unknown",
         codec="unknown" if codec is None else codec.name,
         language=None if language == "und" else language,
-        title=named.get("title"),
+        title=tags.get("title"),
         duration_seconds_from_header=float(stream.duration * time_base)
         if stream.duration and time_base
         else None,

@@ -102,6 +102,8 @@ def test_tags_are_bounded() -> None:
         f"https://{SECRET}:{SECRET}@host/a.mp4?token={SECRET}#{SECRET}",
         f"rtsp://me:{SECRET}{'x' * 9000}@host/",
         f"s3://bucket/a?X-Amz-Signature={SECRET}",
+        f"simplecache::https://host/of/http://me:{SECRET}@host/?a=b",
+        f"(https://host/?next=https://me:{SECRET}@host/)",
     ],
 )
 def test_tags_hold_no_secret_of_a_url(before: str, url: str) -> None:
