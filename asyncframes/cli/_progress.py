@@ -22,7 +22,7 @@ class Progress:
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.is_shown = sys.stderr.isatty() if arguments.progress is None else bool(arguments.progress)
+        self.is_shown: bool = sys.stderr.isatty() if arguments.progress is None else bool(arguments.progress)
         self._scan: Bar | None = None
 
     def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:

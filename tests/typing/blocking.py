@@ -15,6 +15,8 @@ def of_one_video() -> None:
         assert_type(video.count(), int)
         assert_type(video.info.width, int)
         assert_type(video.frame(7, autorotate=False), af.Frame)
+        assert_type(video.frame(7).encode("jpg", quality=90), bytes)
+        assert_type(video.contact_sheet(keyframes=True, columns=4), af.ContactSheet)
         for frame in video.frames(fps=2, image_format="gray"):
             assert_type(frame, af.Frame)
 
@@ -31,6 +33,7 @@ def in_one_call() -> None:
 def refused(video: af.sync.Video) -> None:
     video.frame()  # type: ignore[call-arg]
     video.frames(resise=(640, 360))  # type: ignore[call-arg]
+    video.contact_sheet(colums=4)  # type: ignore[call-arg]
     af.sync.open_video("film.mp4", thread=2)  # type: ignore[call-arg]
     af.sync.stream_frames_to_dir("film.mp4")  # type: ignore[call-arg]
     with af.open_video("film.mp4"):  # type: ignore[attr-defined]
