@@ -27,7 +27,8 @@ SUPERVISELY = {
 
 def test_each_example_is_run() -> None:
     """A program that is added is tested too."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SUPERVISELY, "tar_member.py"}
+    cookbook = {"thumbnail_service.py", "training_loader.py", "video_sampler.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SUPERVISELY, *cookbook, "tar_member.py"}
 
 
 def test_a_member_of_a_tar_file(tmp_path: Path) -> None:
