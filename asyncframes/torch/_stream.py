@@ -17,7 +17,7 @@ from asyncframes._types import PictureOptions
 from asyncframes.sources import SourceLike
 from asyncframes.torch._shards import Epoch, this_rank, this_shard
 from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
-from asyncframes.torch._videos import Videos
+from asyncframes.torch._videos import LoopHold, Videos
 
 
 class FrameStream(IterableDataset[Clip]):
@@ -136,6 +136,7 @@ class _Runs(Iterator[Clip]):
         self._stream = stream
         self._numbers = iter(numbers)
         self._number = -1
+        self._loop = LoopHold()
         self._video: sync.Video | None = None
         self._batches: Iterator[FrameBatch] = iter(())
 
@@ -155,6 +156,7 @@ class _Runs(Iterator[Clip]):
 
     def _open(self) -> None:
         stream = self._stream
+        self._loop.hold()
         self._video = stream._videos.open(self._number)
         self._batches = self._video.batches(
             stream._size, step=stream._step, drop_last=stream._drop_last, **stream._videos.picture

@@ -14,7 +14,10 @@ from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.table import FrameTable
 from asyncframes._opening import open_video
+from asyncframes._runtime.life import is_exiting
+from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import PictureOptions
+from asyncframes.errors import SourceChangedError
 from asyncframes.sources import SourceLike, resolve_source
 
 
@@ -74,16 +77,25 @@ class Videos:
     def __len__(self) -> int:
         return len(self._sources)
 
-    def open(self, number: int) -> sync.Video:
+    @property
+    def need_tables(self) -> bool:
+        """Whether frames are found by frame tables."""
+        return self._options.get("seek_mode", "exact") == "exact"
+
+    def open(self, number: int, table: FrameTable | None = None) -> sync.Video:
         """Open a video in this process. It closes itself when it is dropped."""
         source = self._sources[number]
-        table = None if self._tables is None else self._tables[number]
+        if table is None and self._tables is not None:
+            table = self._tables[number]
         options: OpenOptions = {**self._options} if table is None else {**self._options, "frame_table": table}
         # A source is closed with its video, and the next opening needs another one.
         video = sync.open_video(source if isinstance(source, (str, os.PathLike)) else copy(source), **options)
         video._leave_open()
         return video
 
+
+# A row takes about 100 bytes.
+_MOST_ROWS = 512 * 1024
 
 _FORMATS = ("rgb24", "bgr24", "gray", "rgba")
 
@@ -103,8 +115,41 @@ def _checked(source: SourceLike) -> SourceLike:
     return resolved
 
 
+class LoopHold:
+    """Keeps the event loop of `asyncframes.sync` running between videos: each start takes milliseconds."""
+
+    def __init__(self) -> None:
+        self._lease: Lease | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LoopHold, ()
+
+    def __del__(self) -> None:
+        # The garbage collector may call this in any thread, so it must not wait.
+        if self._lease is not None and not is_exiting():
+            self._lease.leave_to_loop(_nothing)
+
+    def hold(self) -> None:
+        """Start the loop of this process if necessary."""
+        if self._lease is None or self._lease.guard.is_forked:
+            self._lease = lease()
+
+    def release(self) -> None:
+        """Let the loop end, and wait until it has unless a video needs it."""
+        held, self._lease = self._lease, None
+        if held is not None and not held.guard.is_forked:
+            held.release()
+
+
+async def _nothing() -> None:
+    """Close nothing."""
+
+
 class OpenVideos:
     """Videos that this process holds open, the least recently used of which is closed for another.
+
+    The frame tables of closed ones are remembered within a bound, so that they are not built
+    again.
 
     Parameters
     ----------
@@ -118,7 +163,10 @@ class OpenVideos:
         self._videos = videos
         self._most = most
         self._process = os.getpid()
+        self._loop = LoopHold()
         self._open: OrderedDict[int, sync.Video] = OrderedDict()
+        self._tables: OrderedDict[int, FrameTable] = OrderedDict()
+        self._rows = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OpenVideos, (self._videos, self._most)
@@ -132,17 +180,46 @@ class OpenVideos:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
+        self._loop.hold()
         while len(self._open) >= self._most:
-            self._open.popitem(last=False)[1].close()
-        self._open[number] = self._videos.open(number)
+            self._close(*self._open.popitem(last=False))
+        self._open[number] = self._opened(number)
         return self._open[number]
 
     def drop(self, number: int) -> None:
-        """Close a video that failed, so that it is opened again when it is next needed."""
+        """Forget a video that failed, so that it is opened again when it is next needed."""
+        self._forget(number)
         if (video := self._open.pop(number, None)) is not None:
             video.close()
 
     def close(self) -> None:
         """Close all."""
         while self._open:
-            self._open.popitem()[1].close()
+            self._close(*self._open.popitem())
+        self._loop.release()
+
+    def _opened(self, number: int) -> sync.Video:
+        if (table := self._tables.get(number)) is not None:
+            try:
+                return self._videos.open(number, table)
+            except SourceChangedError:
+                self._forget(number)
+        return self._videos.open(number)
+
+    def _close(self, number: int, video: sync.Video) -> None:
+        try:
+            if self._videos.need_tables:
+                self._remember(number, video.frame_table())
+        finally:
+            video.close()
+
+    def _remember(self, number: int, table: FrameTable) -> None:
+        self._forget(number)
+        self._tables[number] = table
+        self._rows += len(table)
+        while self._rows > _MOST_ROWS:
+            self._forget(next(iter(self._tables)))
+
+    def _forget(self, number: int) -> None:
+        if (table := self._tables.pop(number, None)) is not None:
+            self._rows -= len(table)
