@@ -23,7 +23,7 @@ from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import BatchImages
-from asyncframes._requests.jobs.job import JobOptions, Kept
+from asyncframes._requests.jobs.job import JobOptions, Kept, LeftOut
 from asyncframes._requests.lanes import Deal, side_by_side
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
@@ -94,6 +94,7 @@ class Requests:
         self._decodings = Decodings(self._pool, self._tables, self._threads, options.seek_mode)
         self._near = NearFrames(self._decodings)
         self._steps = Steps(KeptPictures(options.picture_cache_bytes), reading.executor, video_input.name)
+        self._logged: set[int] = set()
         self._look: FirstLook | None = None
 
     async def open(self) -> None:
@@ -170,6 +171,7 @@ class Requests:
             rendering=request.rendering,
             on_corrupt=self._options.on_corrupt,
             held_bytes=self._options.reorder_bytes,
+            left_out=LeftOut(self._logged),
         )
         with options.left_out:
             route = await self._choose(await request.selection.read())
@@ -217,6 +219,7 @@ class Requests:
             on_corrupt=self._options.on_corrupt,
             held_bytes=self._options.reorder_bytes,
             newest=newest.put,
+            left_out=LeftOut(self._logged),
         )
         with options.left_out:
             everything = make_selection(None, None, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,14 @@ async def test_prefetched_frames_need_no_decoding() -> None:
     with af.sync.open_video(clip()) as blocking:
         blocking.prefetch([5])
         assert kept_bytes() > 0
+
+
+async def test_a_walk_through_damage_logs_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not once for each step."""
+    async with af.open_video(damaged_clip(frame=20, frames=FRAMES), on_corrupt="skip") as video:
+        count = await video.count()
+        for index in [*range(count), *range(count - 1, -1, -1)]:
+            with suppress(CorruptMediaError):  # the damaged one itself
+                await video.frame(index)
+    records = [record.getMessage() for record in caplog.records if record.name == "asyncframes"]
+    assert len(records) == len(set(records)) == 1

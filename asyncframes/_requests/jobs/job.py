@@ -32,9 +32,16 @@ class LeftOut:
     """Counts the damaged frames that a request leaves out, and logs them when the context ends.
 
     All lanes of a request share one counter. A frame that is left out twice counts once.
+
+    Parameters
+    ----------
+    logged
+        Frames of the video that earlier requests have logged, so that a walk through damage logs
+        it once. Those of this request are added.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logged: set[int] | None = None) -> None:
+        self._logged = set() if logged is None else logged
         self._lock = threading.Lock()
         self._seen: set[int] = set()
         self._first: tuple[int, str] | None = None
@@ -42,6 +49,8 @@ class LeftOut:
     def add(self, index: int, message: str) -> None:
         """Count a frame. Thread-safe."""
         with self._lock:
+            if index in self._logged:
+                return
             self._seen.add(index)
             if self._first is None or index < self._first[0]:
                 self._first = index, message
@@ -57,6 +66,7 @@ class LeftOut:
     ) -> None:
         if self._first is not None:
             number = len(self._seen)
+            self._logged |= self._seen
             told = "it was left out" if number == 1 else f"{number:,} such frames were left out"
             _log.warning("%s; %s", self._first[1], told)
 
