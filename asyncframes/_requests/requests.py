@@ -82,7 +82,7 @@ class Requests:
         self._threads = reading.container.threads
         self._pool = DecoderPool(video_input, reading)
         self._resolver = Resolver(reading.executor, video_input.name)
-        self.departures = Departures()
+        self.departures: Departures = Departures()
         """The requests that are closing."""
         self._tables = VideoTable(
             video_input,

@@ -6,10 +6,10 @@ from asyncframes.errors import MissingExtraError
 
 try:
     import torch as _torch  # noqa: F401
-except ImportError as exc:
+except ImportError as _exc:
     raise MissingExtraError(
         "asyncframes.torch needs PyTorch: pip install 'asyncframes-video[torch]'", extra="torch"
-    ) from exc
+    ) from _exc
 
 from asyncframes.torch._clips import ClipDataset, OutOfRange, Sampling
 from asyncframes.torch._stream import FrameStream

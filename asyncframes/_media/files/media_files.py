@@ -268,7 +268,7 @@ class BridgeFile(MediaFile):
         stop = self._cut(position, stop)
         data = self._source.cached(position, stop) or self._wait_for(self._cursor.fetch(position, stop))
         if not data and self.size is None:
-            self.size = self._source.size
+            self.size: int | None = self._source.size
         if not self._is_looking:
             self._cursor.touch(position + len(data))
         return data

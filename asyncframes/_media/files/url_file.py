@@ -122,7 +122,7 @@ class UrlFile(MediaFile):
 
     def note(self, exc: BaseException) -> None:
         """Keep the first error of any part, since FFmpeg continues without that part."""
-        self.error = self.error or exc
+        self.error: BaseException | None = self.error or exc
 
     def close_part(self, part: _Part) -> None:
         """Release a part that FFmpeg has closed."""
@@ -170,7 +170,7 @@ class _Part(BridgeFile):
         self._cached = source
         # A segment may be a byte range of a file.
         if (end := int(options.get("end_offset", 0))) > 0:
-            self.size = end if self.size is None else min(self.size, end)
+            self.size: int | None = end if self.size is None else min(self.size, end)
         self.seek(int(options.get("offset", 0)))
 
     def read(self, count: int) -> bytes:

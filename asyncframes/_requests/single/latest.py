@@ -26,7 +26,7 @@ class Newest:
         self._waiting: deque[Callable[[], Frame]] = deque(maxlen=1)
         self._put = 0
         self._taken = 0
-        self.arrived = asyncio.Event()
+        self.arrived: asyncio.Event = asyncio.Event()
 
     def put(self, make: Callable[[], Frame]) -> None:
         """Hand over a picture, as what makes its frame; any thread."""
