@@ -33,7 +33,7 @@ def in_one_call() -> None:
 def refused(video: af.sync.Video) -> None:
     video.frame()  # type: ignore[call-arg]
     video.frames(resise=(640, 360))  # type: ignore[call-arg]
-    video.contact_sheet(colums=4)  # type: ignore[call-arg]
+    video.contact_sheet(column=4)  # type: ignore[call-arg]
     af.sync.open_video("film.mp4", thread=2)  # type: ignore[call-arg]
     af.sync.stream_frames_to_dir("film.mp4")  # type: ignore[call-arg]
     with af.open_video("film.mp4"):  # type: ignore[attr-defined]
