@@ -132,7 +132,8 @@ class ClipDataset(Dataset[Clip]):
     NotPicklableError
         A source belongs to this process.
     SourceAddressError
-        An address is invalid.
+        A path, or the first URL of a scheme, is invalid. Other URLs are checked when they are
+        opened.
     TypeError, ValueError
         An argument is invalid.
     """

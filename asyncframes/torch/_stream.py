@@ -53,7 +53,8 @@ class FrameStream(IterableDataset[Clip]):
     NotPicklableError
         A source belongs to this process.
     SourceAddressError
-        An address is invalid.
+        A path, or the first URL of a scheme, is invalid. Other URLs are checked when they are
+        opened.
     TypeError, ValueError
         An argument is invalid.
     """

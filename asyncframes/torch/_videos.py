@@ -41,7 +41,8 @@ class Videos:
     NotPicklableError
         A source belongs to this process.
     SourceAddressError
-        An address is invalid.
+        A path, or the first URL of a scheme, is invalid. Other URLs are checked when they are
+        opened.
     TypeError, ValueError
         An argument or an option is invalid.
     """
@@ -55,7 +56,7 @@ class Videos:
     ) -> None:
         if isinstance(sources, (str, bytes, os.PathLike)):
             raise TypeError("videos is one source: expected a sequence of sources")
-        self._sources: Sequence[SourceLike] = [_checked(source) for source in sources]
+        self._sources: Sequence[SourceLike] = _checked(sources)
         self._tables = None if frame_tables is None else list(frame_tables)
         if self._tables is not None and len(self._tables) != len(self._sources):
             raise ValueError(
@@ -100,19 +101,31 @@ _MOST_ROWS = 512 * 1024
 _FORMATS = ("rgb24", "bgr24", "gray", "rgba")
 
 
-def _checked(source: SourceLike) -> SourceLike:
-    """Return the source, resolved unless it is an address.
+def _checked(sources: Iterable[SourceLike]) -> list[SourceLike]:
+    """Return the sources, resolved unless they are addresses.
 
     Raises
     ------
     NotPicklableError
-        The source belongs to this process.
+        A source belongs to this process.
     """
-    resolved = resolve_source(source)
-    if isinstance(source, (str, os.PathLike)):
-        return source
-    resolved.__reduce_ex__(4)
-    return resolved
+    found: list[SourceLike] = []
+    schemes: set[str] = set()
+    for source in sources:
+        if isinstance(source, str) and "://" in source:
+            # A client of a cloud takes milliseconds to make, so one address of each scheme has to do.
+            if (scheme := source.partition("://")[0]) not in schemes:
+                resolve_source(source)
+                schemes.add(scheme)
+            found.append(source)
+        elif isinstance(source, (str, os.PathLike)):
+            resolve_source(source)
+            found.append(source)
+        else:
+            resolved = resolve_source(source)
+            resolved.__reduce_ex__(4)
+            found.append(resolved)
+    return found
 
 
 class LoopHold:

@@ -261,6 +261,19 @@ def test_what_cannot_be_loaded_is_refused_at_once(paths: list[Path]) -> None:
         aft.FrameStream(paths, size=0)
 
 
+def test_one_address_of_each_scheme_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All would take minutes: each makes a client of a cloud, and there may be a million."""
+    with pytest.raises(af.errors.SourceAddressError, match="no source opens"):
+        aft.ClipDataset(["nonsense://a.mp4"], num_frames=2)
+    with pytest.raises(af.errors.SourceAddressError):
+        aft.ClipDataset(["a\0.mp4"], num_frames=2)
+    made: list[str] = []
+    monkeypatch.setattr("asyncframes.torch._videos.resolve_source", made.append)
+    videos = [f"{scheme}://host/{number}.mp4" for number in range(1000) for scheme in ("s3", "https")]
+    assert len(aft.ClipDataset(videos, num_frames=2)) == 2000
+    assert made == videos[:2]
+
+
 METHODS = multiprocessing.get_all_start_methods()
 
 
