@@ -9,8 +9,10 @@ import io
 import multiprocessing
 import os
 import pickle
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -142,24 +144,39 @@ async def pieces() -> AsyncIterator[bytes]:
     yield CLIP
 
 
+def descriptor(path: Path, stack: ExitStack) -> int:
+    """Open a file that is closed with the stack: later tests look at which files this process has open."""
+    opened = os.open(path, os.O_RDONLY)
+    stack.callback(os.close, opened)
+    return opened
+
+
 @pytest.mark.parametrize(
     ("make", "remedy"),
     [
-        (lambda _: pieces(), "arrive once"),
-        (lambda path: af.ForwardSource(path.open("rb"), keep=True), "arrive once"),
-        (lambda path: path.open("rb"), "pass its path"),
-        (lambda path: mmap(os.open(path, os.O_RDONLY), 0, access=ACCESS_READ), "pass its path"),
-        (lambda path: os.open(path, os.O_RDONLY), "pass the path"),
+        (lambda _path, _stack: pieces(), "arrive once"),
+        (
+            lambda path, stack: af.ForwardSource(stack.enter_context(path.open("rb")), keep=True),
+            "arrive once",
+        ),
+        (lambda path, stack: stack.enter_context(path.open("rb")), "pass its path"),
+        (
+            lambda path, stack: stack.enter_context(mmap(descriptor(path, stack), 0, access=ACCESS_READ)),
+            "pass its path",
+        ),
+        (descriptor, "pass the path"),
     ],
     ids=["iterable", "forward", "file", "mmap", "descriptor"],
 )
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_what_belongs_to_a_process_refuses(make: Callable[[Path], Any], remedy: str, path: Path) -> None:
+def test_what_belongs_to_a_process_refuses(
+    make: Callable[[Path, ExitStack], Any], remedy: str, path: Path
+) -> None:
     """By a named error that says what to pass in its place."""
-    source = resolve_source(make(path))
-    for thing in (source, af.open_video(source)):
-        with pytest.raises(NotPicklableError, match=remedy):
-            pickle.dumps(thing)
+    with ExitStack() as stack:
+        source = resolve_source(make(path, stack))
+        for thing in (source, af.open_video(source)):
+            with pytest.raises(NotPicklableError, match=remedy):
+                pickle.dumps(thing)
 
 
 def test_open_videos_refuse(path: Path) -> None:
@@ -281,8 +298,10 @@ def started(method: str) -> Executor:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_everything_travels_to_workers(method: str, path: Path) -> None:
+def test_everything_travels_to_workers(method: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There and back, also after this process used both APIs; a table made here opens the video there."""
+    # A worker imports this module. Behind what is installed: the package is not to come from the checkout.
+    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parents[2])])
     info, table, frame, batch, _ = values()
     openers = [af.open_video(OPENABLE[kind](path), frame_table=table) for kind in ("path", "BytesIO")]
     failures = [
