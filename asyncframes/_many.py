@@ -20,6 +20,7 @@ from asyncframes._model.options import (
 )
 from asyncframes._model.quoting import quoted
 from asyncframes._opening import open_video
+from asyncframes._runtime.generators import in_turns
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import threads_per_decoder, wait_until_done
 from asyncframes._saving.progress import AnyBar, ManyBars, bar_class
@@ -235,7 +236,7 @@ async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
         if options.get(name) is not None
     }
     for name, entries in named.items():
-        named[name] = await entries.read() if isinstance(entries, Unread) else entries
+        named[name] = await in_turns(entries.read()) if isinstance(entries, Unread) else entries
     return options | named
 
 

@@ -20,11 +20,10 @@ from asyncframes._model.options import (
     with_options,
 )
 from asyncframes._model.rendering import make_rendering
-from asyncframes._model.selection import make_selection
 from asyncframes._model.timing import as_float
 from asyncframes._requests.batches import batches, one_batch
 from asyncframes._requests.pump import single_frame
-from asyncframes._requests.request import make_request
+from asyncframes._requests.request import make_request, select
 from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving_video import SavingVideo
@@ -52,7 +51,7 @@ class Video(SavingVideo):
 
         It takes the arguments of `frames` that select frames, and raises the same errors.
         """
-        return await self._requests.resolve(make_selection(start, end, step, **selection))
+        return await self._requests.resolve(select(start, end, step, **selection))
 
     @with_options(FrameOptions)
     def frames(
@@ -266,7 +265,7 @@ class Video(SavingVideo):
         SourceError
             Bytes cannot be read.
         """
-        await self._requests.prefetch(make_selection(None, None, 1, indices=indices))
+        await self._requests.prefetch(select(None, None, 1, indices=indices))
 
     @with_options(PictureOptions)
     async def frame_at(

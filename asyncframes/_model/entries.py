@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from operator import index as as_integer
@@ -30,7 +29,7 @@ _AT_ONCE = 512
 # Arrays of `_AT_ONCE` entries in a block.
 _IN_BLOCK = 128
 
-# While a long iterable is read, the event loop gets its turn this often.
+# While a long iterable is read, the caller gets its turn this often.
 _SLICE_SECONDS = 0.002
 
 # The caller's generator may be slow: the clock is checked after this many entries.
@@ -81,8 +80,13 @@ class Unread:
         self._values = iter(values.copy() if isinstance(values, list) else values)
         self._convert = convert
 
-    async def read(self) -> Entries:
-        """Read all entries while the event loop keeps running.
+    def read(self) -> Generator[None, None, Entries]:
+        """Read all entries, a few milliseconds at a time.
+
+        Yields
+        ------
+        None
+            Whenever some time has passed, so that an event loop may go on.
 
         Raises
         ------
@@ -97,16 +101,8 @@ class Unread:
             if part is not None:
                 parts.append(part)
             if time.monotonic() >= due:
-                await asyncio.sleep(0)
+                yield
                 due = time.monotonic() + _SLICE_SECONDS
-        return parts.joined()
-
-    def read_at_once(self) -> Entries:
-        """Read all entries, as `read` does, where no event loop is running."""
-        parts = _Parts()
-        for part in self._parts():
-            if part is not None:
-                parts.append(part)
         return parts.joined()
 
     def _parts(self) -> Iterator[Entries | None]:
@@ -131,7 +127,7 @@ class Unread:
 
 
 def read_indices(values: Iterable[SupportsIndex] | Unread) -> Entries | Unread:
-    """Read frame indices at once where that is quick; leave others to be read later.
+    """Read frame indices if that is quick, and leave others to be read later.
 
     Raises
     ------
@@ -150,7 +146,7 @@ def read_indices(values: Iterable[SupportsIndex] | Unread) -> Entries | Unread:
 
 
 def read_times(values: Iterable[float | Fraction] | Unread) -> Entries | Unread:
-    """Read times in seconds at once where that is quick; leave others to be read later.
+    """Read times in seconds if that is quick, and leave others to be read later.
 
     Raises
     ------
@@ -175,17 +171,7 @@ def _read(name: str, values: Iterable[Any] | Unread, convert: Convert, expected:
         _refuse_too_many(name, len(values))
         if len(values) <= _AT_ONCE:
             return _frozen(convert(values))
-    return _unread(name, values, convert)
-
-
-def _unread(name: str, values: Iterable[Any], convert: Convert) -> Entries | Unread:
-    """Leave an iterable to be read later; without a loop it is read at once, in the thread it belongs to."""
-    unread = Unread(name, values, convert)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return unread.read_at_once()
-    return unread
+    return Unread(name, values, convert)
 
 
 def _of_array(name: str, values: Entries, convert: Convert) -> Entries | Unread:
@@ -195,7 +181,7 @@ def _of_array(name: str, values: Entries, convert: Convert) -> Entries | Unread:
     if values.dtype.kind == "b":
         raise TypeError(f"{name} is a boolean mask: pass numpy.flatnonzero(mask)")
     if values.dtype == object and len(values) > _AT_ONCE:
-        return _unread(name, values.copy(), convert)
+        return Unread(name, values.copy(), convert)
     # The caller may change an array later, except one that was read here before.
     is_ours = not values.flags.writeable and values.base is None
     return _frozen(convert(values if is_ours else values.copy()))

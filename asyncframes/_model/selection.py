@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import index as as_integer
-from typing import Unpack, get_args
+from typing import TypeVar, Unpack, cast, get_args
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._model.timing import as_float
 from asyncframes._types import TimeRange, WhenShort
 from asyncframes.errors import FrameIndexError
+
+T = TypeVar("T")
 
 FEW = 1000
 """As many indices as this take less time than handing them to a thread."""
@@ -55,6 +58,15 @@ class Sampling:
         if self.min_frames is not None and ticks < self.min_frames:
             return self.spread(first, last, self.min_frames)
         return clock.resampled(first, last, fps)
+
+
+def finish(steps: Generator[None, None, T]) -> T:
+    """Run a generator to its end without a pause, and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +104,13 @@ class Selection:
     keyframes: bool = False
     tolerance_seconds: Fraction = Fraction(0)
 
-    async def read(self) -> Selection:
-        """Return the selection with its iterables read, which may take long; the event loop keeps running.
+    def read(self) -> Generator[None, None, Selection]:
+        """Read the iterables, which may take long, and return the selection of what they name.
+
+        Yields
+        ------
+        None
+            Every few milliseconds, so that an event loop may go on.
 
         Raises
         ------
@@ -104,10 +121,14 @@ class Selection:
         if not isinstance(indices, Unread) and not isinstance(times, Unread):
             return self
         if isinstance(indices, Unread):
-            indices = await indices.read()
+            indices = yield from indices.read()
         if isinstance(times, Unread):
-            times = await times.read()
+            times = yield from times.read()
         return replace(self, indices=indices, times=times)
+
+    def read_at_once(self) -> Selection:
+        """Read the iterables without a pause; see `read`."""
+        return finish(self.read())
 
     @property
     def is_quick(self) -> bool:

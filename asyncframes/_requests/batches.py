@@ -17,7 +17,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._requests.jobs.images import BatchImages, refuse_too_large
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
-from asyncframes._runtime.generators import Pinned
+from asyncframes._runtime.generators import Pinned, in_turns
 from asyncframes._types import Image, VideoInfo
 
 # A batch of unknown length is decoded into arrays of this many frames, which are joined at the end.
@@ -91,7 +91,7 @@ async def _counted(requests: Requests, selection: Selection, most: int) -> tuple
     the beginning with a given end needs no frame table, unless its end may be far beyond the
     video's.
     """
-    selection = await selection.read()
+    selection = await in_turns(selection.read())
     if requests.goes_forward(selection):
         start, end, step = selection.forward_range
         bound = None if end is None else len(range(start, end + 1, step))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import Unpack
 
 from asyncframes._model.options import FrameOptions, SelectionOptions, option, part_of
 from asyncframes._model.rendering import Rendering, make_rendering
@@ -29,6 +31,20 @@ class Request:
     queue_maxsize: int
 
 
+def select(start: int | None, end: int | None, step: int, **options: Unpack[SelectionOptions]) -> Selection:
+    """Check the arguments that select frames; see `make_selection`.
+
+    Long iterables are left to be read later, unless no event loop is running: a generator may
+    belong to its thread, as a database cursor does.
+    """
+    selection = make_selection(start, end, step, **options)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return selection.read_at_once()
+    return selection
+
+
 def make_request(start: int | None, end: int | None, step: int, options: FrameOptions) -> Request:
     """Check the arguments of `Video.frames`.
 
@@ -43,7 +59,7 @@ def make_request(start: int | None, end: int | None, step: int, options: FrameOp
     if queue_maxsize < 1:
         raise ValueError(f"queue_maxsize={queue_maxsize}: expected 1 or more")
     return Request(
-        selection=make_selection(start, end, step, **part_of(options, SelectionOptions)),
+        selection=select(start, end, step, **part_of(options, SelectionOptions)),
         rendering=make_rendering(**part_of(options, PictureOptions)),
         queue_maxsize=queue_maxsize,
     )

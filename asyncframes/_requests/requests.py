@@ -34,7 +34,7 @@ from asyncframes._requests.single.near import NearFrames
 from asyncframes._requests.single.steps import Steps
 from asyncframes._requests.tables import VideoTable
 from asyncframes._runtime.deadline import within_deadline
-from asyncframes._runtime.generators import Departures, Pinned
+from asyncframes._runtime.generators import Departures, Pinned, in_turns
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._runtime.threads import lanes_for
 from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
@@ -149,7 +149,7 @@ class Requests:
 
     async def resolve(self, selection: Selection, *, distinct: bool = False) -> Int64Array:
         """Return the indices of a selection; with `distinct`, each once and in ascending order."""
-        selection = await selection.read()
+        selection = await in_turns(selection.read())
         return await self._resolver.resolve(selection, await self.rows(selection), distinct=distinct)
 
     @property
@@ -174,7 +174,7 @@ class Requests:
             left_out=LeftOut(self._logged),
         )
         with options.left_out:
-            route = await self._choose(await request.selection.read())
+            route = await self._choose(await in_turns(request.selection.read()))
             if images is None and (single := await self._single_frame(route, options)) is not None:
                 yield single
                 return
@@ -252,7 +252,7 @@ class Requests:
 
     async def prefetch(self, selection: Selection) -> None:
         """Decode frames, and keep their pictures; see `Video.prefetch`."""
-        selection = await selection.read()
+        selection = await in_turns(selection.read())
         table = await self.rows(selection)
         rows = await self._resolver.resolve(selection, table, distinct=True)
         rows = self._steps.missing(rows, self.info)

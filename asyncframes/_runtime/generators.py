@@ -1,13 +1,25 @@
-"""Nested asynchronous generators: protected from the collector, and awaited when a video closes."""
+"""Generators on an event loop: run in turns, protected from the collector, and awaited at closing."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
+
+
+async def in_turns(steps: Generator[None, None, T]) -> T:
+    """Run a generator to its end on the event loop, which goes on after each step; return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+        await asyncio.sleep(0)
+
 
 _pinned: set[Pinned[Any]] = set()
 

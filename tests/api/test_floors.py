@@ -93,6 +93,13 @@ def test_only_the_media_floor_imports_pyav(path: Path) -> None:
     assert not uses_av or name_of(path).startswith("asyncframes._media")
 
 
+def test_the_model_knows_no_event_loop() -> None:
+    """Values and arithmetic need no loop, and can be tested without one."""
+    model = [path for path in MODULES if name_of(path).startswith("asyncframes._model")]
+    assert model
+    assert not [path for path in model if "asyncio" in imports_of(path)]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_stays_readable(path: Path) -> None:
     """A file that grows past 400 lines has a second subject."""

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from asyncframes._model.entries import MOST_ENTRIES
 from asyncframes._model.selection import Selection, make_selection, resolve
 from asyncframes._model.table import FrameTable
+from asyncframes._requests.request import select
+from asyncframes._runtime.generators import in_turns
 from asyncframes.errors import FrameIndexError
 from tests.unit.test_table import packets, table
 
@@ -134,7 +136,7 @@ def test_what_is_given_may_change_afterwards() -> None:
     async def changed() -> Selection:
         selection = make_selection(None, None, 1, indices=listed)
         listed.clear()
-        return await selection.read()
+        return await in_turns(selection.read())
 
     assert resolve(asyncio.run(changed()), twelve()).tolist() == [1] * 5000
 
@@ -147,7 +149,7 @@ def test_long_iterables_are_read_whole(indices: list[int]) -> None:
         selection = asyncio.run(read(values))
         assert resolve(selection, twelve()).tolist() == expected
     times = [Fraction(index % LENGTH, 10) if index % 2 else (index % LENGTH) / 10 for index in indices]
-    selection = asyncio.run(make_selection(None, None, 1, times=iter(times)).read())
+    selection = make_selection(None, None, 1, times=iter(times)).read_at_once()
     assert resolve(selection, twelve()).tolist() == [index % LENGTH for index in indices]
 
 
@@ -158,14 +160,14 @@ def test_a_bad_entry_far_back_is_found_when_it_is_read(entry: Any) -> None:
         make_selection(None, None, 1, indices=[entry])
     entries = [*[0] * 5000, entry]
     with pytest.raises(type(short.value)) as at_once:
-        make_selection(None, None, 1, indices=entries)
+        select(None, None, 1, indices=entries)
     with pytest.raises(type(short.value)) as later:
         asyncio.run(read(entries))
     assert str(at_once.value) == str(later.value) == str(short.value)
 
 
 async def read(entries: Iterable[int]) -> Selection:
-    return await make_selection(None, None, 1, indices=entries).read()
+    return await in_turns(make_selection(None, None, 1, indices=entries).read())
 
 
 def test_without_a_loop_iterables_are_read_where_they_are_given() -> None:
@@ -177,7 +179,7 @@ def test_without_a_loop_iterables_are_read_where_they_are_given() -> None:
             threads.append(threading.get_ident())
             yield index
 
-    selection = make_selection(None, None, 1, indices=entries())
+    selection = select(None, None, 1, indices=entries())
     assert resolve(selection, twelve()).tolist() == list(range(LENGTH))
     assert set(threads) == {threading.get_ident()}
 
