@@ -201,6 +201,8 @@ class Requests:
                 queue_maxsize=request.queue_maxsize,
                 delivered=delivered,
                 may_rebuild=True,
+                # Decoding on behind the frame, it would otherwise wait with an open decoder for others.
+                holds_turn=options.kept is not None,
             )
             async with Pinned(decoding, self.departures) as pump:
                 while (got := await pump.get()) is not None:

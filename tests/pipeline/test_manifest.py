@@ -53,7 +53,7 @@ async def test_frames_made_otherwise_are_not_kept(
     before = {path: Path(path).read_bytes() for path in paths}
     with pytest.raises(FrameMismatchError, match=f"its {fact} was .* and is") as caught:
         await af.stream_frames_to_dir(clip, out, 0, 9, overwrite="skip", **second)
-    assert caught.value.path == paths[0]
+    assert caught.value.path in paths  # frames are checked side by side
     assert {str(path): path.read_bytes() for path in out.glob("[!.]*")} == before
     assert await af.stream_frames_to_dir(clip, out, 0, 3, overwrite="skip", **first) == paths
 

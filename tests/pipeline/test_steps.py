@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes._media.codec.kept_pictures import kept_bytes
+from asyncframes._requests.pump import Turns
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.decoders import counted_decoders
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
@@ -191,3 +193,17 @@ async def test_a_walk_through_damage_logs_it_once(caplog: pytest.LogCaptureFixtu
                 await video.frame(index)
     records = [record.getMessage() for record in caplog.records if record.name == "asyncframes"]
     assert len(records) == len(set(records)) == 1
+
+
+@pytest.mark.usefixtures("long_streams")
+async def test_decoding_on_behind_a_frame_opens_no_more_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that decodes the rest of its GOP keeps its turn until it has ended."""
+    monkeypatch.setattr("asyncframes._requests.jobs.job.STEP_SECONDS", 0)
+    async with af.open_video(clip_bytes(frames=96, gop=24), threads=1) as video:
+        await video.frame(10)
+        async with counted_decoders() as opened:
+            calls = [video.frame(24 * gop + at) for at in (11, 12, 13) for gop in range(4)]
+            frames = await asyncio.gather(*calls)
+    assert [painted_index(frame.image) for frame in frames] == [frame.index for frame in frames]
+    # One more may be closing.
+    assert max(opened) <= Turns().at_once + 1
