@@ -28,6 +28,7 @@ from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.life import GuardedFrames
 from asyncframes._saving_video import SavingVideo
 from asyncframes._types import PictureOptions
+from asyncframes.sources._limits import check_counts
 
 
 class Video(SavingVideo):
@@ -186,8 +187,7 @@ class Video(SavingVideo):
         ValueError, AsyncFramesError
             As `batch` does.
         """
-        if size < 1:
-            raise ValueError(f"size={size}: expected 1 or more")
+        check_counts(least=1, size=size)
         request = make_request(start, end, step, part_of(options, FrameOptions))
         self._guard.check()
         max_bytes = option(options, "max_batch_bytes")

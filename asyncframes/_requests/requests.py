@@ -167,18 +167,14 @@ class Requests:
         return GuardedFrames(frames, what)
 
     async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
-        options = JobOptions(
-            rendering=request.rendering,
-            on_corrupt=self._options.on_corrupt,
-            held_bytes=self._options.reorder_bytes,
-            left_out=LeftOut(self._logged),
-        )
+        options = self._job_options(request.rendering)
         with options.left_out:
             route = await self._choose(await in_turns(request.selection.read()))
-            if images is None and (single := await self._single_frame(route, options)) is not None:
-                yield single
-                return
-            options = self._with_kept(options, route)
+            if images is None and route.single is not None:
+                if (frame := await self._single_frame(*route.single, options)) is not None:
+                    yield frame
+                    return
+                options = self._with_kept(*route.single, options)
             delivered = 0
             if route.dealt is not None and self._may_deal(route.dealt, images):
                 lane = partial(self._lane, route, request, options, images)
@@ -216,13 +212,7 @@ class Requests:
         return LatestFrames(frames, f"the iterator over {self.input.name}", newest)
 
     async def _latest(self, rendering: Rendering, newest: Newest) -> AsyncGenerator[Frame, None]:
-        options = JobOptions(
-            rendering=rendering,
-            on_corrupt=self._options.on_corrupt,
-            held_bytes=self._options.reorder_bytes,
-            newest=newest.put,
-            left_out=LeftOut(self._logged),
-        )
+        options = replace(self._job_options(rendering), newest=newest.put)
         with options.left_out:
             everything = make_selection(None, None, 1)
             decoding = self._decodings.pumped(
@@ -236,20 +226,26 @@ class Requests:
                     yield frame
                     del frame
 
-    async def _single_frame(self, route: Route, options: JobOptions) -> Frame | None:
-        """Make a frame from a kept picture, or with others of its GOP; ``None`` if it is decoded alone."""
-        index = route.single_index
-        if route.table is None or index is None:
-            return None
-        kept = await self._steps.kept_frame(route.table, index, options.rendering, self.info)
-        return kept or await self._near_frame(route, options)
+    def _job_options(self, rendering: Rendering) -> JobOptions:
+        return JobOptions(
+            rendering=rendering,
+            on_corrupt=self._options.on_corrupt,
+            held_bytes=self._options.reorder_bytes,
+            left_out=LeftOut(self._logged),
+        )
 
-    def _with_kept(self, options: JobOptions, route: Route) -> JobOptions:
-        """Return the options of a request, with the pictures to keep if it is for a single frame."""
-        index = route.single_index
-        if route.table is None or index is None or not self._steps.may_keep(options.rendering, self.info):
+    async def _single_frame(self, table: FrameTable, index: int, options: JobOptions) -> Frame | None:
+        """Make a frame from a kept picture, or with others that wait; ``None`` if it is decoded alone."""
+        kept = await self._steps.kept_frame(table, index, options.rendering, self.info)
+        if kept is not None or not self._pool.are_busy:
+            return kept
+        return await self._near.frame(table, index, options)
+
+    def _with_kept(self, table: FrameTable, index: int, options: JobOptions) -> JobOptions:
+        """Return the options of a request for a single frame, with the pictures to keep for later ones."""
+        if not self._steps.may_keep(options.rendering, self.info):
             return options
-        rows = self._steps.rows_for(route.table, index, self.info)
+        rows = self._steps.rows_for(table, index, self.info)
         return replace(options, kept=Kept(self._steps.pictures, rows))
 
     async def prefetch(self, selection: Selection) -> None:
@@ -260,23 +256,11 @@ class Requests:
         rows = self._steps.missing(rows, self.info)
         if self._options.seek_mode != "exact" or not len(rows):
             return
-        options = JobOptions(
-            rendering=Rendering(),
-            on_corrupt=self._options.on_corrupt,
-            held_bytes=0,
-            kept=Kept(self._steps.pictures, rows),
-        )
+        options = replace(self._job_options(Rendering()), kept=Kept(self._steps.pictures, rows))
         nothing = Selection(indices=np.empty(0, np.int64))
         decoding = self._decodings.pumped(lambda: nothing, table, options, queue_maxsize=1, may_rebuild=False)
         async with decoding as pump:
             await pump.get()
-
-    async def _near_frame(self, route: Route, options: JobOptions) -> Frame | None:
-        """Decode a frame together with others that wait. Return ``None`` if it must be decoded alone."""
-        index = route.single_index
-        if route.table is None or index is None or not self._pool.are_busy:
-            return None
-        return await self._near.frame(route.table, index, options)
 
     def _may_deal(self, dealt: Deal, images: BatchImages | None) -> bool:
         """Whether several decoders may serve a request."""

@@ -48,11 +48,11 @@ class Route:
     dealt: Deal | None = None
 
     @property
-    def single_index(self) -> int | None:
-        """Index of the frame, if the request is for a single frame from the table."""
-        if self.dealt is None or len(self.dealt.order) != 1:
+    def single(self) -> tuple[FrameTable, int] | None:
+        """The table and the index of the frame, if the request is for a single frame from the table."""
+        if self.table is None or self.dealt is None or len(self.dealt.order) != 1:
             return None
-        return int(self.dealt.order[0])
+        return self.table, int(self.dealt.order[0])
 
 
 def goes_forward(selection: Selection, *, has_table: bool, header_only: bool) -> bool:

@@ -10,12 +10,12 @@ from inspect import isawaitable
 from asyncframes._frames.frame import Frame
 from asyncframes._frames.sheet import ContactSheet
 from asyncframes._model.options import FrameOptions, SheetOptions, option, part_of
-from asyncframes._model.quoting import quoted_option
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import Int64Array
 from asyncframes._requests.request import make_request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import in_thread, run_to_completion
+from asyncframes.sources._limits import check_counts
 
 _QUEUE = 4
 
@@ -81,6 +81,5 @@ def spread(indices: Int64Array, number: int) -> Int64Array:
 
 def _positive(options: SheetOptions, name: str) -> int:
     value = operator.index(option(options, name))
-    if value < 1:
-        raise ValueError(f"{name}={quoted_option(value)}: expected 1 or more")
+    check_counts(least=1, **{name: value})
     return value

@@ -18,6 +18,7 @@ from asyncframes._model.table import FrameTable
 from asyncframes._types import PictureOptions
 from asyncframes.errors import FrameIndexError
 from asyncframes.sources import SourceLike
+from asyncframes.sources._limits import check_counts
 from asyncframes.torch._shards import Epoch, this_rank
 from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
 from asyncframes.torch._videos import OpenVideos, Videos
@@ -44,9 +45,7 @@ class ClipShape:
     out_of_range: OutOfRange
 
     def __post_init__(self) -> None:
-        for name in ("num_frames", "stride"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={quoted_option(getattr(self, name))}: expected 1 or more")
+        check_counts(least=1, num_frames=self.num_frames, stride=self.stride)
         if self.out_of_range not in get_args(OutOfRange):
             raise ValueError(
                 f"out_of_range={quoted_option(self.out_of_range)}: expected one of "
@@ -157,14 +156,8 @@ class ClipDataset(Dataset[Clip]):
     ) -> None:
         if sampling not in get_args(Sampling):
             raise ValueError(f"sampling={quoted_option(sampling)}: expected 'random' or 'regular'")
-        for name, number, least in (
-            ("clips_per_video", clips_per_video, 1),
-            ("max_open_videos", max_open_videos, 1),
-            ("seed", seed, 0),
-            ("rank", rank or 0, 0),
-        ):
-            if number < least:
-                raise ValueError(f"{name}={quoted_option(number)}: expected {least} or more")
+        check_counts(least=1, clips_per_video=clips_per_video, max_open_videos=max_open_videos)
+        check_counts(least=0, seed=seed, rank=rank or 0)
         check_layout(layout)
         self._shape = ClipShape(num_frames, stride, out_of_range)
         self._videos = Videos(videos, frame_tables, open_options, picture)

@@ -8,6 +8,8 @@ import torch
 import torch.distributed
 from torch.utils.data import get_worker_info
 
+from asyncframes.sources._limits import check_counts
+
 
 class Epoch:
     """A number in shared memory: setting it in the parent sets it in workers that already run."""
@@ -28,8 +30,7 @@ class Epoch:
         ValueError
             `epoch` is negative.
         """
-        if epoch < 0:
-            raise ValueError(f"epoch={epoch}: expected 0 or more")
+        check_counts(least=0, epoch=epoch)
         self._value.fill_(epoch)
 
 

@@ -11,10 +11,10 @@ from torch.utils.data import IterableDataset
 from asyncframes import sync
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._model.options import OpenOptions
-from asyncframes._model.quoting import quoted_option
 from asyncframes._model.table import FrameTable
 from asyncframes._types import PictureOptions
 from asyncframes.sources import SourceLike
+from asyncframes.sources._limits import check_counts
 from asyncframes.torch._shards import Epoch, this_rank, this_shard
 from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
 from asyncframes.torch._videos import LoopHold, Videos
@@ -75,9 +75,8 @@ class FrameStream(IterableDataset[Clip]):
         open_options: OpenOptions | None = None,
         **picture: Unpack[PictureOptions],
     ) -> None:
-        for name, number, least in (("size", size, 1), ("step", step, 1), ("seed", seed, 0)):
-            if number < least:
-                raise ValueError(f"{name}={quoted_option(number)}: expected {least} or more")
+        check_counts(least=1, size=size, step=step)
+        check_counts(least=0, seed=seed)
         check_layout(layout)
         self._videos = Videos(videos, frame_tables, open_options, picture)
         self._size = size

@@ -251,11 +251,10 @@ class FrameJob(ABC):
         if damaged and self._on_corrupt != "keep":
             self._report(mark(picture), index)
             return None
-        make = partial(self._made, index, picture, pts, is_damaged=damaged)
         if self._newest is None:
-            return make()
+            return self._made(index, picture, pts, is_damaged=damaged)
         self.is_under_way = True
-        self._newest(make)
+        self._newest(partial(self._made, index, picture, pts, is_damaged=damaged))
         return None
 
     def _made(self, index: int, picture: Picture, pts: int | None, *, is_damaged: bool) -> Frame:

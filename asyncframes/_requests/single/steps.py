@@ -44,7 +44,7 @@ class Steps:
         self._executor = executor
         self._source = source
         self._last: int | None = None
-        self._converters: dict[str, list[Converter]] = {}
+        self._idle: list[Converter] = []
 
     def may_keep(self, rendering: Rendering, info: VideoInfo) -> bool:
         """Whether kept pictures are all that images of this kind are made of."""
@@ -64,15 +64,11 @@ class Steps:
         picture = self.pictures.get(table, index)
         if picture is None:
             return None
-        # A converter serves one thread at a time. `repr`, because a resize may be a list.
-        idle = self._converters.setdefault(repr(rendering), [])
-        try:
-            convert = idle.pop()
-        except IndexError:
-            convert = Converter(rendering, info.sample_aspect_ratio, self._source)
+        convert = self._converter_for(rendering, info)
         image = convert(picture.frame)
-        if len(idle) < _MOST_CONVERTERS:
-            idle.append(convert)
+        convert.rest()
+        if len(self._idle) < _MOST_CONVERTERS:
+            self._idle.append(convert)
         return Frame(
             index=index,
             image=image,
@@ -82,6 +78,16 @@ class Steps:
             duration_seconds=table.duration_seconds_of(index),
             image_format=rendering.image_format,
         )
+
+    def _converter_for(self, rendering: Rendering, info: VideoInfo) -> Converter:
+        """Return a converter for this thread alone; an idle one of another rendering is dropped."""
+        try:
+            idle = self._idle.pop()
+        except IndexError:
+            idle = None
+        if idle is None or idle.rendering != rendering:
+            return Converter(rendering, info.sample_aspect_ratio, self._source)
+        return idle
 
     def rows_for(self, table: FrameTable, index: int, info: VideoInfo) -> Int64Array:
         """Return the frames whose pictures are kept while `index` is decoded: `index` itself, at least.
@@ -114,4 +120,4 @@ class Steps:
     def close(self) -> None:
         """Drop the pictures and what converts them."""
         self.pictures.close()
-        self._converters.clear()
+        self._idle.clear()
