@@ -25,6 +25,7 @@ from asyncframes.abc import StreamSource
 from asyncframes.errors import NotPicklableError
 from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike, resolve_source
 from asyncframes.sources._cache.source import check_cache
+from asyncframes.sources._limits import check_counts, check_seconds
 
 _TABLE_CACHE_BYTES = 256 * 1024**2
 
@@ -180,8 +181,15 @@ def open_video(
         )
     if deadline_seconds is not None and not deadline_seconds > 0:
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads={threads}: expected 1 or more")
+    check_seconds(read_timeout_seconds=read_timeout_seconds)
+    check_counts(least=0, reorder_bytes=reorder_bytes, picture_cache_bytes=picture_cache_bytes)
+    check_counts(least=1, max_pixels=max_pixels, max_table_frames=max_table_frames)
+    if threads is not None:
+        check_counts(least=1, threads=threads)
+    if stream_index is not None:
+        check_counts(least=0, stream_index=stream_index)
+    if max_read_bytes is not None:
+        check_counts(least=1, max_read_bytes=max_read_bytes)
     cached_tables = None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES)
     opening = _Opening(
         source=resolve_source(source),

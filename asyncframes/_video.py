@@ -146,9 +146,10 @@ class Video(SavingVideo):
         AsyncFramesError
             As `frames` does.
         """
+        max_bytes = _max_batch_bytes(options)
         request = make_request(start, end, step, part_of(options, FrameOptions))
         self._guard.check()
-        return await one_batch(self._requests, request, max_bytes=option(options, "max_batch_bytes"))
+        return await one_batch(self._requests, request, max_bytes=max_bytes)
 
     @with_options(BatchOptions)
     def batches(
@@ -188,9 +189,9 @@ class Video(SavingVideo):
             As `batch` does.
         """
         check_counts(least=1, size=size)
+        max_bytes = _max_batch_bytes(options)
         request = make_request(start, end, step, part_of(options, FrameOptions))
         self._guard.check()
-        max_bytes = option(options, "max_batch_bytes")
         found = batches(self._requests, request, size=size, drop_last=drop_last, max_bytes=max_bytes)
         return GuardedFrames(found, f"the iterator over {self._requests.input.name}")
 
@@ -295,3 +296,16 @@ class Video(SavingVideo):
         """
         frames = self.frames(times=[seconds], tolerance_seconds=tolerance_seconds, queue_maxsize=2, **picture)
         return await single_frame(frames, f"the frame at {as_float(seconds):g} s")
+
+
+def _max_batch_bytes(options: BatchOptions) -> int:
+    """Return the bound of a batch.
+
+    Raises
+    ------
+    ValueError
+        It is less than 1.
+    """
+    most: int = option(options, "max_batch_bytes")
+    check_counts(least=1, max_batch_bytes=most)
+    return most

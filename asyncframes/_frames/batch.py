@@ -147,7 +147,9 @@ class FrameBatch:
             return None
 
 
-def make_batch(frames: list[Frame], images: Image, info: VideoInfo, total_frames: int | None) -> FrameBatch:
+def make_batch(
+    frames: list[Frame], images: Image, info: VideoInfo, total_frames: int | None, image_format: ImageFormat
+) -> FrameBatch:
     """Make a batch of frames whose images are, in this order, those of an array."""
     durations = [np.nan if frame.duration_seconds is None else frame.duration_seconds for frame in frames]
     return FrameBatch(
@@ -160,5 +162,5 @@ def make_batch(frames: list[Frame], images: Image, info: VideoInfo, total_frames
         time_base=info.time_base,
         info=info,
         total_frames=total_frames,
-        image_format=frames[0].image_format if frames else "rgb24",
+        image_format=image_format,
     )

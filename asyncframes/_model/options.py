@@ -281,7 +281,9 @@ DEFAULTS: dict[str, Any] = {
 """Default of each option."""
 
 
-def with_options(options: type, *, name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def with_options(
+    options: type, *, name: str | None = None, defaults: Mapping[str, Any] = DEFAULTS
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a function that takes ``**options``: show each option, and refuse any other by name.
 
     `inspect.signature`, `help` and completion in notebooks see the options as parameters with
@@ -293,10 +295,12 @@ def with_options(options: type, *, name: str | None = None) -> Callable[[Callabl
         The class that lists the options.
     name
         What errors call the function, by default its qualified name.
+    defaults
+        The default of each option.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        signature = _explicit(inspect.signature(function), options)
+        signature = _explicit(inspect.signature(function), options, defaults)
         known = [parameter for parameter in signature.parameters if parameter != "self"]
         called = name or function.__qualname__
 
@@ -317,12 +321,12 @@ def with_options(options: type, *, name: str | None = None) -> Callable[[Callabl
     return decorate
 
 
-def _explicit(signature: inspect.Signature, options: type) -> inspect.Signature:
+def _explicit(signature: inspect.Signature, options: type, defaults: Mapping[str, Any]) -> inspect.Signature:
     """Replace ``**options`` by a keyword parameter for each option."""
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     more = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=_as_written(annotation)
+            name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_as_written(annotation)
         )
         for name, annotation in options.__annotations__.items()
     ]

@@ -24,7 +24,7 @@ def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
     return view
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Packets:
     """The packets of one stream in decode order, without their bytes; all arrays are read-only.
 
@@ -55,6 +55,9 @@ class Packets:
     def __reduce__(self) -> tuple[Any, ...]:
         # Unpickled arrays are writable. `__post_init__` makes them read-only again.
         return type(self), tuple(getattr(self, column.name) for column in fields(self))
+
+    def __repr__(self) -> str:
+        return f"Packets({len(self):,} packets)"
 
     def __len__(self) -> int:
         return len(self.pts)

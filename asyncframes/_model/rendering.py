@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias, Unpack, get_args
 
+import numpy as np
+
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ColorMatrix, Fit, ImageFormat, PictureOptions
 from asyncframes.errors import CropError
@@ -16,6 +18,9 @@ _MATRICES = ("auto", *get_args(ColorMatrix))
 
 # FFmpeg counts pixels in 32 bits.
 _LONGEST = 2**31 - 1
+
+_CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "rgb48": 3}
+_WIDE = {"rgb48", "gray16"}
 
 Size: TypeAlias = tuple[int, int]
 """Width and height."""
@@ -85,6 +90,37 @@ class Rendering:
     def reach(self) -> int:
         """How many frames before and after a frame determine its image."""
         return int(self.deinterlace)
+
+    @property
+    def channels(self) -> int:
+        """Values per pixel; 1 for images without an axis for them."""
+        return _CHANNELS.get(self.image_format, 1)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values of an image."""
+        return np.dtype(np.uint16 if self.image_format in _WIDE else np.uint8)
+
+    def shape_of(self, size: Size) -> tuple[int, ...]:
+        """Return the shape of an image of this size."""
+        width, height = size
+        if self.image_format == "i420":
+            return height * 3 // 2, width
+        return (height, width) if self.channels == 1 else (height, width, self.channels)
+
+    def stored_framing_of(self, width: int, height: int, pixel_shape: Fraction, *, turned: bool) -> Framing:
+        """Return `framing_of` of a picture before it is turned upright.
+
+        Parameters
+        ----------
+        width, height, pixel_shape
+            Of the picture as stored.
+        turned
+            Whether turning it upright swaps its sides.
+        """
+        if turned:
+            return self.framing_of(height, width, 1 / pixel_shape)
+        return self.framing_of(width, height, pixel_shape)
 
     def size_of(self, width: int, height: int, pixel_shape: Fraction) -> Size:
         """Return the size of an upright image; see `framing_of`."""

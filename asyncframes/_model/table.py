@@ -38,7 +38,7 @@ __all__ = ["NO_TIMESTAMP", "BoolArray", "FrameTable", "Int64Array", "Packets", "
 _GAP_WORTH_READING = 64 * 1024
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FrameTable:
     """One row per frame, in presentation order. `Video.frame_table` returns it.
 
@@ -85,12 +85,12 @@ class FrameTable:
     headers: Sequence[tuple[int, bytes]] = ()
     checksums: NDArray[np.int64] | None = None
     is_damaged: NDArray[np.bool_] | None = None
-    has_repeats: bool = field(init=False, repr=False)
+    has_repeats: bool = field(init=False)
     """Whether some packets give several frames, which only a decode from the start can tell apart."""
-    _row_of: Int64Array = field(init=False, repr=False)
-    _has_extra: bool = field(init=False, repr=False)
-    _rank: Int64Array = field(init=False, repr=False)
-    _starts: Int64Array = field(init=False, repr=False)
+    _row_of: Int64Array = field(init=False)
+    _has_extra: bool = field(init=False)
+    _rank: Int64Array = field(init=False)
+    _starts: Int64Array = field(init=False)
 
     def __post_init__(self) -> None:
         if self.time_base <= 0:
@@ -140,6 +140,11 @@ class FrameTable:
         copied = self._copied(false_keyframes=false, _starts=read_only(starts))
         copied.__dict__.pop("is_keyframe", None)
         return copied
+
+    def __repr__(self) -> str:
+        seconds = float(self.duration_seconds.sum())
+        length = f"{len(self):,} frames" + ("" if np.isnan(seconds) else f", {seconds:.6g} s")
+        return f"FrameTable({length}, {'provisional' if self.is_provisional else 'verified'})"
 
     def __len__(self) -> int:
         return len(self.packet_of)
@@ -257,11 +262,6 @@ class FrameTable:
     @cached_property
     def _ticks(self) -> Int64Array:
         return read_only(ticks_of(self.pts, self.time_base, self.average_rate))
-
-    def repeated_times(self) -> int:
-        """Count the frames whose pts is not later than the pts of a frame before them."""
-        ticks = self.ticks()
-        return int(np.count_nonzero(ticks[1:] == ticks[:-1]))
 
     def pts_of(self, index: int) -> int | None:
         """Return a frame's presentation time in ticks, or ``None`` if it has none."""

@@ -123,7 +123,7 @@ class Resolver:
         if selection.is_quick and not distinct:
             return resolve(selection, table)
         if selection.is_by_time and not self._has_warned:
-            self._warn(await in_thread(self._executor, table.repeated_times))
+            self._warn(await in_thread(self._executor, _repeated_times, table))
         chosen = await in_thread(self._executor, resolve, selection, table)
         return await in_thread(self._executor, np.unique, chosen) if distinct else chosen
 
@@ -143,3 +143,9 @@ class Resolver:
             repeated,
             self._source,
         )
+
+
+def _repeated_times(table: FrameTable) -> int:
+    """Count the frames whose pts is not later than the pts of a frame before them."""
+    ticks = table.ticks()
+    return int(np.count_nonzero(ticks[1:] == ticks[:-1]))

@@ -12,7 +12,8 @@ except ImportError as _exc:
     ) from _exc
 
 from asyncframes.torch._clips import ClipDataset, OutOfRange, Sampling
+from asyncframes.torch._options import LoadingOptions
 from asyncframes.torch._stream import FrameStream
 from asyncframes.torch._tensors import Clip, Layout
 
-__all__ = ["Clip", "ClipDataset", "FrameStream", "Layout", "OutOfRange", "Sampling"]
+__all__ = ["Clip", "ClipDataset", "FrameStream", "Layout", "LoadingOptions", "OutOfRange", "Sampling"]

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from asyncframes._model.options import OpenOptions
+from asyncframes._model.options import with_options
 from asyncframes._model.quoting import quoted_option
-from asyncframes._model.table import FrameTable
-from asyncframes._types import PictureOptions
 from asyncframes.errors import FrameIndexError
 from asyncframes.sources import SourceLike
 from asyncframes.sources._limits import check_counts
-from asyncframes.torch._shards import Epoch, this_rank
-from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
+from asyncframes.torch._options import LOADING_DEFAULTS, LoadingOptions
+from asyncframes.torch._shards import Epoch, HasEpochs, this_rank
+from asyncframes.torch._tensors import Clip, as_clip
 from asyncframes.torch._videos import OpenVideos, Videos
 
 Sampling: TypeAlias = Literal["random", "regular"]
@@ -80,7 +79,7 @@ class ClipShape:
         return np.asarray(start + self.stride * fitting, np.int64)
 
 
-class ClipDataset(Dataset[Clip]):
+class ClipDataset(HasEpochs, Dataset[Clip]):
     """Clips of many videos, for a ``DataLoader`` with any sampler.
 
     Clip `i` is of video ``i // clips_per_video``. No video is opened before its first clip is
@@ -113,18 +112,11 @@ class ClipDataset(Dataset[Clip]):
         Makes random clips differ between processes that train together; by default that of
         the default process group, if there is one when the dataset is made, otherwise 0. It does
         not divide the clips: a ``DistributedSampler`` does.
-    layout
-        Order of the dimensions of `Clip.frames`.
     max_open_videos
         Most videos that a process holds open; the least recently used one is closed for
         another.
-    frame_tables
-        A table for each video, or ``None`` for those without; see `open_video`.
-    open_options
-        More options of `open_video`; ``threads`` is 1 unless it is among them.
-    **picture
-        How images are made; see `PictureOptions`. Videos of different sizes need ``resize=`` to
-        be joined into one batch. `image_format` is ``rgb24``, ``bgr24``, ``gray`` or ``rgba``.
+    **options
+        How videos are opened and images are made; see `LoadingOptions` and `PictureOptions`.
 
     Raises
     ------
@@ -137,6 +129,7 @@ class ClipDataset(Dataset[Clip]):
         An argument is invalid.
     """
 
+    @with_options(LoadingOptions, name="ClipDataset", defaults=LOADING_DEFAULTS)
     def __init__(
         self,
         videos: Iterable[SourceLike],
@@ -148,25 +141,20 @@ class ClipDataset(Dataset[Clip]):
         out_of_range: OutOfRange = "repeat_last",
         seed: int = 0,
         rank: int | None = None,
-        layout: Layout = "NCHW",
         max_open_videos: int = 8,
-        frame_tables: Iterable[FrameTable | None] | None = None,
-        open_options: OpenOptions | None = None,
-        **picture: Unpack[PictureOptions],
+        **options: Unpack[LoadingOptions],
     ) -> None:
         if sampling not in get_args(Sampling):
             raise ValueError(f"sampling={quoted_option(sampling)}: expected 'random' or 'regular'")
         check_counts(least=1, clips_per_video=clips_per_video, max_open_videos=max_open_videos)
         check_counts(least=0, seed=seed, rank=rank or 0)
-        check_layout(layout)
         self._shape = ClipShape(num_frames, stride, out_of_range)
-        self._videos = Videos(videos, frame_tables, open_options, picture)
+        self._videos = Videos(videos, options)
         self._open = OpenVideos(self._videos, max_open_videos)
         self._clips_per_video = clips_per_video
         self._sampling = sampling
         self._seed = seed
         self._rank = this_rank(None, None).rank if rank is None else rank
-        self._layout: Layout = layout
         self._epoch = Epoch()
 
     def __repr__(self) -> str:
@@ -178,21 +166,6 @@ class ClipDataset(Dataset[Clip]):
 
     def __len__(self) -> int:
         return len(self._videos) * self._clips_per_video
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other random clips. Call it before each epoch, in the parent: workers get the number too.
-
-        Parameters
-        ----------
-        epoch
-            Number of the epoch, from 0.
-
-        Raises
-        ------
-        ValueError
-            `epoch` is negative.
-        """
-        self._epoch.set(epoch)
 
     def __getitem__(self, clip: SupportsIndex) -> Clip:
         """Decode a clip.
@@ -225,7 +198,7 @@ class ClipDataset(Dataset[Clip]):
             exc.add_note(f"while loading clip {number}, of video {video} of the dataset")
             self._open.drop(video)
             raise
-        return as_clip(batch, video, self._layout)
+        return as_clip(batch, video, self._videos.layout)
 
     def _start(self, number: int, place: int, count: int) -> int:
         last = max(count - self._shape.span, 0)

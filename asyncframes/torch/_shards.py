@@ -34,6 +34,30 @@ class Epoch:
         self._value.fill_(epoch)
 
 
+class HasEpochs:
+    """A data set that is read differently in each epoch."""
+
+    _epoch: Epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose other random clips, or another order of the videos.
+
+        Call it before each epoch, in the parent: workers get the number too, even if they
+        already run.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+
+        Raises
+        ------
+        ValueError
+            `epoch` is negative.
+        """
+        self._epoch.set(epoch)
+
+
 @dataclass(frozen=True, slots=True)
 class Rank:
     """One of several processes that train together."""

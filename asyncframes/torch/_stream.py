@@ -10,17 +10,16 @@ from torch.utils.data import IterableDataset
 
 from asyncframes import sync
 from asyncframes._frames.batch import FrameBatch
-from asyncframes._model.options import OpenOptions
-from asyncframes._model.table import FrameTable
-from asyncframes._types import PictureOptions
+from asyncframes._model.options import with_options
 from asyncframes.sources import SourceLike
 from asyncframes.sources._limits import check_counts
-from asyncframes.torch._shards import Epoch, this_rank, this_shard
-from asyncframes.torch._tensors import Clip, Layout, as_clip, check_layout
+from asyncframes.torch._options import LOADING_DEFAULTS, LoadingOptions
+from asyncframes.torch._shards import Epoch, HasEpochs, this_rank, this_shard
+from asyncframes.torch._tensors import Clip, as_clip
 from asyncframes.torch._videos import LoopHold, Videos
 
 
-class FrameStream(IterableDataset[Clip]):
+class FrameStream(HasEpochs, IterableDataset[Clip]):
     """All frames of many videos, in runs of consecutive frames of one video.
 
     Each video is read once, from its beginning to its end, by one worker of one rank. Use
@@ -45,8 +44,8 @@ class FrameStream(IterableDataset[Clip]):
         Which of how many processes that train together this is, each of which reads other
         videos. By default those of the default process group, if there is one when the stream is
         made, otherwise there is one process.
-    layout, frame_tables, open_options, **picture
-        As for `ClipDataset`.
+    **options
+        How videos are opened and images are made; see `LoadingOptions` and `PictureOptions`.
 
     Raises
     ------
@@ -59,6 +58,7 @@ class FrameStream(IterableDataset[Clip]):
         An argument is invalid.
     """
 
+    @with_options(LoadingOptions, name="FrameStream", defaults=LOADING_DEFAULTS)
     def __init__(
         self,
         videos: Iterable[SourceLike],
@@ -70,42 +70,22 @@ class FrameStream(IterableDataset[Clip]):
         seed: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
-        layout: Layout = "NCHW",
-        frame_tables: Iterable[FrameTable | None] | None = None,
-        open_options: OpenOptions | None = None,
-        **picture: Unpack[PictureOptions],
+        **options: Unpack[LoadingOptions],
     ) -> None:
         check_counts(least=1, size=size, step=step)
         check_counts(least=0, seed=seed)
-        check_layout(layout)
-        self._videos = Videos(videos, frame_tables, open_options, picture)
+        self._videos = Videos(videos, options)
         self._size = size
         self._step = step
         self._drop_last = drop_last
         self._shuffle = shuffle
         self._seed = seed
         self._rank = this_rank(rank, world_size)
-        self._layout: Layout = layout
         self._epoch = Epoch()
 
     def __repr__(self) -> str:
         rank = self._rank
         return f"FrameStream({len(self._videos)} videos, rank {rank.rank} of {rank.world_size})"
-
-    def set_epoch(self, epoch: int) -> None:
-        """Shuffle the videos in another way. Call it before each epoch, in the parent, as for `ClipDataset`.
-
-        Parameters
-        ----------
-        epoch
-            Number of the epoch, from 0.
-
-        Raises
-        ------
-        ValueError
-            `epoch` is negative.
-        """
-        self._epoch.set(epoch)
 
     def __iter__(self) -> Iterator[Clip]:
         """Read this worker's share of the videos.
@@ -152,7 +132,7 @@ class _Runs(Iterator[Clip]):
             exc.add_note(f"while reading video {self._number} of the stream")
             self._close()
             raise
-        return as_clip(batch, self._number, self._stream._layout)
+        return as_clip(batch, self._number, self._stream._videos.layout)
 
     def _open(self) -> None:
         stream = self._stream

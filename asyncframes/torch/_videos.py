@@ -9,7 +9,7 @@ from copy import copy
 from typing import Any
 
 from asyncframes import sync
-from asyncframes._model.options import OpenOptions
+from asyncframes._model.options import OpenOptions, part_of
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.table import FrameTable
@@ -19,6 +19,8 @@ from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import PictureOptions
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import SourceLike, resolve_source
+from asyncframes.torch._options import LoadingOptions
+from asyncframes.torch._tensors import Layout, check_layout
 
 
 class Videos:
@@ -29,12 +31,13 @@ class Videos:
     sources
         What `open_video` accepts, except streams, open files and descriptors: these belong
         to one process.
-    frame_tables
-        One for each source, or ``None``.
     options
-        For `open_video`.
-    picture
-        How images are made.
+        How they are opened and read.
+
+    Attributes
+    ----------
+    layout, picture
+        How images become tensors.
 
     Raises
     ------
@@ -47,16 +50,11 @@ class Videos:
         An argument or an option is invalid.
     """
 
-    def __init__(
-        self,
-        sources: Iterable[SourceLike],
-        frame_tables: Iterable[FrameTable | None] | None,
-        options: OpenOptions | None,
-        picture: PictureOptions,
-    ) -> None:
+    def __init__(self, sources: Iterable[SourceLike], options: LoadingOptions) -> None:
         if isinstance(sources, (str, bytes, os.PathLike)):
             raise TypeError("videos is one source: expected a sequence of sources")
         self._sources: Sequence[SourceLike] = _checked(sources)
+        frame_tables = options.get("frame_tables")
         self._tables = None if frame_tables is None else list(frame_tables)
         if self._tables is not None and len(self._tables) != len(self._sources):
             raise ValueError(
@@ -64,16 +62,15 @@ class Videos:
                 f"{len(self._sources)} videos"
             )
         # A worker decodes beside others, so codec threads of its own gain nothing.
-        self._options: OpenOptions = {"threads": 1, **(options or {})}
-        self.picture: PictureOptions = picture
+        self._options: OpenOptions = {"threads": 1, **(options.get("open_options") or {})}
+        self.layout: Layout = options.get("layout", "NCHW")
+        check_layout(self.layout)
+        self.picture: PictureOptions = part_of(options, PictureOptions)
         # Wrong options are refused here, and not by each worker.
         open_video(b"", **self._options).__reduce__()
-        make_rendering(**picture)
-        if picture.get("image_format", "rgb24") not in _FORMATS:
-            raise ValueError(
-                f"image_format={quoted_option(picture.get('image_format'))}: expected one of "
-                + ", ".join(_FORMATS)
-            )
+        made = make_rendering(**self.picture).image_format
+        if made not in _FORMATS:
+            raise ValueError(f"image_format={quoted_option(made)}: expected one of {', '.join(_FORMATS)}")
 
     def __len__(self) -> int:
         return len(self._sources)

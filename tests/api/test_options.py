@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,38 @@ def test_options_complete_in_notebooks(code: str, wanted: str, use_jedi: bool) -
         completer = IPCompleter(namespace={"video": video, "af": af}, use_jedi=use_jedi)  # type: ignore[no-untyped-call]
         offered = {one.text for one in completer.completions(code, len(code))}
         assert wanted in offered
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"picture_cache_bytes": -1}, "picture_cache_bytes=-1: expected 0 or more"),
+        ({"reorder_bytes": -(2**20)}, "reorder_bytes=-1048576: expected 0 or more"),
+        ({"stream_index": -1}, "stream_index=-1: expected 0 or more"),
+        ({"threads": 0}, "threads=0: expected 1 or more"),
+        ({"max_pixels": 0}, "max_pixels=0: expected 1 or more"),
+        ({"max_table_frames": -5}, "max_table_frames=-5: expected 1 or more"),
+        ({"max_read_bytes": 0}, "max_read_bytes=0: expected 1 or more"),
+        ({"cache_bytes": -1}, "cache_bytes=-1, block_size=16384: expected a cache of two blocks or more"),
+        ({"read_ahead_bytes": -1}, "read_ahead_bytes=-1: expected 0 or more bytes"),
+        ({"read_timeout_seconds": 0}, "read_timeout_seconds=0: expected seconds, above 0 and at most a year"),
+        ({"read_timeout_seconds": float("nan")}, "read_timeout_seconds=nan: expected seconds"),
+        ({"deadline_seconds": -1}, "deadline_seconds=-1: expected more than 0, or None"),
+    ],
+)
+def test_a_number_that_is_too_small_is_refused_at_once(options: dict[str, Any], expected: str) -> None:
+    """By its name and value, before anything is opened."""
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}"):
+        af.open_video("nowhere.mp4", **options)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("most", [0, -1])
+async def test_the_bound_of_a_batch_is_above_zero(most: int) -> None:
+    """`batch` and `batches` refuse another alike, even if no frame is asked for."""
+    expected = f"^max_batch_bytes={most}: expected 1 or more"
+    async with af.open_video(CLIP) as video:
+        with pytest.raises(ValueError, match=expected):
+            await video.batch(indices=[], max_batch_bytes=most)
+        with pytest.raises(ValueError, match=expected):
+            video.batches(2, max_batch_bytes=most)

@@ -9,7 +9,7 @@ import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -186,13 +186,19 @@ async def test_sequential_sources(bounds: tuple[Any, ...], monkeypatch: pytest.M
         assert_same(await video.batch(*bounds), frames)
 
 
-async def test_no_frames() -> None:
-    """A batch of none has the shape that its images would have."""
+@pytest.mark.parametrize("image_format", get_args(af.ImageFormat))
+@pytest.mark.parametrize(
+    "picture", [{}, {"autorotate": False}, {"resize": (None, 30)}, {"crop": (2, 4, 20, 16), "max_side": 10}]
+)
+async def test_no_frames(image_format: af.ImageFormat, picture: dict[str, Any]) -> None:
+    """A batch of none has the layout and the shape that its images would have."""
+    options: dict[str, Any] = {"image_format": image_format, "multiple_of": 2, **picture}
     async with af.open_video(turned()) as video:
-        one = await video.batch(0, 0, image_format="rgba", resize=(None, 30))
-        none = await video.batch(indices=[], image_format="rgba", resize=(None, 30))
+        one = await video.batch(0, 0, **options)
+        none = await video.batch(indices=[], **options)
         assert none.images.shape == (0, *one.images.shape[1:])
         assert none.images.dtype == one.images.dtype
+        assert none.image_format == one.image_format == image_format
         assert list(none) == []
 
 

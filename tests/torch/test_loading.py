@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import multiprocessing
 import pickle
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import asyncframes as af
+from asyncframes._model.options import DEFAULTS
 from asyncframes.errors import CorruptMediaError, FrameIndexError, MediaError, NotPicklableError
 from tests.support.streams.clips import clip_bytes, painted_index
 
@@ -259,6 +261,19 @@ def test_what_cannot_be_loaded_is_refused_at_once(paths: list[Path]) -> None:
         aft.FrameStream(paths, rank=2, world_size=2)
     with pytest.raises(ValueError, match="size=0"):
         aft.FrameStream(paths, size=0)
+
+
+@pytest.mark.parametrize("name", ["ClipDataset", "FrameStream"])
+def test_data_sets_take_the_same_options(name: str, paths: list[Path]) -> None:
+    """They show each with its default, and refuse any other by name."""
+    shown = inspect.signature(getattr(aft, name)).parameters
+    expected = {**DEFAULTS, "layout": "NCHW", "frame_tables": None, "open_options": None}
+    for option in aft.LoadingOptions.__annotations__:
+        assert shown[option].default == expected[option], option
+    assert {"resize", "image_format", "layout"} <= set(shown)
+    required = {"num_frames": 2} if name == "ClipDataset" else {}
+    with pytest.raises(TypeError, match=rf"^{name}\(\) has no option 'resise': did you mean resize=\?"):
+        getattr(aft, name)(paths, **required, resise=(2, 2))
 
 
 def test_one_address_of_each_scheme_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Callable
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import asyncframes as af
+from asyncframes._model.packets import NO_TIMESTAMP, Packets
 from asyncframes.errors import SourceError
 from asyncframes.sources import resolve_source
 from tests.support.streams.clips import clip_bytes
@@ -78,3 +80,18 @@ def test_a_source_is_shown_short(make: Callable[[], af.sources.SourceLike]) -> N
     assert repr(source).startswith(type(source).__name__ + "(")
     assert len(repr(source)) < 250
     assert "\n" not in repr(source)
+
+
+def test_a_table_is_shown_without_its_rows() -> None:
+    """How many frames it has, how long they last, and whether they were observed."""
+    with af.sync.open_video(CLIP) as video:
+        table = video.frame_table()
+    assert repr(replace(table, is_verified=False)) == "FrameTable(6 frames, 0.24 s, provisional)"
+    assert repr(replace(table, is_verified=True)) == "FrameTable(6 frames, 0.24 s, verified)"
+    assert repr(table.packets) == "Packets(6 packets)"
+    untimed = replace(table.packets, pts=np.full(6, NO_TIMESTAMP), dts=np.full(6, NO_TIMESTAMP))
+    bare = replace(table, packets=untimed, average_rate=None, is_verified=False)
+    assert repr(bare) == "FrameTable(6 frames, provisional)"
+    none = Packets(*(getattr(untimed, one.name)[:0] for one in fields(untimed)))
+    empty = af.FrameTable(none, table.time_base, np.zeros(0, np.int64))
+    assert repr(empty) == "FrameTable(0 frames, 0 s, provisional)"

@@ -41,14 +41,14 @@ from asyncframes.errors import UnsupportedMediaError
 
 # swscale has special converters from these formats to packed RGB, for unscaled pictures of even height. They
 # are about seven times as fast as its scaler, but take the nearest chroma sample and are off by up to three
-# levels. `_CHANNELS` lists their targets, with the bytes of a pixel.
+# levels.
 _FAST_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuva420p"}
+_FAST_TARGETS = {"rgb24", "bgr24", "rgba", "gray"}
 _GRAYS = {"gray", "gray16"}
 
 # For these remainders of the width by 16, the special converter to rgba leaves the last columns unwritten
 # (docs/upstream.md).
 _UNWRITTEN_RGBA = {1, 2, 3, 4}
-_CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray": 1}
 
 _NAMES = {"rgb48": f"rgb48{NATIVE}", "gray16": f"gray16{NATIVE}", "i420": "yuvj420p"}
 
@@ -131,7 +131,9 @@ class Converter:
 
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)
-        framing = self._framing_of(picture, orientation)
+        framing = self.rendering.stored_framing_of(
+            picture.width, picture.height, self._pixel_shape, turned=orientation.transpose
+        )
         if framing.is_cut and not self._is_of_whole(framing):
             return self._plan_for_region(picture, framing, orientation)
         size = _turned(framing.whole if framing.is_cut else framing.size, orientation)
@@ -180,15 +182,13 @@ class Converter:
         self, picture: VideoFrame, size: Size, to_alpha: Step, orientation: Orientation
     ) -> ConversionPlan:
         matrix = self._matrix_number(picture)
-        channels = _CHANNELS[self.rendering.image_format]
         # The pooled filter runs the same swscale converter on reused memory, so it gives the same bits.
         pooled = None
-        if is_worth_pooling(size[0] * channels, size[1]):
+        if is_worth_pooling(size[0] * self.rendering.channels, size[1]):
             pooled = PooledScale(self._target, FAST, matrix)
         step = scale_step(size, self._target, FAST, matrix=matrix)
         # Turning an image copies it anyway, so only an upright one can share the memory of its picture.
-        shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
-        packed = shape if orientation == Orientation() else None
+        packed = self.rendering.shape_of(size) if orientation == Orientation() else None
         return ConversionPlan((step,), to_alpha, orientation, pooled=pooled, packed=packed)
 
     def _refuse_odd(self, size: Size) -> None:
@@ -212,7 +212,7 @@ class Converter:
             picture.format.name in _FAST_FORMATS
             and size == (picture.width, picture.height)
             and size[1] % 2 == 0
-            and self.rendering.image_format in _CHANNELS
+            and self.rendering.image_format in _FAST_TARGETS
             and not self.rendering.accurate_color
             and not (self.rendering.image_format == "rgba" and size[0] % 16 in _UNWRITTEN_RGBA)
         )
@@ -223,12 +223,6 @@ class Converter:
             self._rotation = picture.rotation
             self._orientation = orientation_of(picture)
         return self._orientation
-
-    def _framing_of(self, picture: VideoFrame, orientation: Orientation) -> Framing:
-        # The options describe the upright image. For a picture turned by 90 degrees its sides are swapped,
-        # and so is the shape of its pixels.
-        shape = 1 / self._pixel_shape if orientation.transpose else self._pixel_shape
-        return self.rendering.framing_of(*_turned((picture.width, picture.height), orientation), shape)
 
     def _steps(self, picture: VideoFrame, size: Size) -> list[Step]:
         layout = picture.format
