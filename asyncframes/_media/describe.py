@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -14,9 +13,10 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.packet_syntax import PacketSyntax
 from asyncframes._media.codec.alpha import announces_alpha
 from asyncframes._media.container.opening import average_rate, is_cover_art, time_base_of
+from asyncframes._media.container.packet_reader import PacketReader
 from asyncframes._media.image.layout import has_alpha, matrix_used, orientation_of
 from asyncframes._media.metadata import creation_time_of, other_streams_of, tags_of
-from asyncframes._media.pyav import fraction_of
+from asyncframes._media.pyav import codec_name, fraction_of
 from asyncframes._model.color import hdr_of, matrix_of
 from asyncframes._model.timing import Orientation
 from asyncframes._types import ColorMatrix, VideoInfo, VideoStreamInfo
@@ -25,10 +25,9 @@ _SQUARE = Fraction(1)
 _RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
 
 
-def describe(
-    container: InputContainer, stream: VideoStream, picture: VideoFrame | None, size_bytes: int | None
-) -> VideoInfo:
+def describe(reader: PacketReader, picture: VideoFrame | None, size_bytes: int | None) -> VideoInfo:
     """Collect what the header and the first picture tell. `picture` is ``None`` if nothing decodes."""
+    container, stream = reader.container, reader.stream
     codec = stream.codec_context
     orientation = Orientation() if picture is None else orientation_of(picture)
     coded = (codec.width, codec.height) if picture is None else (picture.width, picture.height)
@@ -46,7 +45,7 @@ def describe(
         mirrored=orientation.mirrored,
         average_rate=average_rate(stream),
         time_base=time_base,
-        codec=codec.name,
+        codec=reader.codec_name,
         pixel_format=picture.format.name if picture is not None else codec.pix_fmt or "unknown",
         container=container.format.name,
         sample_aspect_ratio=pixel_shape_of(stream),
@@ -61,7 +60,7 @@ def describe(
         has_alpha=announces_alpha(stream) or (picture is not None and has_alpha(picture.format)),
         is_interlaced=picture is not None and picture.interlaced_frame,
         stream_index=stream.index,
-        video_streams=tuple(_describe_stream(other) for other in container.streams.video),
+        video_streams=tuple(_describe_stream(other, reader) for other in container.streams.video),
         size_bytes=size_bytes,
         creation_time=creation_time_of(container.metadata),
         tags=tags_of(container.metadata),
@@ -85,11 +84,11 @@ def _matrix_of_header(stream: VideoStream) -> ColorMatrix | Literal["unsupported
     )
 
 
-def _describe_stream(stream: VideoStream) -> VideoStreamInfo:
+def _describe_stream(stream: VideoStream, reader: PacketReader) -> VideoStreamInfo:
     codec = stream.codec_context
     return VideoStreamInfo(
         index=stream.index,
-        codec="unknown" if codec is None else codec.name,
+        codec=reader.codec_name if stream.index == reader.stream.index else codec_name(codec),
         width=0 if codec is None else codec.width,
         height=0 if codec is None else codec.height,
         is_default=bool(stream.disposition & Disposition.default),

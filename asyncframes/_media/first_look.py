@@ -86,7 +86,7 @@ def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
 
 
 def _info(decoder: Decoder, frame: VideoFrame | None, size_bytes: int | None) -> VideoInfo:
-    info = describe(decoder.reader.container, decoder.stream, frame, size_bytes)
+    info = describe(decoder.reader, frame, size_bytes)
     if not decoder.file.opened_blind:
         return info
     # FFmpeg knows only the first fragment here, and reports its length as that of the whole file.

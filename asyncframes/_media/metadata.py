@@ -10,7 +10,7 @@ from typing import cast, get_args
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from asyncframes._media.pyav import fraction_of
+from asyncframes._media.pyav import codec_name, fraction_of
 from asyncframes._model.quoting import shortened
 from asyncframes._types import StreamInfo, StreamKind, Tags
 from asyncframes.sources._names import public_url
@@ -56,7 +56,7 @@ def _describe(stream: Stream) -> StreamInfo:
     return StreamInfo(
         index=stream.index,
         kind=cast("StreamKind", stream.type) if stream.type in get_args(StreamKind) else "unknown",
-        codec="unknown" if codec is None else codec.name,
+        codec=codec_name(codec),
         language=None if language == "und" else language,
         title=tags.get("title"),
         duration_seconds_from_header=float(stream.duration * time_base)

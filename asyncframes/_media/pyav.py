@@ -6,6 +6,8 @@ from fractions import Fraction
 from typing import Any, Protocol, cast
 
 import av
+from av.codec.codec import UnknownCodecError
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
@@ -59,6 +61,19 @@ def fraction_of(*ratios: Ratio | None) -> Fraction | None:
         if ratio is not None and ratio.numerator and ratio.denominator:
             return Fraction(ratio.numerator, ratio.denominator)
     return None
+
+
+def codec_name(codec: CodecContext | None) -> str:
+    """Return the name of a codec, ``"unknown"`` if it has none or could not be opened.
+
+    `CodecContext.name` crashes the process in PyAV 19 if FFmpeg could not open the codec.
+    """
+    if codec is None:
+        return "unknown"
+    try:
+        return codec.codec.name
+    except UnknownCodecError:
+        return "unknown"
 
 
 def side_data_of(picture: VideoFrame) -> Any:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from dataclasses import fields
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import requires
 
 import av
+import pytest
 from av.rational import AVRational
 from packaging.requirements import Requirement
 
 import asyncframes as af
 from asyncframes._media.pyav import fraction_of
+from asyncframes.errors import CorruptMediaError
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.patches import lossless
 
 
 def test_the_installed_version_is_supported_and_opens_a_clip() -> None:
@@ -61,3 +65,18 @@ def test_metadata_may_be_in_any_encoding() -> None:
     assert data.count(b"Title in Latin-1") == 1
     with af.sync.open_video(data.replace(b"Title in Latin-1", b"Title in Latin-\xe9")) as video:
         assert painted_index(video.frame(7).image) == 7
+
+
+def test_a_codec_that_cannot_be_opened_is_an_error() -> None:
+    """PyAV 19 crashes the process where the name of such a codec is asked for."""
+    data = lossless([av.VideoFrame(128, 96, "yuv420p") for _ in range(12)])
+    with av.open(io.BytesIO(data)) as container:
+        extradata = container.streams.video[0].codec_context.extradata or b""
+    assert data.count(extradata) == 1
+    broken = data.replace(extradata, b"\xff" * len(extradata))
+    for threads in (1, 4):
+        with af.sync.open_video(broken, threads=threads) as video:
+            assert video.info.codec == video.info.video_streams[0].codec == "ffv1"
+            for request in (video.count, partial(video.frame, 0), partial(next, video.frames())):
+                with pytest.raises(CorruptMediaError):
+                    request()

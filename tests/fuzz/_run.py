@@ -73,7 +73,7 @@ class Fuzzer:
         self._seed = seed
         self._jobs = jobs
         self._timeout = timeout_seconds
-        self._settings = {"clips": str(clips), "seed": seed, "with_files": with_files}
+        self._settings = {"clips": str(clips.resolve()), "seed": seed, "with_files": with_files}
         clips.mkdir(parents=True, exist_ok=True)
         make_clips(clips)
 

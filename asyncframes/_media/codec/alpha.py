@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from asyncframes._media.boundary import PyAVError, pyav_calls
+from asyncframes._media.pyav import codec_name
 from asyncframes.errors import UnsupportedMediaError
 
 _CODECS = {"vp8", "vp9"}
@@ -24,7 +25,7 @@ _REMEMBERED = 1024
 
 def announces_alpha(stream: VideoStream) -> bool:
     """Whether the container says that its packets carry opacity."""
-    return stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in _CODECS
+    return stream.metadata.get("alpha_mode") == "1" and codec_name(stream.codec_context) in _CODECS
 
 
 def refuse_alpha_track(stream: VideoStream, source: str) -> None:

@@ -116,12 +116,12 @@ class Decoder:
     def _holding(self) -> HeldPictures | None:
         codec, threads = self.stream.codec_context, self._threads
         # One thread without strict error detection defines the right output, so there is nothing to doubt.
-        if threads.count == 1 and not (self._options.strict and is_strict(codec.name)):
+        if threads.count == 1 and not (self._options.strict and is_strict(self.reader.codec_name)):
             return None
         units = self.reader.syntax.units
         return HeldPictures(
             run_ahead=threads.run_ahead,
-            marks_late=marks_late(codec.name),
+            marks_late=marks_late(self.reader.codec_name),
             most=threads.count + _MOST_REORDERED,
             units=units,
             numbers=frame_numbers(units, codec.extradata),
@@ -171,7 +171,7 @@ class Decoder:
     @property
     def can_skip_unreferenced(self) -> bool:
         """Whether this codec can skip exactly the pictures that no other refers to."""
-        return self.stream.codec_context.name in _SKIPPING_CODECS
+        return self.reader.codec_name in _SKIPPING_CODECS
 
     def _skip_unreferenced(self, skip: bool) -> None:
         if skip != self._skips:
@@ -331,7 +331,12 @@ class Decoder:
 
     def _late_marks(self) -> list[Picture | Damage]:
         codec, units = self.stream.codec_context, self.reader.syntax.units
-        if self._held is None or units is None or not marks_late(codec.name) or codec.thread_count < 2:
+        if (
+            self._held is None
+            or units is None
+            or not marks_late(self.reader.codec_name)
+            or codec.thread_count < 2
+        ):
             return []
         return await_marks(
             codec, units, lambda packet: self._sure(self._feed(packet, self.reader.number, None))

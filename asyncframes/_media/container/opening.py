@@ -12,14 +12,14 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from asyncframes._media.boundary import reason_of
-from asyncframes._media.codec.teardown import open_with_modest_threads
+from asyncframes._media.codec.priority import open_with_modest_threads
 from asyncframes._media.codec.threads import CodecThreads, is_strict, threads_for
 from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes._media.mp4.claims import ContainerLimits, check_claims
 from asyncframes._media.mp4.fragments import Beginning, beginning_of
-from asyncframes._media.pyav import fraction_of, open_input
+from asyncframes._media.pyav import codec_name, fraction_of, open_input
 from asyncframes.errors import AsyncFramesError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
@@ -256,11 +256,12 @@ def prepare_decoder(
             "raise it to decode them",
             source=source,
         )
-    threads = threads_for(codec.name, 1 if _is_short(stream, size) else options.threads)
+    name = codec_name(codec)
+    threads = threads_for(name, 1 if _is_short(stream, size) else options.threads)
     codec.thread_count = threads.count
     codec.thread_type = threads.kind
     codec.options = {"max_pixels": str(options.max_pixels), **threads.options}
-    if options.strict and is_strict(codec.name):
+    if options.strict and is_strict(name):
         codec.options |= {"err_detect": "explode"}
     for other in stream.container.streams:
         if other.index != stream.index:

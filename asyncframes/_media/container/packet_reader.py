@@ -23,6 +23,7 @@ from asyncframes._media.container.opening import (
 )
 from asyncframes._media.container.seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._media.files.media_files import MediaFile
+from asyncframes._media.pyav import codec_name
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 
 # A seek may land on packets without a position or dts. This many are read to find one that has them.
@@ -73,8 +74,9 @@ class PacketReader:
         except BaseException:
             self.container.close()
             raise
-        codec = self.stream.codec_context
-        self.syntax = packet_syntax(codec.name, codec.extradata)
+        # Asked now, because PyAV forgets it if the codec cannot be opened.
+        self.codec_name = codec_name(self.stream.codec_context)
+        self.syntax = packet_syntax(self.codec_name, self.stream.codec_context.extradata)
         self.number = 0
         self._failure: str | None = None
         self._demux()

@@ -27,6 +27,7 @@ from asyncframes._media.mp4.boxes import SparseFile
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.samples import packets_by_index
+from asyncframes._media.pyav import codec_name
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
@@ -205,7 +206,7 @@ def scan_file(
     with open_container(file, limits) as container:
         stream = select_stream(container, stream_index, file.source_name)
         codec = stream.codec_context
-        packets = PacketList(packet_syntax(codec.name, codec.extradata))
+        packets = PacketList(packet_syntax(codec_name(codec), codec.extradata))
         try:
             for packet in packets_of(container, stream):
                 packets.add(packet)

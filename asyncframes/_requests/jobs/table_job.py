@@ -111,7 +111,7 @@ class TableJob(FrameJob):
     def _may_have_gaps(self) -> bool:
         """Whether damage may leave no mark on any picture, so that only checksums reveal it."""
         # Strict decoding found damage, and the decoder without strict error detection will conceal it.
-        gaps = self.decoder.was_doubted and is_strict(self.decoder.stream.codec_context.name)
+        gaps = self.decoder.was_doubted and is_strict(self.decoder.reader.codec_name)
         return gaps and self.table.checksums is None and self._must_rebuild()
 
     def _rebuild(self, why: str) -> Iterator[None]:

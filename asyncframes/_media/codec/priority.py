@@ -1,0 +1,75 @@
+"""Codec threads that run at a low priority, so that they do not delay the event loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import av
+from av.video.codeccontext import VideoCodecContext
+
+from asyncframes._runtime.life import on_fork
+
+# Held while a codec opens whose threads are searched for, so that threads of no other such codec are new.
+_opening = threading.Lock()
+
+
+def _in_child() -> None:
+    # A thread of the parent may have held the lock during the fork.
+    global _opening
+    _opening = threading.Lock()
+
+
+on_fork(_in_child)
+
+
+def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool) -> None:
+    """Open a codec so that its threads do not interrupt others when they wake. Only Linux supports this.
+
+    Under ``SCHED_BATCH`` of sched(7) they get the same share of the CPU as under the
+    default policy. Threads inherit the policy of the thread that starts them. Since that
+    thread may not be allowed to restore its own policy, a temporary one opens the codec.
+
+    Parameters
+    ----------
+    idle
+        Whether to run them only while nothing else needs the CPU (``SCHED_IDLE``).
+    """
+    if sys.platform != "linux":
+        return
+    starter = threading.Thread(target=_open_idle if idle else _open, args=(codec,), name="asyncframes codec")
+    starter.start()
+    starter.join()
+
+
+def _open(codec: VideoCodecContext) -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        codec.open(strict=False)
+    except (OSError, av.FFmpegError):
+        # A sandbox may forbid the policy: the codec then opens under the default one, when it first decodes.
+        # A codec that cannot be opened raises its error again at that point.
+        pass
+
+
+def _open_idle(codec: VideoCodecContext) -> None:
+    """Change the policy of the threads afterwards: one that is idle on a busy machine holds the GIL long."""
+    with _opening:
+        before = _batch_threads()
+        _open(codec)
+        for thread in _batch_threads() - before - {threading.get_native_id()}:
+            # A thread of another codec may have ended by now.
+            with suppress(OSError):
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _batch_threads() -> set[int]:
+    threads = set()
+    for entry in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            if os.sched_getscheduler(int(entry.name)) == os.SCHED_BATCH:
+                threads.add(int(entry.name))
+    return threads
