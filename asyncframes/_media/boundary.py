@@ -8,7 +8,6 @@ sizes, and `AttributeError` if a decoder is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import av
 from av.container import InputContainer
@@ -33,18 +32,21 @@ def reason_of(exc: Exception) -> str:
     return (told or type(exc).__name__)[:_LONGEST_REASON]
 
 
-@contextmanager
-def pyav_calls() -> Iterator[None]:
-    """Turn any exception of PyAV into a `PyAVError`. This package's errors, which a read may raise, pass.
+class PyAVCalls:
+    """Turns any exception of PyAV into a `PyAVError`. This package's errors, which a read may raise, pass.
 
-    Only calls into PyAV belong inside.
+    Only calls into PyAV belong inside. `contextlib.contextmanager` would not do: its frames and
+    the exception refer to each other, which keeps packets and codecs until a garbage collection.
     """
-    try:
-        yield
-    except AsyncFramesError:
-        raise
-    except Exception as exc:
-        raise PyAVError(reason_of(exc)) from exc
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, AsyncFramesError):
+            raise PyAVError(reason_of(error)) from error
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
-from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
+from asyncframes._media.boundary import PyAVCalls, PyAVError, packets_of
 from tests.support.exact.corpus import SHARED
 from tests.support.streams.clips import clip_bytes
 
@@ -65,13 +67,13 @@ def test_the_late_stream_is_unknown_when_the_file_is_opened() -> None:
 def test_whatever_a_call_raises_is_one_error(raised: type[Exception]) -> None:
     """No kind of exception passes the boundary but our own."""
     arguments: tuple[Any, ...] = (1, "broken", "name") if issubclass(raised, av.FFmpegError) else ("broken",)
-    with pytest.raises(PyAVError, match="broken"), pyav_calls():
+    with pytest.raises(PyAVError, match="broken"), PyAVCalls():
         raise raised(*arguments)
 
 
 def test_errors_of_ours_pass() -> None:
     """What a read of the source raised is not hidden behind PyAV's name."""
-    with pytest.raises(errors.SourceUnavailableError), pyav_calls():
+    with pytest.raises(errors.SourceUnavailableError), PyAVCalls():
         raise errors.SourceUnavailableError("gone")
 
 
@@ -84,3 +86,22 @@ async def test_a_gif_of_ten_bytes_is_a_named_error() -> None:
             assert await video.count() == 0
         with pytest.raises((errors.MediaError, errors.FrameIndexError)):
             await video.frame(0)
+
+
+def test_an_error_of_pyav_keeps_nothing_alive() -> None:
+    """A packet keeps its codec and the codec's threads, so a frame of the stack may not keep the packet."""
+
+    class Held:
+        pass
+
+    def call() -> weakref.ref[Held]:
+        held = Held()
+        with suppress(PyAVError), PyAVCalls():
+            raise av.InvalidDataError(1, "from FFmpeg")
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert call()() is None
+    finally:
+        gc.enable()

@@ -174,6 +174,8 @@ class Case:
         assert self._truth is not None
         found = await self._all_routes(self._truth)
         if found and self._has_more_alone():
+            if not self._truth.is_whole:
+                return Outcome("no reference")
             found = await self._all_routes(self._truth)
         if any("silently" in text or "damage" in text for text in found):
             self._phase("reference")

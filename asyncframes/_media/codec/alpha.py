@@ -10,7 +10,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from asyncframes._media.boundary import PyAVError, pyav_calls
+from asyncframes._media.boundary import PyAVCalls, PyAVError
 from asyncframes._media.pyav import codec_name
 from asyncframes.errors import UnsupportedMediaError
 
@@ -76,7 +76,7 @@ class AlphaDecoder:
     def _decode(self, data: bytes) -> VideoFrame | str:
         """Return the opacity as a picture, or the reason why it does not decode."""
         try:
-            with pyav_calls():
+            with PyAVCalls():
                 pictures = self._codec.decode(Packet(data))
         except PyAVError as exc:
             return f"its alpha: {exc}"

@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
-from asyncframes._media.boundary import PyAVError, pyav_calls
+from asyncframes._media.boundary import PyAVCalls, PyAVError
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
 from asyncframes._media.codec.draining import await_marks, shown_before, with_damage_at
 from asyncframes._media.codec.held import DoubtError, HeldPictures
@@ -331,12 +331,9 @@ class Decoder:
 
     def _late_marks(self) -> list[Picture | Damage]:
         codec, units = self.stream.codec_context, self.reader.syntax.units
-        if (
-            self._held is None
-            or units is None
-            or not marks_late(self.reader.codec_name)
-            or codec.thread_count < 2
-        ):
+        if self._held is None or units is None or codec.thread_count < 2:
+            return []
+        if not marks_late(self.reader.codec_name):
             return []
         return await_marks(
             codec, units, lambda packet: self._sure(self._feed(packet, self.reader.number, None))
@@ -370,16 +367,11 @@ class Decoder:
         if self._fruitless > _MOST_FRUITLESS:
             message = f"{_MOST_FRUITLESS:,} packets in a row became no picture"
             raise CorruptMediaError(message, source=self.file.source_name)
-        try:
-            with pyav_calls():
-                frames = self.stream.codec_context.decode(packet)
-        except PyAVError as exc:
-            # A drained codec answers every further call with EOFError.
-            if isinstance(exc.__cause__, av.EOFError):
-                return
+        frames, refusal = self._call(packet)
+        if refusal is not None:
             # A failed read may have cut this packet short. Its error then names the cause.
             self.file.raise_error()
-            yield Damage(number, pts, str(exc))
+            yield Damage(number, pts, refusal)
             return
         if frames:
             self._newest, self._fruitless = frames[-1], 0
@@ -387,6 +379,18 @@ class Decoder:
             # The pts is the packet number; a codec that drops it gets the number of the packet just fed.
             origin = number if frame.pts is None else frame.pts
             yield self._picture(origin, frame)
+
+    def _call(self, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], str | None]:
+        """Return the codec's pictures, or why it refuses the packet.
+
+        The error is not kept: its traceback would keep the packet, and with it the codec and its threads.
+        """
+        try:
+            with PyAVCalls():
+                return self.stream.codec_context.decode(packet), None
+        except PyAVError as exc:
+            # A drained codec answers every further call with EOFError.
+            return [], None if isinstance(exc.__cause__, av.EOFError) else str(exc)
 
     def _picture(self, number: int, frame: VideoFrame) -> Picture:
         pts = self._pts_of.pop(number, None)

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.packet_syntax import packet_syntax
-from asyncframes._media.boundary import PyAVError, packets_of, pyav_calls
+from asyncframes._media.boundary import PyAVCalls, PyAVError, packets_of
 from asyncframes._media.codec.teardown import release
 from asyncframes._media.container.opening import (
     ContainerOptions,
@@ -192,7 +192,7 @@ class PacketReader:
 
     def _seek_container(self, target: dict[str, int | bool]) -> bool:
         try:
-            with pyav_calls():
+            with PyAVCalls():
                 self.container.seek(stream=self.stream, **target)  # type: ignore[arg-type]  # offset is an int
         except PyAVError:
             self.file.raise_error()
