@@ -30,6 +30,7 @@ def test_programs_are_found() -> None:
     assert {"benchmarks.bench_frames", "benchmarks.exactness", "benchmarks.fuzz"} <= set(PROGRAMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_starts_from_the_root_of_a_clone(program: str) -> None:
     """``--help`` imports all that the program imports at its top."""

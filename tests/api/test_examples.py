@@ -53,6 +53,7 @@ def test_a_member_of_a_tar_file(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUPERVISELY)
 def test_supervisely_examples(name: str, tmp_path: Path) -> None:
     """It writes the frames that it says, and says what it did."""

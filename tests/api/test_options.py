@@ -144,6 +144,7 @@ async def test_misuse_says_what_was_meant(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_jedi", [False, True])
 @pytest.mark.parametrize(
     ("code", "wanted"),

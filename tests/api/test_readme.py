@@ -63,6 +63,7 @@ def skip_without_torch(block: str) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", programs())
 def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> None:
     """Each block is a whole program, given a video.mp4 beside it and its addresses served from here."""

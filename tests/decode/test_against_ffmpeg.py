@@ -29,6 +29,7 @@ CLIPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", CLIPS)
 async def test_rgb_is_that_of_ffmpeg(kind: str, tmp_path: Path, ffmpeg: str) -> None:
@@ -50,6 +51,7 @@ TIMES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("fps", ["5", "7", "25/2", "25", "30", "60"])

@@ -96,6 +96,7 @@ async def test_every_source_gives_the_same_frames(kind: str, tmp_path: Path, ser
         assert await indices_of(video.frames()) == list(range(48))
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", CLIPS)
 async def test_every_container_gives_every_frame(kind: str) -> None:
@@ -205,6 +206,7 @@ def cut_before(number: int, *, container: str, **options: Any) -> bytes:
     return target.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("container", ["mpegts", "matroska"])
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

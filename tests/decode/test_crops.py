@@ -356,6 +356,7 @@ def test_cover_is_the_central_crop_resized(layout: str, box: tuple[int, int]) ->
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_opacity_beside_the_pictures_is_cropped_with_them(codec: str) -> None:
     """Unscaled bit for bit, scaled to a level of NumPy."""
@@ -394,6 +395,7 @@ def hdr_picture(planes: Planes) -> VideoFrame:
     return picture
 
 
+@pytest.mark.slow
 def test_an_unscaled_crop_is_part_of_the_tone_mapped_image() -> None:
     """Bit for bit."""
     picture = hdr_picture(planes_of("yuv420p10le", 96, 64))

@@ -47,7 +47,7 @@ def md5s_of_program(ffmpeg: str, path: Path) -> list[str]:
     return [line.split(",")[5].strip() for line in printed.stdout.splitlines() if line[:1] != "#"]
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("name", grid(STREAMS, fast=REPRESENTATIVES.__contains__))
 def test_the_sequence_is_that_of_ffmpeg(name: str, made: MadeStream, ffmpeg: str) -> None:
     """The ffmpeg program decodes the same pictures, in number, order and every bit."""
     found = [picture_md5(picture) for picture in sequential_pictures(made(name))]

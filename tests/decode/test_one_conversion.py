@@ -159,6 +159,7 @@ def most_apart(ours: list[NDArray[Any]], theirs: NDArray[Any]) -> int:
     return int(np.abs(np.stack(ours).astype(np.int32) - theirs).max())
 
 
+@pytest.mark.slow
 @LAYOUTS_AND_FIELDS
 def test_every_frame_has_the_pixels_of_ffmpeg(
     layout: str, is_interlaced: bool, tmp_path: Path, ffmpeg: str
@@ -202,6 +203,7 @@ def test_fields_of_real_codecs_are_converted_as_ffmpeg_does(
     assert most_apart(images, by_ffmpeg(ffmpeg, path, images, "rgb24")) <= 1
 
 
+@pytest.mark.slow
 def test_a_real_interlaced_file_has_the_pixels_of_ffmpeg(ffmpeg: str) -> None:
     """1080i in MPEG-TS: by index, in sequence, and in the program."""
     path = FOUND / "ft_fixture-raw.mts"

@@ -367,6 +367,7 @@ def _alpha_packets(
         return packets
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 async def test_opacity_beside_the_pictures_is_theirs(codec: str) -> None:
@@ -385,6 +386,7 @@ async def test_opacity_beside_the_pictures_is_theirs(codec: str) -> None:
     assert painted_index(turned[..., 3]) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 async def test_opacity_with_keyframes_of_its_own(codec: str) -> None:

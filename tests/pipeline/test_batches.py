@@ -117,6 +117,7 @@ async def test_every_kind_of_image(image_format: af.ImageFormat, picture: dict[s
         assert_same(await video.batch(**asked), await one_by_one(video, **asked))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.parametrize("on_corrupt", ["skip", "keep"])
 async def test_real_files(name: str, on_corrupt: af.OnCorrupt) -> None:

@@ -182,6 +182,7 @@ async def test_a_contact_sheet_leaves_the_loop_alone(long_video: Path, tmp_path:
     assert (tmp_path / "sheet.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["onelong.mp4", "damaged.mp4", "damaged.h264", "damaged-ts-h264-a.ts"])
 @pytest.mark.parametrize(

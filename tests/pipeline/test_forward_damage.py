@@ -79,6 +79,7 @@ async def shown(source: Any, **options: Any) -> tuple[list[tuple[int | None, Dig
     return found, ""
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("container", CONTAINERS)
 async def test_damage_gives_the_frames_of_a_file(container: str) -> None:
@@ -91,6 +92,7 @@ async def test_damage_gives_the_frames_of_a_file(container: str) -> None:
         assert (await shown(sent(data), on_corrupt="keep"))[0] == expected, seed
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["avatar.flv", "testFLV.flv"])
 @pytest.mark.parametrize("on_corrupt", ["keep", "raise"])
@@ -156,6 +158,7 @@ def test_places_in_a_seek_head() -> None:
     assert places_in_seek_head(noisy_clip("flv")[:1024]) == frozenset()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("container", ["matroska", "nut"])
 async def test_damage_that_reaches_too_far_back(container: str, monkeypatch: pytest.MonkeyPatch) -> None:

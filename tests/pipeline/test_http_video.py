@@ -96,6 +96,7 @@ async def test_the_first_frame_needs_no_frame_table(server: RunningServer, large
         assert video.bytes_read < 1.5 * 1024 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_whole_pass_fetches_nothing_twice(server: RunningServer, large: bytes) -> None:
     """A cache far smaller than the file still reads each byte about once."""

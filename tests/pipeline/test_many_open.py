@@ -94,7 +94,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         path.write_bytes(clip_bytes(frames=48, width=width, height=height))
     arguments = [VIDEOS, READ, QUEUE_MAXSIZE, DESCRIPTORS, *paths]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=55
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=110
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -103,6 +103,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.slow
 class TestAThousandVideos:
     """Ten are read to their end while 990 wait for consumers that took one frame."""
 

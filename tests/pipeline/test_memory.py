@@ -43,6 +43,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("queue_maxsize", "workers"), [(2, 1), (16, 4)])
 def test_memory_stays_within_the_formula(tmp_path: Path, queue_maxsize: int, workers: int) -> None:
     """With slow writers: ``(queue_maxsize + max_write_workers + 1) * frame_bytes``, cache and constant."""

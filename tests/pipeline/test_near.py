@@ -323,6 +323,7 @@ async def test_each_has_its_own_deadline() -> None:
     assert not near_tasks()
 
 
+@pytest.mark.slow
 async def test_no_more_decoders_than_turns() -> None:
     """Many groups of calls open no more decoders than may decode at once."""
     data = clip_bytes(frames=96, gop=8, faststart=True)

@@ -133,6 +133,7 @@ async def test_many_videos_share_one_bound() -> None:
             await video.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.parametrize("on_corrupt", ["skip", "keep"])
 async def test_real_files_both_ways(name: str, on_corrupt: af.OnCorrupt) -> None:
@@ -195,6 +196,7 @@ async def test_a_walk_through_damage_logs_it_once(caplog: pytest.LogCaptureFixtu
     assert len(records) == len(set(records)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("long_streams")
 async def test_decoding_on_behind_a_frame_opens_no_more_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that decodes the rest of its GOP keeps its turn until it has ended."""

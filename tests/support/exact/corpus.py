@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-LONG = 2000
+LONG = 500
 """Frames beyond which the tests of a file are slow ones."""
 
-LARGE = 80_000_000
+LARGE = 8_000_000
 """Pixels in all frames together beyond which they are, too."""
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
