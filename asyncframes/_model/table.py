@@ -273,14 +273,12 @@ class FrameTable:
         return int(self._row_of[packet])
 
     def place_of(self, packet: int) -> int:
-        """Return how many frames are shown before the one that a packet would become."""
+        """Return how many frames are shown before a refused packet, even if it became a picture."""
         if packet >= len(self.packets):
             return len(self)
-        if (row := self.row_of(packet)) >= 0:
-            return row
         pts = int(self.packets.pts[packet])
         if pts != NO_TIMESTAMP:
-            return int(np.count_nonzero(self.pts < pts))
+            return int(np.count_nonzero((self.pts < pts) & (self.pts != NO_TIMESTAMP)))
         rank = self._rank[packet]
         return len(self) if rank < 0 else int(np.count_nonzero(self._rank[self.packet_of] < rank))
 

@@ -8,6 +8,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes import errors
+from asyncframes._media.mp4.boxes import boxes_in
 from tests.support.exact.corpus import SHARED
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.hostile import box, endless_moov
@@ -81,3 +82,27 @@ async def test_a_grid_of_tiles_is_refused_by_name() -> None:
     meta = box(b"meta", bytes(4) + box(b"pitm", bytes(4) + b"\0\1") + box(b"iinf", bytes(4) + b"\0\1" + item))
     with pytest.raises(errors.UnsupportedMediaError, match="grid of tiles"):
         await af.open_video(box(b"ftyp", b"heic\0\0\0\0heicmif1") + meta + box(b"mdat", bytes(64)))
+
+
+@pytest.mark.parametrize("place", ["before", "in moov", "behind"])
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param(box(b"iinf", b"\1\0\0\0" + b"\x08\0\0\0"), id="iinf"),
+        pytest.param(box(b"iloc", b"\2\0\0\0" + b"\x44\0" + b"\x08\0\0\0"), id="iloc"),
+    ],
+)
+async def test_a_header_that_lists_more_items_than_any_picture_has_is_refused(
+    items: bytes, place: str
+) -> None:
+    """FFmpeg would take a gigabyte for them, before it finds that they are not there."""
+    clip, meta = clip_bytes(frames=8, faststart=True), box(b"meta", bytes(4) + items)
+    moov = next(found for found in boxes_in(clip) if found.kind == b"moov")
+    if place == "in moov":
+        header = clip[moov.begin : moov.end] + meta
+        header = len(header).to_bytes(4, "big") + header[4:]
+    else:
+        parts = [meta, clip[moov.begin : moov.end]]
+        header = b"".join(parts if place == "before" else reversed(parts))
+    with pytest.raises(errors.UnsupportedMediaError, match="134217728 items: expected at most 65536"):
+        await af.open_video(clip[: moov.begin] + header + clip[moov.end :])

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import asyncframes as af
+from asyncframes._media.codec.held import packet_of
+from tests.support.exact.one_thread import decode_by_one_thread
 from tests.support.streams.clips import clip_bytes
+from tests.support.streams.remux import VideoPacket, remux
 
 pytestmark = pytest.mark.usefixtures("long_streams")
 
@@ -87,3 +90,48 @@ def test_what_an_edit_list_leaves_out_at_the_end_is_not_taken_for_lost() -> None
         frames = len(list(video.frames()))
     assert 2 * GOP <= frames < 3 * GOP
     assert packets.count("decode") <= 3 * GOP
+
+
+def cut_short(lengths: dict[int, int]) -> bytes:
+    """Return a clip of MPEG-2 with leading B-frames, of whose packets some are cut short.
+
+    A packet that ends with the start code of its first slice becomes no picture.
+    """
+
+    def edit(packets: list[VideoPacket]) -> list[VideoPacket]:
+        for number, length in lengths.items():
+            whole = packets[number]
+            packets[number] = packet_of(bytes(whole)[:length])
+            packets[number].pts, packets[number].dts = whole.pts, whole.dts
+            packets[number].is_keyframe = whole.is_keyframe
+        return packets
+
+    clip = clip_bytes(frames=24, gop=8, codec="mpeg2video", container="matroska")
+    return remux(clip, container="matroska", edit=edit)
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+@pytest.mark.parametrize(
+    ("lengths", "place"),
+    [
+        # The keyframe before it is decoded first, and shown two frames later.
+        pytest.param({8: 22}, 7, id="leading picture"),
+        # Its picture still comes out, but behind two that refer to it.
+        pytest.param({0: 80, 1: 22}, 0, id="refused and shown"),
+    ],
+)
+def test_an_error_by_index_names_where_one_thread_meets_the_damage(
+    lengths: dict[int, int], place: int, threads: int | None
+) -> None:
+    clip = cut_short(lengths)
+    places = decode_by_one_thread(clip).damaged_places()
+    assert place in places
+    found = set()
+    with af.sync.open_video(clip, threads=threads) as video:
+        for index in range(video.count()):
+            try:
+                video.frame(index)
+            except af.errors.CorruptMediaError as exc:
+                found.add(exc.index)
+    assert place in found
+    assert found <= places

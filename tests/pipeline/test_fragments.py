@@ -17,7 +17,8 @@ import asyncframes as af
 from asyncframes._media.mp4.boxes import Box, boxes_in
 from asyncframes._media.mp4.segments import places_in_mfra, read_sidx
 from asyncframes._model.table import FrameTable
-from asyncframes.errors import SourceUnavailableError
+from asyncframes._types import OnCorrupt
+from asyncframes.errors import CorruptMediaError, SourceUnavailableError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
 from tests.support.exact.corpus import CorpusFile, parameters
@@ -245,6 +246,29 @@ async def test_closing_ends_a_walk() -> None:
         with pytest.raises(asyncio.CancelledError):
             await counting
         assert not source.stalled.is_set()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["keep", "raise"])
+async def test_a_packet_that_its_fragment_cannot_hold_is_damaged_as_in_the_file(mode: OnCorrupt) -> None:
+    """A header lists a size that ends behind its media; a decoder refuses such a packet."""
+    data = bytearray(clip_bytes(frames=24, gop=8, fragmented=True))
+    sizes = data.index(b"trun", data.index(b"trun") + 4) + 20
+    data[sizes + 6 * 8 : sizes + 6 * 8 + 4] = (20_000).to_bytes(4, "big")
+
+    async def frames(source: Any) -> list[Any]:
+        found: list[Any] = []
+        async with af.open_video(source, on_corrupt=mode) as video:
+            try:
+                async for frame in video.frames():
+                    found += [(frame.index, frame.pts, frame.is_corrupt, frame.image.tobytes())]
+            except CorruptMediaError as exc:
+                found += [(exc.index, exc.pts)]
+        return found
+
+    expected = await frames(bytes(data))
+    assert len(expected) < 24
+    assert await frames(remote(bytes(data))) == expected
 
 
 @given(data=st.binary(max_size=200))

@@ -96,9 +96,10 @@ def open_container(
     if file.lacks_headers:
         file.plan([(0, BUFFER_BYTES)])
         beginning = beginning_of(file)
-    file.opened_blind = beginning.is_fragmented
+    # FFmpeg reads the header of every fragment before the first frame, unless it is told not to. It then ends
+    # a packet with its fragment, even if the header lists more bytes. So a short file is read as a whole.
+    file.opened_blind = beginning.is_fragmented and (file.size or 0) > SHORT_BYTES
     if file.opened_blind:
-        # Otherwise FFmpeg would read the header of every fragment before the first frame.
         allowed["fflags"] = "ignidx"
     if beginning.header is None:
         file.plan_forward()

@@ -1,12 +1,14 @@
 """Checks the claims of an MP4 header before FFmpeg allocates memory for them.
 
 ISO/IEC 14496-12: FFmpeg allocates some 40 bytes for each sample that ``stsz`` counts, even if the
-file is too short to hold it, and copies samples for each edit of ``elst``. ISO/IEC 23008-12,
-6.6.2.3: a HEIF picture may be a grid of tiles, which FFmpeg outputs one by one.
+file is too short to hold it, and copies samples for each edit of ``elst``. It also allocates and
+clears 8 bytes for each item that ``iinf`` or ``iloc`` counts, in any box. ISO/IEC 23008-12, 6.6.2.3:
+a HEIF picture may be a grid of tiles, which FFmpeg outputs one by one.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +31,13 @@ _MOST_STEPS = 1 << 29
 _CONTAINERS = {b"trak", b"edts", b"mdia", b"minf", b"stbl"}
 _TABLES = {b"elst", b"hdlr", b"mdhd", b"stsz", b"stz2", b"stts", b"stss", b"stsc", b"stco", b"co64"}
 _LONGEST_META = 1 << 20
+
+# ``iinf`` and ``iloc`` belong into ``meta``, but FFmpeg reads them anywhere.
+_HEADERS = {b"moov", b"meta", b"udta", b"iinf", b"iloc"}
+
+# Older versions of these boxes count in 16 bits, as many as any picture has items.
+_ITEM_COUNTS = re.compile(rb"(?s)(?=iinf[^\0]...(....)|iloc[^\0\1].....(....))")
+_MOST_ITEMS = 1 << 16
 _TILED = {b"grid": "a grid of tiles", b"iovl": "an overlay of several pictures"}
 
 
@@ -58,12 +67,16 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
         picture is one that FFmpeg outputs in tiles.
     """
     try:
-        top = list(_up_to_moov(file))
-        for box in top:
-            if box.kind == b"moov":
-                _check_moov(file, box, limits)
-        if top and top[-1].kind == b"meta":
-            _check_item(file, top[-1])
+        found: dict[bytes, bytes] = {}
+        for box in _headers(file):
+            data = _read(file, box)
+            _check_item_counts(box.kind + data, file.source_name)
+            if box.kind in {b"moov", b"meta"}:
+                found[box.kind] = data
+        if b"moov" in found:
+            _check_moov(file, found[b"moov"], limits)
+        elif b"meta" in found:
+            _check_item(file, found[b"meta"])
     except TooManyBoxesError as exc:
         raise UnsupportedMediaError(f"{exc}: expected fewer in a video", source=file.source_name) from exc
     except MalformedError:
@@ -71,21 +84,37 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
         return
 
 
-def _up_to_moov(file: MediaFile) -> Iterator[Box]:
-    """Yield ``moov`` and ``meta`` boxes, up to the first ``moov`` or fragment."""
+def _headers(file: MediaFile) -> Iterator[Box]:
+    """Yield the boxes that FFmpeg reads before the first packet: it stops once it has ``moov`` and media."""
+    seen = set()
     for box in boxes_of(file):
-        if box.kind in {b"moov", b"meta"}:
+        # FFmpeg skips every ``moov`` but the first.
+        if box.kind in _HEADERS and (box.kind != b"moov" or b"moov" not in seen):
             yield box
-        if box.kind in {b"moov", b"moof"}:
+        seen.add(box.kind)
+        if box.kind == b"moof" or {b"moov", b"mdat"} <= seen:
             return
 
 
-def _check_moov(file: MediaFile, moov: Box, limits: ContainerLimits) -> None:
-    length = moov.end - moov.body
+def _read(file: MediaFile, box: Box) -> bytes:
+    """Return the payload of a box, decompressed if QuickTime compressed it."""
+    length = box.end - box.body
     if length > LONGEST_MOOV:
         message = f"the header has {length} bytes: expected at most {LONGEST_MOOV}"
         raise UnsupportedMediaError(message, source=file.source_name)
-    data = _unpacked(file.read_at(moov.body, length))
+    payload = file.read_at(box.body, length)
+    return _unpacked(payload) if box.kind == b"moov" else payload
+
+
+def _check_item_counts(data: bytes, source: str) -> None:
+    for counts in _ITEM_COUNTS.finditer(data):
+        count = int.from_bytes(counts[1] or counts[2], "big")
+        if count > _MOST_ITEMS:
+            message = f"the header lists {count} items: expected at most {_MOST_ITEMS}"
+            raise UnsupportedMediaError(message, source=source)
+
+
+def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
     samples, scale = 0, 1
     for box in boxes_in(data):
         if box.kind == b"mvhd":
@@ -212,11 +241,11 @@ def _keyframes_at(table: memoryview | None, samples: NDArray[np.intp]) -> NDArra
     return np.where(places >= 0, numbers[np.maximum(places, 0)] - 1, 0) if len(numbers) else samples
 
 
-def _check_item(file: MediaFile, meta: Box) -> None:
+def _check_item(file: MediaFile, meta: bytes) -> None:
     """Refuse a still picture that consists of several coded pictures."""
-    if meta.end - meta.body > _LONGEST_META:
+    if len(meta) > _LONGEST_META:
         return
-    data = file.read_at(meta.body, meta.end - meta.body)[4:]
+    data = meta[4:]
     found = {box.kind: memoryview(data)[box.body : box.end] for box in boxes_in(data)}
     if b"pitm" not in found or b"iinf" not in found:
         return

@@ -108,7 +108,7 @@ class CheckedRun:
         # picture that comes out sets the expectation.
         first = table.row_of(start)
         self._expected = first if first >= 0 else None
-        self._shown = self._in_order = 0
+        self._shown = self._in_order = self._came_out = 0
         self._lost: list[tuple[int, Damage]] = []
 
     def pictures(self) -> Iterator[tuple[int, Picture] | None]:
@@ -130,7 +130,7 @@ class CheckedRun:
                 self._job.meet(output)
                 # Times near damage may be wrong. But a picture that came out already is shown earlier, so the
                 # lost one belongs after it.
-                place = max(self._table.place_of(output.packet), self._expected or 0)
+                place = max(self._table.place_of(output.packet), self._came_out)
                 self._lost.append((place, output))
                 yield None
             else:
@@ -141,8 +141,9 @@ class CheckedRun:
         if picture.packet == self._start > 0 and not picture.decodes_alone:
             # Containers flag packets as keyframes that are not. Only the decoded picture shows the truth.
             self._give_up_start("its picture is not a keyframe")
-        self._report_lost(self._table.place_of(picture.packet))
         row = self._row_of(picture)
+        self._report_lost(self._table.place_of(picture.packet) if row < 0 else row)
+        self._came_out = max(self._came_out, row + 1)
         self._job.pass_by(row, picture)
         # Leading pictures refer to the GOP before the start. That GOP was not decoded, so they are dropped.
         if self._start > 0 and self._table.is_shown_before(picture.packet, self._start):

@@ -212,7 +212,7 @@ class TableJob(FrameJob):
         if picture.frame.is_corrupt:
             self.meet(damage)
         if self._on_corrupt == "raise":
-            self.report(damage, self.table.place_of(damage.packet))
+            self.report(damage, self.table.place_of(damage.packet) if row < 0 else row)
 
     def _is_damaged(self, row: int, picture: Picture) -> bool:
         # The marks in the table come from a decode of the whole stream, which is right by definition.
