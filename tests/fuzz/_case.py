@@ -34,6 +34,10 @@ MOST_SECONDS = 5.0
 MOST_MEGABYTES = 300.0
 """Memory that a case may take beyond what the process held before."""
 
+PICTURE_CACHE_BYTES = 32 * 1024 * 1024
+"""Bound of the pictures kept for steps, so that `MOST_MEGABYTES` is for everything else. The default bound of
+256 MiB, together with the pictures inside a codec, would leave no room to see more."""
+
 _SETTLING_SECONDS = 2.0
 
 
@@ -207,7 +211,12 @@ class Case:
         found: list[str] = []
         counts_first = self._counts_first
         for mode in ("keep", "raise"):
-            opened: Opener = partial(self._open, on_corrupt=mode, threads=self._threads)
+            opened: Opener = partial(
+                self._open,
+                on_corrupt=mode,
+                threads=self._threads,
+                picture_cache_bytes=PICTURE_CACHE_BYTES,
+            )
             routes = Routes(opened, truth, mode, self._seed, effort=EFFORT)
             counts_first = not counts_first
             ways = [routes.counted if counts_first else routes.in_sequence, routes.by_index]

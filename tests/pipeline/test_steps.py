@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import random
 from collections.abc import Iterator
 from contextlib import suppress
@@ -209,3 +210,40 @@ async def test_decoding_on_behind_a_frame_opens_no_more_decoders(monkeypatch: py
     assert [painted_index(frame.image) for frame in frames] == [frame.index for frame in frames]
     # One more may be closing.
     assert max(opened) <= Turns().at_once + 1
+
+
+class _Mallinfo(ctypes.Structure):
+    """What ``mallinfo2`` of glibc returns."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks")
+    ] + [("fordblks", ctypes.c_size_t), ("keepcost", ctypes.c_size_t)]  # fmt: skip
+
+
+def allocated_bytes() -> int:
+    """Return how many bytes of this process are allocated, without those freed that the allocator holds."""
+    try:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):
+        pytest.skip("mallinfo2, which tells what is allocated, is part of glibc 2.33 and later")
+    mallinfo.restype = _Mallinfo
+    info = mallinfo()
+    return int(info.hblkhd + info.uordblks)
+
+
+async def test_pictures_that_are_dropped_free_their_memory() -> None:
+    """Bookmarks that are looked at again and again stay, and what was decoded around them does not."""
+    picture = 640 * 480 * 3 // 2
+    clip = clip_bytes(frames=240, gop=240, width=640, height=480, b_frames=0)
+    async with af.open_video(clip, threads=1, picture_cache_bytes=32 * picture) as video:
+        await video.frame(0)
+        before, marks = allocated_bytes(), list[int]()
+        for index in range(0, 240, 20):
+            await video.frame(index)
+            await video.frame(index + 1)
+            marks.append(index + 1)
+            for mark in marks:
+                await video.frame(mark)
+        assert kept_bytes() > 24 * picture
+        assert allocated_bytes() - before < 64 * picture

@@ -1,14 +1,21 @@
-"""Decoded pictures that stay in memory for later requests, within one bound for the whole process."""
+"""Decoded pictures that stay in memory for later requests, within one bound for the whole process.
+
+A decoder's pictures are not kept, but copies of them. A decoder takes its pictures from a pool,
+and the pool keeps the memory of those that are freed for as long as the decoder or any one of
+its pictures exists. A few kept pictures would hold the memory of hundreds.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TypeAlias
 
 from av.video.frame import VideoFrame
 
 from asyncframes._media.codec.pictures import Picture
+from asyncframes._media.image.filters import filtered, make_chain
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._runtime.life import on_fork, watch
 
@@ -73,11 +80,14 @@ class KeptPictures:
         self._closed = False
 
     def put(self, table: FrameTable, row: int, picture: Picture) -> None:
-        """Keep a picture, unless it alone exceeds the bound; any thread."""
-        size = _bytes_of(picture.frame) + (0 if picture.alpha is None else _bytes_of(picture.alpha))
+        """Keep a copy of a picture, unless it alone exceeds the bound; any thread."""
+        if self.get(table, row) is not None or _size_of(picture) > self._most_bytes:
+            return
+        copy = _copy_of(picture)
+        size = _size_of(copy)
         process = _process
         with process.lock:
-            if self._closed or size > self._most_bytes:
+            if self._closed:
                 return
             self._picture_bytes = size
             if self._packets is not table.packets:
@@ -86,7 +96,7 @@ class KeptPictures:
                 self._packets = table.packets
             if row in self.rows:
                 process.drop((self, row))
-            process.pictures[self, row] = picture, size
+            process.pictures[self, row] = copy, size
             self.rows.add(row)
             process.total += size
             while process.total > self._most_bytes:
@@ -128,5 +138,22 @@ class KeptPictures:
             process.drop((self, row))
 
 
+def _size_of(picture: Picture) -> int:
+    return sum(_bytes_of(frame) for frame in (picture.frame, picture.alpha) if frame is not None)
+
+
 def _bytes_of(frame: VideoFrame) -> int:
     return sum(plane.buffer_size for plane in frame.planes)
+
+
+def _copy_of(picture: Picture) -> Picture:
+    alpha = None if picture.alpha is None else _frame_copy_of(picture.alpha)
+    return replace(picture, frame=_frame_copy_of(picture.frame), alpha=alpha)
+
+
+def _frame_copy_of(frame: VideoFrame) -> VideoFrame:
+    """Copy a frame with all its properties into memory of its own."""
+    # PyAV copies the memory of a frame only if another frame uses it too. This filter returns such a frame.
+    shared = filtered(make_chain(frame, ("null", {})), frame)
+    shared.make_writable()
+    return shared
