@@ -54,6 +54,26 @@ def test_units_that_do_not_fill_a_packet_are_damage(packet: bytes) -> None:
         BY_LENGTH.has_picture(packet[:])
 
 
+@pytest.mark.parametrize(("form", "join"), [(BY_LENGTH, by_length), (BY_START_CODE, by_start_code)])
+def test_heads_leave_out_what_a_decoder_ignores(form: UnitFormat, join: Callable[..., bytes]) -> None:
+    """Parameter sets stay whole, slices keep their beginning, and messages go."""
+    sets, message, piece = bytes([0x67, *range(1, 9)]), bytes([6, 1]), bytes([0x65, *range(1, 9)])
+    heads = form.heads(join(sets, message, piece, piece), 4)
+    # A start code may begin with another zero, which then seems to end the unit before.
+    assert [unit.rstrip(b"\0") for unit in heads] == [sets, piece[:4], piece[:4]]
+    assert form.packet_of([sets, piece]) == join(sets, piece)
+    assert form.heads(join(message), 4) == []
+    assert form.heads(join(b""), 4) == []
+
+
+@pytest.mark.parametrize("unit", [bytes([0x71, 1]), bytes([0xC1, 1]), bytes([0x02, 1])])
+def test_a_picture_without_a_slice_is_damage(unit: bytes) -> None:
+    """No decoder takes a unit of a reserved kind, with a forbidden bit or in partitions for a slice."""
+    with pytest.raises(DamagedPacketError):
+        BY_LENGTH.heads(by_length(unit), 4)
+    assert BY_LENGTH.heads(by_length(unit, bytes([0x41, 1])), 4)
+
+
 @given(packet=st.binary(max_size=200), length_bytes=st.sampled_from([0, 1, 2, 4]), is_hevc=st.booleans())
 def test_any_bytes_are_told_or_broken(packet: bytes, length_bytes: int, is_hevc: bool) -> None:
     """Nothing but the one error comes out of hostile bytes."""

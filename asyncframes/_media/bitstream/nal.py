@@ -6,7 +6,7 @@ with a length before each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,20 @@ _H264_SLICES = {1, 2, 5}
 _H264_OTHERS = frozenset(range(6, 13))
 _HEVC_OTHERS = frozenset(range(32, 41))
 
+# FFmpeg does not decode slices in partitions.
+_H264_DECODED = frozenset({1, 5})
+_HEVC_SLICES = frozenset({*range(10), *range(16, 22)})
+
+# Messages, delimiters and filler data.
+_H264_MESSAGES = frozenset({6, 9, 12})
+_HEVC_MESSAGES = frozenset({35, 38, 39, 40})
+
 _MAY_BE_PICTURES = {
     False: np.array([header & 0x1F not in _H264_OTHERS for header in range(256)]),
     True: np.array([header >> 1 & 0x3F not in _HEVC_OTHERS for header in range(256)]),
 }
+
+_MAY_BE_PICTURES_AS_LIST = {is_hevc: kinds.tolist() for is_hevc, kinds in _MAY_BE_PICTURES.items()}
 
 _DELIMITER = b"\x09\xf0"
 
@@ -51,10 +61,7 @@ class UnitFormat:
 
     def delimiter(self) -> bytes:
         """Return a packet that holds only an H.264 access unit delimiter (ISO/IEC 14496-10, 7.3.2.4)."""
-        size = (
-            len(_DELIMITER).to_bytes(self.length_bytes, "big") if self.length_bytes else b"\0" + _START_CODE
-        )
-        return size + _DELIMITER
+        return self.packet_of([_DELIMITER])
 
     def has_picture(self, packet: bytes) -> bool:
         """Return whether a packet holds a unit that may belong to a picture.
@@ -74,6 +81,65 @@ class UnitFormat:
         except DamagedPacketError:
             return True
         return any(header >> 5 & 3 for header in slices)
+
+    def heads(self, packet: bytes, length: int) -> list[bytes]:
+        """Return the units of a packet that a decoder needs, of slices only the first bytes.
+
+        Parameters
+        ----------
+        length
+            Bytes to return of each slice.
+
+        Raises
+        ------
+        DamagedPacketError
+            The units do not fill the packet, or none of those that may be pictures is a slice.
+        """
+        first = self.length_bytes
+        # Most packets hold one slice, so they need no loop.
+        is_one = 0 < int.from_bytes(packet[:first], "big") == len(packet) - first
+        if is_one and self._is_slice(packet[first : first + 2]):
+            return [packet[first : first + length]]
+        found: list[bytes] = []
+        has_slice = has_other = False
+        starts = [*self.units(packet)]
+        ends = [*(start - self._gap for start in starts[1:]), len(packet)]
+        # A packet of empty units has no starts, but one end.
+        for start, end in zip(starts, ends, strict=False):
+            header = packet[start]
+            if _MAY_BE_PICTURES_AS_LIST[self.is_hevc][header]:
+                is_slice = self._is_slice(packet[start : start + 2])
+                has_slice, has_other = has_slice or is_slice, has_other or not is_slice
+                found.append(packet[start : min(end, start + length)])
+            elif not self._is_message(header):
+                found.append(packet[start:end])
+        if has_other and not has_slice:
+            raise DamagedPacketError
+        return found
+
+    @property
+    def _gap(self) -> int:
+        """Length of what separates two units at least."""
+        return self.length_bytes or len(_START_CODE)
+
+    def _is_message(self, header: int) -> bool:
+        """Whether a unit is a message or filler, which decoders may ignore."""
+        return header >> 1 & 0x3F in _HEVC_MESSAGES if self.is_hevc else header & 0x1F in _H264_MESSAGES
+
+    def packet_of(self, units: Iterable[bytes]) -> bytes:
+        """Join units to a packet."""
+        if not self.length_bytes:
+            return b"".join(b"\0" + _START_CODE + unit for unit in units)
+        return b"".join(len(unit).to_bytes(self.length_bytes, "big") + unit for unit in units)
+
+    def _is_slice(self, header: bytes) -> bool:
+        """Whether a decoder takes a unit for a slice of the base layer, by its first two bytes."""
+        if header[0] & 0x80:
+            return False
+        if not self.is_hevc:
+            return header[0] & 0x1F in _H264_DECODED
+        in_base_layer = not header[0] & 1 and len(header) > 1 and not header[1] >> 3 and bool(header[1] & 7)
+        return in_base_layer and header[0] >> 1 in _HEVC_SLICES
 
     def _may_be_picture(self, header: int) -> bool:
         return bool(_MAY_BE_PICTURES[self.is_hevc][header])

@@ -256,9 +256,8 @@ class Decoder:
         while self._ahead:
             yield self._ahead.popleft()
         while not self._drained and (last_packet is None or self.reader.number <= last_packet):
-            # The setting applies to the next packet alone: frame threads copy it together with the packet.
-            self._skip_unreferenced(needed is not None and self.reader.number not in needed)
-            yield from self._decode_packet(table)
+            skip = needed is not None and self.reader.number not in needed
+            yield from self._decode_packet(table, skip=skip)
         self._skip_unreferenced(False)
         if not self._drained:
             yield from self._drain()
@@ -275,13 +274,13 @@ class Decoder:
         """
         self.reader.plan_first(self._options.threads + _PEEKED_PACKETS)
         while not (self._drained or self.reader.number > _MOST_PEEKED or self._first_ahead()):
-            self._ahead.extend(self._decode_packet(None))
+            self._ahead.extend(self._decode_packet(None, skip=False))
         return self._first_ahead()
 
     def _first_ahead(self) -> Picture | None:
         return next((output for output in self._ahead if isinstance(output, Picture)), None)
 
-    def _decode_packet(self, table: FrameTable | None) -> Iterator[Picture | Damage]:
+    def _decode_packet(self, table: FrameTable | None, *, skip: bool) -> Iterator[Picture | Damage]:
         number = self.reader.number
         try:
             packet = self.reader.read(table)
@@ -292,6 +291,8 @@ class Decoder:
         if packet is None:
             yield from self._end(number)
             return
+        # The setting applies to this packet alone: frame threads copy it together with the packet.
+        self._skip_unreferenced(skip and self.reader.is_sound(packet, table))
         # The pts is overwritten below, so `_remember` keeps the original for the picture.
         pts = packet.pts
         self._last_dts = packet.dts

@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from asyncframes._media.bitstream.header_reader import HeaderReader, header_reader
 from asyncframes._media.bitstream.packet_syntax import packet_syntax
 from asyncframes._media.boundary import PyAVCalls, PyAVError, packets_of
 from asyncframes._media.codec.teardown import release
@@ -77,6 +78,8 @@ class PacketReader:
         # Asked now, because PyAV forgets it if the codec cannot be opened.
         self.codec_name = codec_name(self.stream.codec_context)
         self.syntax = packet_syntax(self.codec_name, self.stream.codec_context.extradata)
+        self._headers: HeaderReader | None = None
+        self._has_headers = False
         self.number = 0
         self._failure: str | None = None
         self._demux()
@@ -131,6 +134,15 @@ class PacketReader:
         if self.on_packet is not None:
             self.on_packet(packet)
         return packet
+
+    def is_sound(self, packet: Packet[VideoStream], table: FrameTable | None) -> bool:
+        """Whether a packet may be skipped: damage that costs its picture would shift the indices after it."""
+        # A verified table lists only packets that became pictures.
+        if table is None or table.is_verified:
+            return True
+        if not self._has_headers:
+            self._headers, self._has_headers = header_reader(self.stream), True
+        return self._headers is None or self._headers.accepts(bytes(packet))
 
     def _next(self) -> Packet[VideoStream] | None:
         if self._read_back:

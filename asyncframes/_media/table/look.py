@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat
+from asyncframes._media.bitstream.packet_syntax import PacketSyntax
 from asyncframes._media.describe import CodingHints
 from asyncframes._media.files.media_files import DirectFile, MediaFile
-from asyncframes._media.table.scan import Scanned
+from asyncframes._media.table.scan import SMALL_FILE, Scanned
 from asyncframes._model.table import BoolArray, Int64Array, Packets
-
-# In a local file up to this size all packets are read; in a larger one, only those too short for a slice.
-_SMALL_FILE = 16 * 1024 * 1024
 
 SHORT_REMOTE_BYTES = 512 * 1024
 """Most bytes to fetch from a source that is not a local file, to learn which packets become frames."""
@@ -34,27 +32,52 @@ _READ_BYTES = 1024 * 1024
 
 
 def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
-    """Find the packets that become no frame or are damaged, among those that a header lists."""
-    packets = scanned.packets
-    is_hidden, units = hints.syntax.is_hidden, hints.syntax.units
-    if is_hidden is None or not len(packets) or np.any(packets.position < 0):
+    """Find the packets that become no frame or are damaged, among those that a header lists.
+
+    All packets of a small file are looked at. Of a larger one, only those are that are too short for a slice.
+    """
+    packets, syntax = scanned.packets, hints.syntax
+    can_tell = syntax.is_hidden is not None or (scanned.checks is not None and scanned.checks.can_tell)
+    if not can_tell or not len(packets) or np.any(packets.position < 0):
         return scanned
     begin = int(packets.position.min())
     span = int((packets.position + packets.size).max()) - begin
-    numbers = _worth_looking_at(file, packets, span)
-    hidden, is_doubtful = packets.is_discard.copy(), scanned.is_doubtful
-    if len(numbers) == len(packets) and units and units.length_bytes and span < _SPAN:
-        data = np.frombuffer(file.read_at(begin, span), np.uint8)
-        has_picture, is_broken = _walk_units(data, packets.position - begin, packets.size, units)
-        hidden |= ~has_picture & ~is_broken
-        is_doubtful |= bool(is_broken.any())
-    else:
-        for number, packet in _read(file, packets, numbers):
-            try:
-                hidden[number] |= is_hidden(packet)
-            except DamagedPacketError:
-                is_doubtful = True
-    return replace(scanned, packets=replace(packets, is_discard=hidden), is_doubtful=is_doubtful)
+    if not _is_small(file, packets, span):
+        short = np.flatnonzero(packets.size < _TOO_SHORT)[-_MOST_LOOKS:]
+        return _with_hidden(scanned, syntax, dict(_read(file, packets, short)))
+    if syntax.units is None or not syntax.units.length_bytes or span >= _SPAN:
+        found = dict(_read(file, packets, np.argsort(packets.position, kind="stable")))
+        looked = _with_hidden(scanned, syntax, found)
+        return _checked(looked, (found[number] for number in range(len(packets))))
+    data = file.read_at(begin, span)
+    starts = packets.position - begin
+    has_picture, is_broken = _walk_units(np.frombuffer(data, np.uint8), starts, packets.size, syntax.units)
+    looked = replace(
+        scanned,
+        packets=replace(packets, is_discard=packets.is_discard | ~has_picture & ~is_broken),
+        is_doubtful=scanned.is_doubtful or bool(is_broken.any()),
+    )
+    places = zip(starts.tolist(), packets.size.tolist(), strict=True)
+    return _checked(looked, (data[start : start + size] for start, size in places))
+
+
+def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes]) -> Scanned:
+    """Look for packets that become no frame, one by one."""
+    hidden, is_doubtful = scanned.packets.is_discard.copy(), scanned.is_doubtful
+    for number, packet in read.items():
+        try:
+            hidden[number] |= syntax.is_hidden is not None and syntax.is_hidden(packet)
+        except DamagedPacketError:
+            is_doubtful = True
+    return replace(scanned, packets=replace(scanned.packets, is_discard=hidden), is_doubtful=is_doubtful)
+
+
+def _checked(scanned: Scanned, packets: Iterable[bytes]) -> Scanned:
+    """Check the headers of all packets, which come in decode order."""
+    checks, is_doubtful = scanned.checks, scanned.is_doubtful
+    if checks is not None and not is_doubtful:
+        is_doubtful = checks.find_damage(packets, scanned.packets.pts.tolist())
+    return replace(scanned, is_doubtful=is_doubtful, checks=None)
 
 
 def _walk_units(
@@ -94,12 +117,10 @@ def _walk_units(
     return has_picture, is_broken
 
 
-def _worth_looking_at(file: MediaFile, packets: Packets, span: int) -> Int64Array:
+def _is_small(file: MediaFile, packets: Packets, span: int) -> bool:
+    """Whether all packets may be read."""
     is_local = isinstance(file, DirectFile)
-    is_small = int(packets.size.sum()) <= _SMALL_FILE if is_local else span <= SHORT_REMOTE_BYTES
-    if is_small:
-        return np.argsort(packets.position, kind="stable")
-    return np.flatnonzero(packets.size < _TOO_SHORT)[-_MOST_LOOKS:]
+    return int(packets.size.sum()) <= SMALL_FILE if is_local else span <= SHORT_REMOTE_BYTES
 
 
 def _read(file: MediaFile, packets: Packets, numbers: Int64Array) -> Iterator[tuple[int, bytes]]:

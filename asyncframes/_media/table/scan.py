@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.nal import DamagedPacketError
+from asyncframes._media.bitstream.packet_checks import PacketChecks
 from asyncframes._media.bitstream.packet_syntax import PacketSyntax, packet_syntax
 from asyncframes._media.boundary import PyAVError, packets_of
 from asyncframes._media.container.opening import (
@@ -35,6 +36,9 @@ from asyncframes.errors import MediaError, UnsupportedMediaError
 
 MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
 """The programs that list packets. Another version of either may list them differently."""
+
+SMALL_FILE = 16 * 1024 * 1024
+"""Bytes up to which the headers of all packets are read."""
 
 _HEAD_BYTES = 64 * 1024
 
@@ -63,6 +67,8 @@ class Scanned:
         Whether some packets are damaged, so that only decoding shows which become frames.
     is_from_header
         Whether a header lists the packets. If not, they were read one by one.
+    checks
+        Checks the headers of the packets; ``None`` if that is done.
     """
 
     packets: Packets
@@ -70,6 +76,7 @@ class Scanned:
     average_rate: Fraction | None
     is_doubtful: bool = False
     is_from_header: bool = True
+    checks: PacketChecks | None = None
 
 
 class PacketList:
@@ -185,7 +192,7 @@ def _demuxed_header(
             if len(packets) % _PACKETS_A_STEP == 0:
                 yield
         file.raise_error()
-        return Scanned(packets.finish(), time_base_of(stream), average_rate(stream))
+        return _listed(packets.finish(), stream)
 
 
 def scan_file(
@@ -207,9 +214,13 @@ def scan_file(
         stream = select_stream(container, stream_index, file.source_name)
         codec = stream.codec_context
         packets = PacketList(packet_syntax(codec_name(codec), codec.extradata))
+        checks = PacketChecks(stream) if 0 < (file.size or 0) <= SMALL_FILE else None
+        read: list[bytes] = []
         try:
             for packet in packets_of(container, stream):
                 packets.add(packet)
+                if checks is not None:
+                    read.append(bytes(packet))
                 if on_packet is not None:
                     on_packet(packet)
                 if len(packets) > limits.max_table_frames:
@@ -219,13 +230,11 @@ def scan_file(
         except PyAVError:
             packets.is_doubtful = True
         file.raise_error()
-        return Scanned(
-            packets.finish(),
-            time_base_of(stream),
-            average_rate(stream),
-            packets.is_doubtful,
-            is_from_header=False,
-        )
+        found = packets.finish()
+        is_doubtful = packets.is_doubtful
+        if checks is not None and not is_doubtful:
+            is_doubtful = checks.find_damage(read, found.pts.tolist())
+        return Scanned(found, time_base_of(stream), average_rate(stream), is_doubtful, is_from_header=False)
 
 
 def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None:
@@ -245,7 +254,11 @@ def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None
 def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned | None:
     """List the packets of a track from FFmpeg's index of its header; see `packets_by_index`."""
     packets = packets_by_index(file, stream, first)
-    return None if packets is None else Scanned(packets, time_base_of(stream), average_rate(stream))
+    return None if packets is None else _listed(packets, stream)
+
+
+def _listed(packets: Packets, stream: VideoStream) -> Scanned:
+    return Scanned(packets, time_base_of(stream), average_rate(stream), checks=PacketChecks(stream))
 
 
 def is_in_file_order(stream: VideoStream) -> bool:

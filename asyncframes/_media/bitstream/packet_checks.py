@@ -1,0 +1,70 @@
+"""Tells by the headers of its packets whether a stream is damaged so that packets may become no frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from av.video.stream import VideoStream
+
+from asyncframes._media.bitstream.frame_numbers import frame_numbers
+from asyncframes._media.bitstream.header_reader import HEAD_BYTES, Heads, header_reader
+from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
+from asyncframes._media.bitstream.picture_order import picture_order
+from asyncframes._media.pyav import codec_name
+
+# Reading the headers of this many packets takes about half a second.
+_MOST_PACKETS = 50_000
+
+
+class PacketChecks:
+    """Checks the packets of a stream once.
+
+    Parameters
+    ----------
+    stream
+        The stream, which is not referred to later.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        extradata = stream.codec_context.extradata
+        units = unit_format(codec_name(stream.codec_context), extradata)
+        self._units = units
+        self._headers = header_reader(stream)
+        self._numbers = frame_numbers(units, extradata)
+        self._order = picture_order(units, extradata)
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether anything is known about the codec."""
+        return self._headers is not None
+
+    def find_damage(self, packets: Iterable[bytes], pts: Sequence[int]) -> bool:
+        """Whether packets of a stream are damaged.
+
+        Parameters
+        ----------
+        packets
+            All packets of the stream, in decode order.
+        pts
+            The pts of each packet, which are distinct.
+        """
+        if self._headers is None or len(pts) > _MOST_PACKETS:
+            return False
+        read = [*packets]
+        heads = [self._head(packet) for packet in read]
+        refused = self._headers.refused(read, heads)
+        if refused:
+            # If all are refused, the stream has something that the parser does not know.
+            return len(refused) < len(read)
+        found = [units or [] for units in heads]
+        if self._numbers is not None and not all(map(self._numbers.take_units, found)):
+            return True
+        return self._order is not None and not self._order.agrees_with(found, pts)
+
+    def _head(self, packet: bytes) -> Heads:
+        if self._units is None:
+            return None
+        try:
+            return self._units.heads(packet, HEAD_BYTES)
+        except DamagedPacketError:
+            return None

@@ -1,0 +1,146 @@
+"""Damaged packet headers shift no index, also where no request decodes the packet."""
+
+from __future__ import annotations
+
+import io
+import random
+from typing import Any
+
+import av
+import pytest
+
+import asyncframes as af
+from asyncframes._media.bitstream.header_reader import header_reader
+from asyncframes._media.bitstream.packet_checks import PacketChecks
+from asyncframes._media.table import look
+from asyncframes.sources import MemorySource
+from asyncframes.testing import FaultySource
+from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.exact.one_thread import OneThread, decode_by_one_thread, digest
+from tests.support.streams.clips import clip_bytes
+
+FRAMES, GOP = 24, 8
+
+CLIPS: dict[str, dict[str, Any]] = {
+    "h264 in mp4": {},
+    "h264 in fragments": {"fragmented": True},
+    "h264 in mpegts": {"container": "mpegts"},
+    "h264 in matroska": {"container": "matroska"},
+    "hevc in mp4": {"codec": "libx265"},
+    "mpeg2 in mpegts": {"codec": "mpeg2video", "container": "mpegts"},
+}
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "av1 in mp4": {"codec": "libsvtav1"},
+    "vp9 in webm": {"codec": "libvpx-vp9", "container": "webm"},
+}
+
+
+def packets_of(data: bytes) -> list[tuple[int, bytes]]:
+    """Return the position and the bytes of each packet."""
+    with av.open(io.BytesIO(data), "r") as container:
+        packets = container.demux(container.streams.video[0])
+        return [(packet.pos or 0, bytes(packet)) for packet in packets if packet.size]
+
+
+def with_a_damaged_header(data: bytes, seed: int) -> bytes:
+    """Change bits at the beginning of one packet, not the first."""
+    generator = random.Random(seed)
+    position, packet = generator.choice(packets_of(data)[1:])
+    # In a transport stream, a packet begins behind headers of the container.
+    start = data.index(packet[:8], position)
+    # A length comes before the first unit in MP4, and damage to it shows at once.
+    first = 4 if len(packet) > 8 else 0
+    changed = bytearray(data)
+    for _ in range(generator.choice((1, 2, 8))):
+        changed[start + generator.randrange(first, min(14, len(packet)))] ^= 1 << generator.randrange(8)
+    return bytes(changed)
+
+
+async def wrong_frames(source: Any, truth: OneThread, indices: list[int], **options: Any) -> list[int]:
+    """Return the indices at which a fresh video gives another picture than a decode of the whole stream."""
+    found = []
+    for index in indices:
+        async with af.open_video(source, on_corrupt="keep", **options) as video:
+            frame = await video.frame(index)
+            if frame.index != index % len(truth) or digest(frame.image) != truth.shown[index].image:
+                found.append(index)
+    return found
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", CLIPS)
+async def test_a_frame_lost_where_no_request_reads_shifts_no_index(kind: str, long_streams: None) -> None:
+    """The headers of all packets of a small file are read, and a damaged one has the stream decoded."""
+    clip = clip_bytes(frames=FRAMES, gop=GOP, **CLIPS[kind])
+    lost = 0
+    for seed in range(40):
+        data = with_a_damaged_header(clip, seed)
+        truth = decode_by_one_thread(data)
+        if 0 < len(truth) < FRAMES:
+            lost += 1
+            assert await wrong_frames(data, truth, [-1, len(truth) // 2]) == [], seed
+    assert lost > 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_a_damaged_header_is_not_skipped(
+    threads: int, long_streams: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If packets are read only when they are decoded, those that may be skipped show their damage then."""
+    monkeypatch.setattr(look, "SHORT_REMOTE_BYTES", 0)
+    clip = clip_bytes(frames=FRAMES, gop=FRAMES)
+    lost = 0
+    for seed in range(40):
+        data = with_a_damaged_header(clip, seed)
+        truth = decode_by_one_thread(data)
+        if 0 < len(truth) < FRAMES:
+            lost += 1
+            source = FaultySource(MemorySource(data))
+            assert await wrong_frames(source, truth, [len(truth) - 1], threads=threads) == [], seed
+    assert lost > 1
+
+
+@pytest.mark.anyio
+async def test_intact_headers_need_no_decode(long_streams: None) -> None:
+    """The table of a long undamaged stream is built from its packets."""
+    for kind, clip in CLIPS.items():
+        async with af.open_video(clip_bytes(frames=FRAMES, gop=GOP, **clip)) as video:
+            table = await video.frame_table()
+            assert len(table) == FRAMES, kind
+            assert table.is_provisional, kind
+
+
+@pytest.mark.parametrize("kind", [*CLIPS, *OTHERS])
+def test_a_parser_knows_intact_packets(kind: str) -> None:
+    """It accepts them in any number, and refuses packets of noise among them."""
+    data = clip_bytes(frames=FRAMES, gop=GOP, **(CLIPS | OTHERS)[kind])
+    packets = [packet for _, packet in packets_of(data)]
+    with av.open(io.BytesIO(data), "r") as container:
+        stream = container.streams.video[0]
+        headers, checks = header_reader(stream), PacketChecks(stream)
+    assert headers is not None
+    assert all(map(headers.accepts, packets))
+    noise = bytes(random.Random(0).randrange(1, 256) for _ in range(80))
+    assert not headers.accepts(noise)
+    assert checks.find_damage([*packets, noise], range(len(packets) + 1))
+    assert not checks.find_damage([noise, noise], range(2))
+
+
+@pytest.mark.parametrize("file", parameters())
+def test_intact_real_files_pass(file: CorpusFile) -> None:
+    """A false sign of damage would cost a decode of the whole stream."""
+    if file.is_damaged or file.frame_count > 2000:
+        pytest.skip("damaged, or long")
+    with av.open(str(file.path), "r") as container:
+        stream = container.streams.video[0]
+        checks = PacketChecks(stream)
+        if not checks.can_tell:
+            pytest.skip("no parser for the codec")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+    pts = [packet.pts for packet in packets]
+    made_up = stream.codec_context.has_b_frames and pts == sorted(one or 0 for one in pts)
+    if None in pts or len({*pts}) < len(pts) or made_up or any(packet.is_discard for packet in packets):
+        pytest.skip("the stream is decoded for its table in any case")
+    assert not checks.find_damage(map(bytes, packets), [one or 0 for one in pts])
