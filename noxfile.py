@@ -21,12 +21,15 @@ PYTHONS += ["3.14"] if shutil.which("python3.14") else []
 MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.version_info[1]}"
 FAST_HALF = ("-m", "not slow")
 
-# What is installed together: torchcodec goes with one release of torch. This one's wheel is for the CPU.
+# What is installed together: torchcodec goes with one release of torch. The later one's wheels are for CUDA.
+TORCHCODEC = ("torch==2.14.1", "torchcodec==0.17.0")
+TORCHCODEC_CPU = ("torch==2.13.0", "torchcodec==0.13.0")
 PEERS = [
     ("opencv-python-headless",),
     ("decord==0.6.0",),
+    ("spdl==0.8.0",),
     ("imageio[pyav]",),
-    ("torch==2.13.0", "torchcodec==0.13.0"),
+    TORCHCODEC,
 ]
 
 
@@ -106,24 +109,28 @@ def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure every common way to get frames, as far as it can be installed; arguments go to the script."""
+    """Measure every common way to get frames, as far as it can be installed; arguments go to the script.
+
+    It downloads some gigabytes, most of them for torch. An interpreter that is named in the environment, as
+    SUPERVISELY_SDK_PYTHON or TORCHCODEC_CPU_PYTHON, is used instead of an environment of its own.
+    """
     session.install(".[bench]")
     for peer in PEERS:
         session.install(*peer, success_codes=[0, 1])
-    environment = {}
     asked = session.posargs
-    if "SUPERVISELY_SDK_PYTHON" not in os.environ and (
-        "--contestants" not in asked or "supervisely" in asked
-    ):
-        environment = {"SUPERVISELY_SDK_PYTHON": _install_sdk_alone(session, success_codes=[0, 1])}
+    environment = {
+        variable: _install_alone(session, contestant, *packages, success_codes=[0, 1])
+        for contestant, (variable, *packages) in ALONE.items()
+        if variable not in os.environ and ("--contestants" not in asked or contestant in asked)
+    }
     session.run("python", "-m", "benchmarks.bench_frames", *asked, env=environment)
 
 
 @nox.session(name="bench-more")
 def bench_more(session: nox.Session) -> None:
-    """Measure encoders, frame tables, a shaped link, steps and clips; arguments name some of these."""
+    """Measure encoders, frame tables and a shaped link; arguments name some of these."""
     session.install(".[bench]")
-    for name in session.posargs or ("encoders", "index", "network", "shapes"):
+    for name in session.posargs or ("encoders", "index", "network"):
         session.run("python", "-m", f"benchmarks.bench_{name}")
 
 
@@ -159,20 +166,26 @@ def exactness_peers(session: nox.Session) -> None:
 
 SDK = "supervisely[video-av]==6.74.51"
 
+# Contestants that cannot be installed beside the others, and the variables that name their interpreters.
+ALONE = {
+    "supervisely": ("SUPERVISELY_SDK_PYTHON", SDK),
+    "torchcodec-0.13": ("TORCHCODEC_CPU_PYTHON", *TORCHCODEC_CPU, "numpy"),
+}
+
 
 def _install_sdk(session: nox.Session) -> str:
     """Install the SDK beside ours, for its Api object, and alone, with the PyAV that it asks for."""
     session.install(".[test]", SDK.replace("[video-av]", ""))
-    return _install_sdk_alone(session, success_codes=[0])
+    return _install_alone(session, "supervisely", SDK, success_codes=[0])
 
 
-def _install_sdk_alone(session: nox.Session, *, success_codes: list[int]) -> str:
-    """Install the SDK in an environment of its own, and return its interpreter."""
-    alone = Path(session.virtualenv.location).with_name("supervisely-alone")
+def _install_alone(session: nox.Session, name: str, *packages: str, success_codes: list[int]) -> str:
+    """Install packages in an environment of their own, and return its interpreter."""
+    alone = Path(session.virtualenv.location).with_name(f"{name}-alone")
     python = str(alone / "bin" / "python")
     if not alone.exists():
         session.run("python", "-m", "venv", str(alone))
-    install = [python, "-m", "pip", "install", "--quiet", SDK]
+    install = [python, "-m", "pip", "install", "--quiet", *packages]
     session.run(*install, external=True, success_codes=success_codes)
     return python
 

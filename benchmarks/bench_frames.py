@@ -9,8 +9,8 @@ It measures the asyncframes of the clone that it is run from. Each contestant of
 of its own, all in turn for some rounds; the first round only warms up. Before anything is timed, the frames
 are compared. Results go to ``benchmarks/results``: ``frames.json`` has one entry for each workload, which a
 run replaces if it measures that workload, and ``frames.md`` and the plots are made from it. A contestant that
-is not installed is left out, and the report says so. Supervisely's functions run in an environment of their
-own, whose interpreter SUPERVISELY_SDK_PYTHON names.
+is not installed is left out, and the report says so. Supervisely's functions and torchcodec 0.13 run in
+environments of their own, whose interpreters SUPERVISELY_SDK_PYTHON and TORCHCODEC_CPU_PYTHON name.
 """
 
 from __future__ import annotations

@@ -20,8 +20,6 @@ from benchmarks.servers.platform import PlatformServer, served
 
 Say = Callable[[str], None]
 
-COLUMNS = {"seconds": ("time", "s"), "bytes": ("fetched", "MB"), "file_bytes": ("files", "MB")}
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -57,20 +55,33 @@ def run_contest(
     workload: Workload, key: str, clip: Clip, names: list[str], rounds: int, say: Say
 ) -> Measured:
     """Check and time all contestants that can do a workload."""
-    absent = {name: why for name in names if (why := CONTESTANTS[name].lacks.get(key))}
-    with served(Path(clip.path)) as (server, url):
+    absent = {name: why for name in names if (why := _lack(name, key, workload))}
+    with served(Path(clip.path), round_trip_seconds=workload.round_trip_seconds) as (server, url):
         jobs = {name: _job(name, workload, clip, url) for name in names if name not in absent}
         checks = _checked(workload, clip, jobs, absent, say)
         calls = {name: partial(_timed, name, workload, jobs[name], server) for name in checks}
         rows, failed = in_turn(calls, rounds, say)
-    return Measured(workload.title, [clip], rows, COLUMNS, absent | failed, checks)
+    return Measured(workload.title, [clip], rows, workload.columns, absent | failed, checks)
+
+
+def _lack(name: str, key: str, workload: Workload) -> str | None:
+    lacks = CONTESTANTS[name].lacks
+    return lacks.get(key) or lacks.get(workload.method)
 
 
 def _job(name: str, workload: Workload, clip: Clip, url: str) -> Job:
     address = url if workload.remote else clip.path
     if CONTESTANTS[name].on_platform:
         address = url.rpartition("/")[0]
-    return Job(address, clip, indices=workload.indices(clip.frames), ext=workload.ext)
+    return Job(
+        address,
+        clip,
+        indices=workload.indices(clip.frames),
+        size=list(workload.size or ()),
+        clip_frames=workload.clip_frames,
+        at_once=workload.at_once,
+        ext=workload.ext,
+    )
 
 
 def _checked(
@@ -95,7 +106,7 @@ def _timed(name: str, workload: Workload, job: Job, server: PlatformServer) -> F
     with tempfile.TemporaryDirectory() as folder:
         found = contest(name, workload.method, replace(job, directory=folder))
         files = [path.stat().st_size for path in Path(folder).glob(f"*.{workload.ext}")]
-    figures = {"seconds": found["seconds"]}
+    figures = {name: found[name] for name in workload.columns if name in found}
     if workload.remote:
         figures["bytes"] = server.bytes_sent - before
     if files:

@@ -12,6 +12,7 @@ from benchmarks.make_media import DEMO_CLIP, HD, encode, loop
 from benchmarks.peers.job import Clip
 
 SMALL = {"preset": "veryfast", "crf": "28"}
+STEPS = HD | {"x264-params": "keyint=60:min-keyint=60:scenecut=0:bframes=3:b-adapt=0"}
 
 
 def clip(path: Path) -> Clip:
@@ -42,14 +43,19 @@ class Media:
         """Return a video by its name, or by its length in minutes."""
         if media == "long" and self._long is not None:
             return clip(self._long)
-        if media in {"hd", "long"}:
-            seconds = self._sizes.hd_seconds if media == "hd" else self._sizes.long_seconds
-            return clip(self._looped("hd", seconds))
-        seconds = self._sizes.small_seconds if isinstance(media, str) else media * 60
+        sizes = self._sizes
+        if media == "steps":
+            source = self._looped("hd", sizes.step_seconds)
+            return clip(self._made("steps.mp4", lambda path: _encode(source, path, "steps")))
+        hd = {"hd": sizes.hd_seconds, "long": sizes.long_seconds, "uniform": sizes.uniform_seconds}
+        if media in hd:
+            return clip(self._looped("hd", hd[str(media)]))
+        small = {"small": sizes.small_seconds, "clip": sizes.clip_seconds}
+        seconds = small[media] if isinstance(media, str) else media * 60
         return clip(self._looped("small", seconds))
 
     def _looped(self, kind: str, seconds: float) -> Path:
-        seed = self._made(f"{kind}-seed.mp4", lambda path: _encode_seed(kind, path))
+        seed = self._made(f"{kind}-seed.mp4", lambda path: _encode(DEMO_CLIP, path, kind))
         return self._made(f"{kind}-{seconds:g}s.mp4", lambda path: loop(seed, path, seconds))
 
     def _made(self, name: str, make: Callable[[Path], None]) -> Path:
@@ -61,8 +67,6 @@ class Media:
         return path
 
 
-def _encode_seed(kind: str, path: Path) -> None:
-    if kind == "hd":
-        encode(DEMO_CLIP, path, width=1920, height=1080, options=HD)
-    else:
-        encode(DEMO_CLIP, path, width=320, height=180, options=SMALL)
+def _encode(source: Path, path: Path, kind: str) -> None:
+    width, height = (320, 180) if kind == "small" else (1920, 1080)
+    encode(source, path, width=width, height=height, options={"hd": HD, "steps": STEPS, "small": SMALL}[kind])

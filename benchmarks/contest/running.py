@@ -14,6 +14,9 @@ from benchmarks.peers.job import Job
 WORKER = "benchmarks.worker"
 TIMEOUT_SECONDS = 1800
 
+INTERPRETERS = {"supervisely": "SUPERVISELY_SDK_PYTHON", "torchcodec-0.13": "TORCHCODEC_CPU_PYTHON"}
+"""Variables with the interpreters of contestants that cannot be installed beside the others."""
+
 Found: TypeAlias = dict[str, float]
 Rounds: TypeAlias = dict[str, dict[str, list[float]]]
 """The figures of each variant by name, one from each round."""
@@ -50,11 +53,11 @@ def python_of(name: str) -> str:
     FailedError
         There is no such interpreter.
     """
-    if name != "supervisely":
+    if name not in INTERPRETERS:
         return sys.executable
-    if python := os.environ.get("SUPERVISELY_SDK_PYTHON"):
+    if python := os.environ.get(INTERPRETERS[name]):
         return python
-    raise FailedError("SUPERVISELY_SDK_PYTHON names no interpreter")
+    raise FailedError(f"{INTERPRETERS[name]} names no interpreter")
 
 
 def present(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:

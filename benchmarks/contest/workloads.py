@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,13 @@ class Sizes:
     scattered: int = 20
     near_end: int = 10
     written: int = 60
+    uniform_seconds: float = 100
+    uniform: int = 32
+    step_seconds: float = 10
+    steps: int = 60
+    jumps: int = 20
+    clip_seconds: float = 10
+    clips: int = 60
     open_videos: int = 1000
     running_videos: int = 10
     frames_each: int = 300
@@ -35,10 +44,27 @@ QUICK = Sizes(
     scattered=6,
     near_end=4,
     written=4,
+    uniform_seconds=10,
+    uniform=8,
+    steps=20,
+    jumps=6,
+    clips=8,
     open_videos=40,
     running_videos=4,
     frames_each=60,
 )
+
+
+CLIP_FRAMES, CLIP_STRIDE = 8, 4
+
+# What most vision models take, at the shape of the video.
+UNIFORM_SIZE = (796, 448)
+
+LINK_SECONDS = 0.02
+
+COLUMNS = {"seconds": ("time", "s"), "bytes": ("fetched", "MB"), "file_bytes": ("files", "MB")}
+STEP_COLUMNS = {"seconds": ("a step", "ms"), "longest": ("longest step", "ms"), "bytes": ("fetched", "MB")}
+CLIP_COLUMNS = {"seconds": ("a clip", "ms")}
 
 
 def length_name(minutes: float) -> str:
@@ -60,8 +86,16 @@ class Workload:
         Return the frames to ask for, given the number of frames.
     remote
         Whether the video is read over HTTP.
+    round_trip_seconds
+        Delay of the link to the HTTP server.
+    size
+        Width and height of images that are scaled while they are read.
+    clip_frames, at_once
+        How many frames make up a clip, and how many clips are read at the same time.
     ext
         The file extension of images written.
+    columns
+        Heading and unit of each figure.
     """
 
     title: str
@@ -69,7 +103,12 @@ class Workload:
     indices: Callable[[int], list[int]]
     method: str = "sequence"
     remote: bool = False
+    round_trip_seconds: float = 0.0
+    size: tuple[int, int] | None = None
+    clip_frames: int = 0
+    at_once: int = 1
     ext: str = ""
+    columns: dict[str, tuple[str, str]] = field(default_factory=lambda: COLUMNS)
 
 
 def workloads(sizes: Sizes) -> dict[str, Workload]:
@@ -109,6 +148,22 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
         ),
         "png": _written(sizes, "png", "PNG files"),
         "jpeg": _written(sizes, "jpg", "JPEG files of the same quality"),
+        "opened": Workload(
+            title="The first frame of the long file, which is open already",
+            media="long",
+            method="opened",
+            indices=lambda _: [0],
+            columns={"seconds": ("time", "ms")},
+        ),
+        "uniform": Workload(
+            title=f"{sizes.uniform} uniform frames of {sizes.uniform_seconds:g} s of 1920x1080, to 796x448",
+            media="uniform",
+            method="resized",
+            indices=lambda frames: np.linspace(0, frames - 1, sizes.uniform).round().astype(int).tolist(),
+            size=UNIFORM_SIZE,
+        ),
+        **_steps(sizes),
+        **_clips(sizes),
     }
     for minutes in sizes.minutes:
         found[f"length {length_name(minutes)}"] = Workload(
@@ -118,6 +173,61 @@ def workloads(sizes: Sizes) -> dict[str, Workload]:
             indices=lambda frames: [frames - 1],
         )
     return found
+
+
+def _steps(sizes: Sizes) -> dict[str, Workload]:
+    """Return steps of each kind through an open file, local and over HTTP."""
+    steps = sizes.steps
+    kinds: dict[str, tuple[str, Callable[[int], list[int]]]] = {
+        "forward": ("forward", lambda frames: [*range(frames // 3, frames // 3 + steps)]),
+        "backward": ("backward", lambda frames: [*range(frames // 3 + steps, frames // 3, -1)]),
+        "jump": ("to any frame", lambda frames: random.Random(0).sample(range(frames), sizes.jumps)),
+    }
+    found = {}
+    for kind, (where, indices) in kinds.items():
+        local = Workload(
+            title=f"Steps {where} through an open file of 1920x1080, a keyframe every 60 frames",
+            media="steps",
+            method="steps",
+            indices=indices,
+            columns=STEP_COLUMNS,
+        )
+        found[kind] = local
+        found[f"{kind}_remote"] = replace(
+            local,
+            title=f"{local.title}, over HTTP with {LINK_SECONDS * 1e3:g} ms",
+            remote=True,
+            round_trip_seconds=LINK_SECONDS,
+        )
+    return found
+
+
+def _clips(sizes: Sizes) -> dict[str, Workload]:
+    """Return random clips, each of which opens the file."""
+
+    def indices(frames: int) -> list[int]:
+        span = (CLIP_FRAMES - 1) * CLIP_STRIDE
+        starts = np.linspace(0, frames - 1 - span, sizes.clips).round().astype(int).tolist()
+        random.Random(7).shuffle(starts)
+        return [start + place * CLIP_STRIDE for start in starts for place in range(CLIP_FRAMES)]
+
+    one = Workload(
+        title=(
+            f"Random clips: open a file of {sizes.clip_seconds:g} s of 320x180, {CLIP_FRAMES} frames at a "
+            f"stride of {CLIP_STRIDE}; one at a time"
+        ),
+        media="clip",
+        method="clips",
+        indices=indices,
+        clip_frames=CLIP_FRAMES,
+        columns=CLIP_COLUMNS,
+    )
+    title, _, _ = one.title.rpartition(";")
+    return {
+        "clips": one,
+        "clips_two": replace(one, title=f"{title}; two at a time", at_once=2),
+        "clips_loader": replace(one, title=f"{title}; `DataLoader` of 2 workers", method="loader", at_once=2),
+    }
 
 
 def _written(sizes: Sizes, ext: str, files: str) -> Workload:

@@ -8,9 +8,14 @@ from benchmarks.peers.ffmpeg_program import FfmpegProgram
 from benchmarks.peers.imageio_pyav import Imageio
 from benchmarks.peers.opencv import Opencv
 from benchmarks.peers.ours import Ours
-from benchmarks.peers.pyav_loop import PyavLoop, PyavLoopByPts
+from benchmarks.peers.pyav_loop import PyavLoop, PyavLoopByPts, PyavSkipping
+from benchmarks.peers.spdl_packets import Spdl
 from benchmarks.peers.supervisely_sdk import SuperviselySdk
-from benchmarks.peers.torchcodec_decoder import TorchcodecApproximate, TorchcodecExact
+from benchmarks.peers.torchcodec_decoder import (
+    TorchcodecApproximate,
+    TorchcodecCpu,
+    TorchcodecExact,
+)
 
 __all__ = ["ASKED_BY_INDEX", "CONTESTANTS", "Peer", "title_of"]
 
@@ -18,10 +23,13 @@ __all__ = ["ASKED_BY_INDEX", "CONTESTANTS", "Peer", "title_of"]
 CONTESTANTS: dict[str, type[Peer]] = {
     "ours": Ours,
     "pyav": PyavLoop,
+    "pyav-tuned": PyavSkipping,
     "torchcodec": TorchcodecExact,
     "torchcodec-approximate": TorchcodecApproximate,
+    "torchcodec-0.13": TorchcodecCpu,
     "opencv": Opencv,
     "decord": Decord,
+    "spdl": Spdl,
     "imageio": Imageio,
     "ffmpeg": FfmpegProgram,
     "supervisely": SuperviselySdk,

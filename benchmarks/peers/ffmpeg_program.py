@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from benchmarks.peers.base import Peer, Take
+from benchmarks.peers.base import NO_SHAPES, Peer, Take
 from benchmarks.peers.job import Job
 
 ENCODING = {
@@ -25,6 +26,7 @@ class FfmpegProgram(Peer):
         "`ffmpeg -ss … -i path -frames:v … -f rawvideo -pix_fmt rgb24 -`, a process for each scattered "
         "frame; `ffprobe -count_packets`; PNG at level 1, JPEG at `-q:v 1 -qmin 1`, its best"
     )
+    lacks: ClassVar[dict[str, str]] = NO_SHAPES
 
     def __init__(self) -> None:
         for program in ("ffmpeg", "ffprobe"):

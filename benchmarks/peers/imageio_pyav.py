@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from benchmarks.peers.base import JPEG_QUALITY, Peer, Reader, RgbImage, Take, file_name, versions
+from benchmarks.peers.base import JPEG_QUALITY, NO_SHAPES, Peer, Reader, RgbImage, Take, file_name, versions
 from benchmarks.peers.job import Job
 
 FRAME_THREADS = {"thread_type": "FRAME"}
@@ -36,6 +36,7 @@ class Imageio(Peer):
         '`imiter(path, plugin="pyav", thread_type="FRAME")`; `read(index=…)` away from the start; '
         "`imwrite`, PNG with `compress_level=1`"
     )
+    lacks: ClassVar[dict[str, str]] = NO_SHAPES
 
     def __init__(self) -> None:
         import av  # noqa: F401 - the plugin imports it late

@@ -36,6 +36,10 @@ class Job:
         Where the video is also served, for probes.
     indices
         The frames to ask for.
+    size
+        Width and height of images that are scaled while they are read.
+    clip_frames, at_once
+        How many of `indices` make up a clip, and how many clips are read at the same time.
     directory, ext
         The folder for images, and their file extension.
     kept
@@ -48,6 +52,9 @@ class Job:
     clip: Clip
     url: str = ""
     indices: list[int] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    clip_frames: int = 0
+    at_once: int = 1
     directory: str = ""
     ext: str = ""
     kept: list[int] = field(default_factory=list)
@@ -56,6 +63,11 @@ class Job:
     def seconds(self, index: int) -> float:
         """Return when frame `index` begins, in a video of constant rate."""
         return float(index / Fraction(self.clip.rate))
+
+    def clips(self) -> list[list[int]]:
+        """Return the frames of each clip."""
+        starts = range(0, len(self.indices), self.clip_frames)
+        return [self.indices[start : start + self.clip_frames] for start in starts]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -6,9 +6,20 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from benchmarks.peers.base import JPEG_QUALITY, Peer, Reader, RgbImage, Take, file_name, versions
+import numpy as np
+
+from benchmarks.peers.base import (
+    JPEG_QUALITY,
+    Images,
+    Peer,
+    Reader,
+    RgbImage,
+    Take,
+    file_name,
+    versions,
+)
 from benchmarks.peers.job import Job
 
 
@@ -76,26 +87,31 @@ class PyavLoop(Peer):
     def version(self) -> str:
         return f"{versions('av')}, FFmpeg {self._av.ffmpeg_version_info}"
 
-    def _open(self, address: str) -> tuple[Any, Any]:
+    def _open(self, address: str, *, threads: str = "AUTO") -> tuple[Any, Any]:
         container = self._av.open(address)
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.thread_type = threads
         return container, stream
 
     def read(self, path: str, pts: list[int | None]) -> Reader:
         return ByRate(*self._open(path))
 
-    def _rgb(self, frame: Any) -> Any:
-        return self._reformatter.reformat(frame, format="rgb24", threads=1)
+    def _rgb(self, frame: Any, **size: int) -> Any:
+        return self._reformatter.reformat(frame, format="rgb24", threads=1, **size)
 
-    def _from(self, container: Any, stream: Any, index: int, rate: str) -> Iterator[Any]:
-        """Decode from the frame at `index` on."""
+    def _from(
+        self, container: Any, stream: Any, index: int, rate: str, *, seek_to_start: bool = False
+    ) -> Iterator[Any]:
+        """Decode from the frame at `index` on; frame 0 of a file just opened needs no seeking."""
         target = round(index / Fraction(rate) / stream.time_base) + (stream.start_time or 0)
-        if index:
+        if index or seek_to_start:
             container.seek(target, stream=stream)
-        for frame in container.decode(stream):
+        for frame in self._decoded(container, stream, target):
             if frame.pts >= target:
                 yield frame
+
+    def _decoded(self, container: Any, stream: Any, _target: int) -> Iterator[Any]:
+        return cast("Iterator[Any]", container.decode(stream))
 
     def sequence(self, job: Job, take: Take) -> None:
         container, stream = self._open(job.address)
@@ -109,6 +125,27 @@ class PyavLoop(Peer):
         for index in job.indices:
             take(self._rgb(next(self._from(container, stream, index, job.clip.rate))).to_ndarray())
         container.close()
+
+    def resized(self, job: Job, take: Take) -> None:
+        container, stream = self._open(job.address)
+        width, height = job.size
+        for index in job.indices:
+            frame = next(self._from(container, stream, index, job.clip.rate))
+            take(self._rgb(frame, width=width, height=height).to_ndarray())
+        container.close()
+
+    def clip(self, job: Job, indices: list[int]) -> Images:
+        container, stream = self._open(job.address, threads="NONE")
+        # Clips are read in several threads, and a reformatter serves one.
+        reformatter = self._av.video.reformatter.VideoReformatter()
+        frames = self._from(container, stream, indices[0], job.clip.rate)
+        wanted = {index - indices[0] for index in indices}
+        images = []
+        for place, frame in zip(range(indices[-1] - indices[0] + 1), frames, strict=False):
+            if place in wanted:
+                images.append(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        container.close()
+        return np.stack(images)
 
     def last(self, job: Job, take: Take) -> int:
         container, stream = self._open(job.address)
@@ -139,6 +176,57 @@ class PyavLoop(Peer):
         encoder.thread_count = 1
         encoder.options = {"compression_level": "1", "pred": "up"}
         return encoder
+
+
+NOTHING_SKIPPED = "is the PyAV loop here: nothing can be skipped"
+
+
+class PyavSkipping(PyavLoop):
+    """The loop, tuned further: it reads on where that is nearer, and does not decode what no frame needs."""
+
+    name = "PyAV loop, tuned"
+    settings = (
+        'the same; packets before the frame asked for are decoded with `skip_frame="NONREF"`, and a step to '
+        "the next frame reads on"
+    )
+    lacks: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("hd", "small", "first", "to_files", "last", "opened"), NOTHING_SKIPPED
+    )
+
+    def _decoded(self, container: Any, stream: Any, target: int) -> Iterator[Any]:
+        for packet in container.demux(stream):
+            is_early = packet.pts is not None and packet.pts < target
+            stream.codec_context.skip_frame = "NONREF" if is_early else "DEFAULT"
+            yield from packet.decode()
+
+    def stepping(self, job: Job) -> Reader:
+        return SteppingOn(self, job)
+
+
+class SteppingOn(Reader):
+    """Goes on to the next frame, and seeks to any other."""
+
+    def __init__(self, peer: PyavLoop, job: Job) -> None:
+        self._peer = peer
+        self._rate = job.clip.rate
+        self._container, self._stream = peer._open(job.address)
+        self._at = -1
+        self._frames: Iterator[Any] = iter(())
+
+    def count(self) -> int:
+        return cast("int", self._stream.frames)
+
+    def frame(self, index: int) -> RgbImage:
+        if index != self._at:
+            again = self._at >= 0
+            self._frames = self._peer._from(
+                self._container, self._stream, index, self._rate, seek_to_start=again
+            )
+        self._at = index + 1
+        return cast("RgbImage", self._peer._rgb(next(self._frames)).to_ndarray())
+
+    def close(self) -> None:
+        self._container.close()
 
 
 class PyavLoopByPts(PyavLoop):

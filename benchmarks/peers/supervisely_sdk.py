@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import Any, ClassVar
 
-from benchmarks.peers.base import Peer, Take
+from benchmarks.peers.base import NO_SHAPES, Peer, Take
 from benchmarks.peers.job import Job
 
 NO_FILES = "reads from its server only"
@@ -26,7 +26,7 @@ class SuperviselySdk(Peer):
         "`async_stream_video_frames` and `async_stream_video_frames_to_dir` with their defaults, from a "
         "loopback server that imitates the platform; it counts while it lists the packets"
     )
-    lacks: ClassVar[dict[str, str]] = {"scattered": RANGES_ONLY, "near_end": NO_FILES}
+    lacks: ClassVar[dict[str, str]] = {**NO_SHAPES, "scattered": RANGES_ONLY, "near_end": NO_FILES}
     on_platform = True
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.contest.workloads import Sizes
 from benchmarks.probes.base import Probe
+from benchmarks.probes.batch import batch
 from benchmarks.probes.event_loop import event_loop
 from benchmarks.probes.index import index
 from benchmarks.probes.many import many
@@ -15,6 +16,7 @@ __all__ = ["Probe", "probes"]
 def probes(sizes: Sizes) -> dict[str, Probe]:
     """Return the probes by name."""
     return {
+        "batch": batch(sizes),
         "event_loop": event_loop(sizes),
         "memory": memory(sizes),
         "many": many(sizes),

@@ -7,10 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from selectors import SelectSelector
 
 from aiohttp import web
+from yarl import URL
 
 from benchmarks.servers.counting import CountingServer
+from benchmarks.servers.shaped_link import ShapedLink
+
+# Wide enough that only the delay counts.
+_LINK_BYTES_PER_SECOND = 125e6
 
 
 class PlatformServer(CountingServer):
@@ -28,15 +34,30 @@ class PlatformServer(CountingServer):
         )
 
 
+async def _delayed(url: str, round_trip_seconds: float) -> str:
+    port = URL(url).port or 0
+    link = ShapedLink(port, round_trip_seconds=round_trip_seconds, bytes_per_second=_LINK_BYTES_PER_SECOND)
+    return str(URL(url).with_port(await link.start()))
+
+
 @contextmanager
-def served(path: Path) -> Iterator[tuple[PlatformServer, str]]:
-    """Serve a file from a thread with its own event loop; yield the server and the file's URL."""
-    server, ready, loop = PlatformServer(path), threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
+def served(path: Path, *, round_trip_seconds: float = 0.0) -> Iterator[tuple[PlatformServer, str]]:
+    """Serve a file from a thread with its own event loop; yield the server and the file's URL.
+
+    Parameters
+    ----------
+    round_trip_seconds
+        Delay of the link to the server.
+    """
+    # Other selectors round what they wait up to milliseconds.
+    loop = asyncio.SelectorEventLoop(SelectSelector())
+    server, ready, stop = PlatformServer(path), threading.Event(), asyncio.Event()
     url = [""]
 
     async def run() -> None:
         async with server as url[0]:
+            if round_trip_seconds:
+                url[0] = await _delayed(url[0], round_trip_seconds)
             ready.set()
             await stop.wait()
 

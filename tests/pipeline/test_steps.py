@@ -27,14 +27,23 @@ pytestmark = pytest.mark.anyio
 
 FRAMES, GOP = 60, 12
 PICTURE_BYTES = 96 * 64 * 3 // 2
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+SHARED = Path(__file__).parents[3] / "shared"
 REAL = [
-    "bear-640x360.mp4",
-    "bear-vp8a.webm",
-    "CVFC1_Sony_C.jsv",
-    "flipping_a_pancake.mkv",
-    "corrupted.mp4",
-    "bbb_2500ms.ts",
+    "corpus/bear-640x360.mp4",
+    "corpus/bear-vp8a.webm",
+    "corpus/CVFC1_Sony_C.jsv",
+    "corpus/flipping_a_pancake.mkv",
+    "corpus/bbb_2500ms.ts",
+]
+INTERLACED = ["corpus/test-139.ts", "found/fz_HCAFF1_HHI.264"]
+DAMAGED = [
+    "corpus/corrupted.mp4",
+    "corpus/weird_aspect.small.mpg",
+    "corpus/BA_MW_D_IDR_LOST.264",
+    "hostile/damaged.mp4",
+    "hostile/damaged.h264",
+    "hostile/damaged-ts-h264-a.ts",
+    "hostile/damaged-vp8.webm",
 ]
 
 
@@ -114,8 +123,10 @@ async def test_the_caller_may_write_to_an_image() -> None:
         assert painted_index((await video.frame(7)).image) == 7
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_many_videos_share_one_bound() -> None:
-    """Twenty videos that are stepped at once keep no more than one."""
+    """Two hundred videos that are stepped at once keep no more than one."""
     most = 30 * PICTURE_BYTES
 
     async def walk(video: af.Video, seed: int) -> None:
@@ -125,7 +136,7 @@ async def test_many_videos_share_one_bound() -> None:
             assert painted_index((await video.frame(index)).image) == index
             assert kept_bytes() <= most
 
-    videos = [await af.open_video(clip(), picture_cache_bytes=most, threads=1) for _ in range(20)]
+    videos = [await af.open_video(clip(), picture_cache_bytes=most, threads=1) for _ in range(200)]
     try:
         await asyncio.gather(*(walk(video, seed) for seed, video in enumerate(videos)))
         assert kept_bytes() > 0
@@ -135,20 +146,46 @@ async def test_many_videos_share_one_bound() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [*REAL, *INTERLACED, *DAMAGED])
 @pytest.mark.parametrize("on_corrupt", ["skip", "keep"])
 async def test_real_files_both_ways(name: str, on_corrupt: af.OnCorrupt) -> None:
-    """Damaged and interlaced files too: the frames of a sequential pass."""
-    if not (CORPUS / name).is_file():
+    """Damaged and interlaced files too: the frames of a sequential pass of one thread."""
+    path = SHARED / name
+    if not path.is_file():
         pytest.skip(f"{name} is not beside this checkout")
-    async with af.open_video(CORPUS / name, on_corrupt=on_corrupt) as video:
-        expected = {frame.index: frame async for frame in video.frames(end=39)}
+    async with af.open_video(path, on_corrupt=on_corrupt, threads=1) as video:
+        assert video.info.is_interlaced or name not in INTERLACED
+        expected = {frame.index: frame async for frame in video.frames() if frame.index < 40}
     walk = [index for index in [*range(40), *range(39, -1, -1)] if index in expected]
-    async with af.open_video(CORPUS / name, on_corrupt=on_corrupt) as video:
+    async with af.open_video(path, on_corrupt=on_corrupt) as video:
         for index in walk:
             frame = await video.frame(index)
             assert np.array_equal(frame.image, expected[index].image), index
             assert frame.is_corrupt == expected[index].is_corrupt
+
+
+async def fails_at(video: af.Video, index: int) -> bool:
+    try:
+        assert (await video.frame(index)).index == index
+    except CorruptMediaError:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DAMAGED)
+async def test_damage_is_an_error_both_ways(name: str) -> None:
+    """The frames that a step raises for are those that a fresh open raises for."""
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not beside this checkout")
+    fails = {}
+    async with af.open_video(path, threads=1) as video:
+        for index in random.Random(0).sample(range(min(40, await video.count())), 12):
+            async with af.open_video(path) as fresh:
+                fails[index] = await fails_at(fresh, index)
+        for index in [*sorted(fails), *sorted(fails, reverse=True)]:
+            assert await fails_at(video, index) == fails[index], index
 
 
 @pytest.mark.usefixtures("long_streams")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import multiprocessing
 import pickle
@@ -148,8 +149,12 @@ def test_a_short_video_can_be_an_error(paths: list[Path]) -> None:
 
 
 def files_open(paths: list[Path]) -> set[str]:
-    links = [*Path("/proc/self/fd").iterdir()]
-    return {str(link.readlink()) for link in links if link.is_symlink()} & {*map(str, paths)}
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        # Threads of PyTorch close theirs meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(link.readlink()))
+    return found & {*map(str, paths)}
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are read from /proc")
@@ -375,10 +380,9 @@ def test_a_worker_that_is_killed_is_an_error(dataset: str, paths: list[Path], tm
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    # The parent notices that the worker is gone, or cannot fetch a tensor that the worker had sent.
-    assert re.search(
-        r"^RuntimeError: DataLoader worker|^\w*(Connection|EOF|FileNotFound)\w*Error", done.stderr, re.M
-    )
+    # The parent notices that the worker is gone, or cannot fetch a tensor that the worker had sent. While
+    # Python prints the one, PyTorch's signal handler may raise the other, and lines then begin otherwise.
+    assert re.search(r"RuntimeError: DataLoader worker|(Connection|EOF|FileNotFound)\w*Error", done.stderr)
 
 
 @pytest.mark.parametrize("kind", ["clips", "stream"])
