@@ -7,6 +7,7 @@ import ctypes
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,30 @@ def clip() -> bytes:
     return clip_bytes(frames=FRAMES, gop=GOP)
 
 
-moves = st.lists(st.one_of(st.sampled_from([1, -1, 1, -1, 2, -3]), st.integers(-FRAMES, FRAMES)), max_size=25)
+CLOSE = 0
+
+moves = st.lists(
+    st.one_of(st.sampled_from([1, -1, 1, -1, 2, -3]), st.integers(-FRAMES, FRAMES), st.just(CLOSE)),
+    max_size=25,
+)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=moves, room=st.sampled_from([0, 1, 3, 9, 100]), threads=st.sampled_from([1, 3]))
 @pytest.mark.usefixtures("long_streams")
 async def test_any_walk_gives_the_frames_of_a_fresh_open(moves: list[int], room: int, threads: int) -> None:
-    """Steps forward and back, and jumps, with any bound."""
+    """Steps forward and back, jumps and closings, with any bound."""
     most = 2 * PICTURE_BYTES * room
+    opened = partial(af.open_video, clip(), threads=threads, picture_cache_bytes=most)
     async with af.open_video(clip(), threads=1) as plain:
         expected = [frame async for frame in plain.frames()]
-    async with af.open_video(clip(), threads=threads, picture_cache_bytes=most) as video:
-        index = 30
+    video, index = await opened(), 30
+    try:
         for move in moves:
+            if move == CLOSE:
+                await video.aclose()
+                assert kept_bytes() == 0
+                video = await opened()
             index = (index + move) % FRAMES
             frame = await video.frame(index)
             one = expected[index]
@@ -79,6 +90,8 @@ async def test_any_walk_gives_the_frames_of_a_fresh_open(moves: list[int], room:
             assert (frame.index, frame.pts, frame.is_keyframe) == (index, one.pts, one.is_keyframe)
             assert frame.duration_seconds == one.duration_seconds
             assert kept_bytes() <= most
+    finally:
+        await video.aclose()
 
 
 @pytest.mark.usefixtures("long_streams")
