@@ -9,14 +9,13 @@ from av.video.frame import VideoFrame
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Picture
-from asyncframes._media.container.opening import needs_seeking
+from asyncframes._media.container.opening import cannot_seek, needs_seeking
 from asyncframes._media.describe import CodingHints, coding_hints, describe
 from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.mp4.segments import claimed_seconds
 from asyncframes._media.table.scan import PacketList, is_in_file_order
 from asyncframes._model.table import Packets
 from asyncframes._types import VideoInfo
-from asyncframes.errors import CorruptMediaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,7 @@ def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
     if not isinstance(decoder.file, ForwardFile):
         return
     if picture is None or needs_seeking(decoder.reader.container) or not is_in_file_order(decoder.stream):
-        message = "this file cannot be decoded without seeking"
-        raise CorruptMediaError(message, source=decoder.file.source_name)
+        raise cannot_seek(decoder.file.source_name)
 
 
 def _info(decoder: Decoder, frame: VideoFrame | None, size_bytes: int | None) -> VideoInfo:

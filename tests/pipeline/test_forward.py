@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 import asyncframes as af
+from asyncframes._media.container import opening
 from asyncframes.errors import (
     ClosedError,
     CorruptMediaError,
@@ -28,10 +29,12 @@ from asyncframes.errors import (
     SourceLimitError,
     SourceTimeoutError,
     SourceUnavailableError,
+    UnsupportedMediaError,
 )
 from asyncframes.sources import ForwardSource, resolve_source
 from tests.support.exact.one_thread import digest
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.hostile import box
 
 FRAMES = 48
 ALL = list(range(FRAMES))
@@ -190,6 +193,42 @@ async def test_a_header_that_comes_last_is_spooled(caplog: pytest.LogCaptureFixt
             assert [painted_index(f.image) async for f in video.frames(indices=[40, 3])] == [40, 3]
             assert await video.count() == FRAMES
     assert "temporary file" in caplog.text
+
+
+def too_many_samples(faststart: bool) -> bytes:
+    """Return an MP4 whose header lists 50 million samples."""
+    data = bytearray(clip_bytes(frames=8, faststart=faststart))
+    place = data.index(b"stsz") + 8
+    data[place : place + 8] = (1).to_bytes(4, "big") + (50_000_000).to_bytes(4, "big")
+    return bytes(data)
+
+
+def too_many_items() -> bytes:
+    """Return an MP4 with a list of 134 million items in front."""
+    clip = clip_bytes(frames=8, faststart=True)
+    items = box(b"meta", bytes(4) + box(b"iinf", b"\1\0\0\0" + b"\x08\0\0\0"))
+    place = clip.index(b"moov") - 4
+    return clip[:place] + items + clip[place:]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(too_many_samples(True), id="samples"),
+        pytest.param(too_many_samples(False), id="samples behind the media"),
+        pytest.param(too_many_items(), id="items"),
+    ],
+)
+async def test_what_a_header_claims_is_checked_before_ffmpeg_reads_it(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg would take gigabytes for it, whether the size of the file is known or not."""
+    opened = []
+    monkeypatch.setattr(opening, "open_input", lambda *_, **__: opened.append(True))
+    with pytest.raises(UnsupportedMediaError, match="the header lists"):
+        await painted(Sender(data))
+    assert not opened
 
 
 @pytest.mark.anyio

@@ -17,10 +17,11 @@ from asyncframes._media.codec.threads import CodecThreads, is_strict, threads_fo
 from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
+from asyncframes._media.mp4.boxes import boxes_of
 from asyncframes._media.mp4.claims import ContainerLimits, check_claims
 from asyncframes._media.mp4.fragments import Beginning, beginning_of
 from asyncframes._media.pyav import codec_name, fraction_of, open_input
-from asyncframes.errors import AsyncFramesError, NoVideoStreamError, UnsupportedMediaError
+from asyncframes.errors import AsyncFramesError, CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
 
 if TYPE_CHECKING:
     from asyncframes._media.files.media_files import MediaFile
@@ -81,7 +82,7 @@ def open_container(
     UnsupportedMediaError
         No allowed demuxer recognises the bytes.
     CorruptMediaError
-        A demuxer recognises them, and the header is damaged.
+        A demuxer recognises them, and the header is damaged or comes too late.
     """
     target, how = file.target()
     names = [how.pop("more_demuxers", ""), *limits.allow_containers, SAFE_DEMUXERS]
@@ -107,6 +108,7 @@ def open_container(
         file.plan([beginning.header])
     if target is file:
         _refuse_animation(file)
+        _refuse_late_header(file)
         check_claims(file, limits)
         file.guard = _guard(file) if file.holds_media else None
     try:
@@ -134,6 +136,20 @@ def _refuse_animation(file: MediaFile) -> None:
     if not file.is_sequential and is_animated_webp(file.read_at(0, 32)):
         message = "an animated WebP cannot be decoded: FFmpeg reads still WebP pictures only"
         raise UnsupportedMediaError(message, source=file.source_name)
+
+
+def _refuse_late_header(file: MediaFile) -> None:
+    """Refuse an MP4 whose media come first, if its source cannot seek back to them."""
+    if not file.is_sequential:
+        return
+    kinds = (box.kind for box in boxes_of(file, of_any_size=True))
+    if next((kind for kind in kinds if kind in {b"moov", b"moof", b"mdat"}), None) == b"mdat":
+        raise cannot_seek(file.source_name)
+
+
+def cannot_seek(source: str) -> CorruptMediaError:
+    """Return the error of a file that needs seeking, from a source that cannot seek."""
+    return CorruptMediaError("this file cannot be decoded without seeking", source=source)
 
 
 def _guard(file: MediaFile) -> ReadGuard:

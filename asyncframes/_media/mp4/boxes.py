@@ -28,6 +28,9 @@ _MEDIA = {b"moof", b"mdat"}
 # Bytes that are read at a time if boxes are short.
 _WINDOW = 4096
 
+# Stands for the end of a file whose size is unknown.
+_UNKNOWN_SIZE = 1 << 62
+
 _FIRST_BOXES = {
     b"ftyp",
     b"styp",
@@ -115,26 +118,36 @@ def _boxes_in(data: bytes | memoryview) -> Iterator[Box]:
         position = box.end
 
 
-def boxes_of(file: MediaFile, begin: int = 0) -> Iterator[Box]:
+def boxes_of(file: MediaFile, begin: int = 0, *, of_any_size: bool = False) -> Iterator[Box]:
     """Yield the top-level boxes of a file, from the one at `begin` up to the first invalid one.
 
-    Yields nothing if the file does not start like an MP4/MOV file, or if its size is unknown.
+    Yields nothing if the file does not start like an MP4/MOV file.
+
+    Parameters
+    ----------
+    of_any_size
+        Whether to read a file whose size is unknown, too. Each box then waits until those
+        before it have arrived, and may end behind the file. By default such a file yields
+        nothing.
 
     Raises
     ------
     TooManyBoxesError
         There are more than any video has.
     """
-    return counted(_boxes_of(file, begin))
+    size = _UNKNOWN_SIZE if file.size is None and of_any_size else file.size
+    return counted(_boxes_of(file, begin, size or 0))
 
 
-def _boxes_of(file: MediaFile, begin: int) -> Iterator[Box]:
-    size, position, window, seen = file.size, begin, begin, b""
-    while size is not None and position + 8 <= size:
+def _boxes_of(file: MediaFile, begin: int, size: int) -> Iterator[Box]:
+    position, window, seen = begin, begin, b""
+    while position + 8 <= size:
         header = seen[position - window :][:LONGEST_HEADER]
         if len(header) < min(LONGEST_HEADER, size - position):
-            # If the last boxes were short, the next ones may be too: one read covers several.
-            count = _WINDOW if seen and position < window + 2 * _WINDOW else LONGEST_HEADER
+            # If the last boxes were short, the next ones may be too: one read covers several. It would have
+            # to wait for a source that sends no more than a header.
+            is_dense = seen and position < window + 2 * _WINDOW and size < _UNKNOWN_SIZE
+            count = _WINDOW if is_dense else LONGEST_HEADER
             window, seen = position, file.read_at(position, min(count, size - position))
             header = seen[:LONGEST_HEADER]
         box = parse_box(header, position, size)

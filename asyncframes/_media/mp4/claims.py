@@ -87,7 +87,7 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
 def _headers(file: MediaFile) -> Iterator[Box]:
     """Yield the boxes that FFmpeg reads before the first packet: it stops once it has ``moov`` and media."""
     seen = set()
-    for box in boxes_of(file):
+    for box in boxes_of(file, of_any_size=True):
         # FFmpeg skips every ``moov`` but the first.
         if box.kind in _HEADERS and (box.kind != b"moov" or b"moov" not in seen):
             yield box
@@ -99,10 +99,14 @@ def _headers(file: MediaFile) -> Iterator[Box]:
 def _read(file: MediaFile, box: Box) -> bytes:
     """Return the payload of a box, decompressed if QuickTime compressed it."""
     length = box.end - box.body
+    payload = b""
+    # If the size of the file is unknown, it may end before the box does.
+    if file.size is None or length <= LONGEST_MOOV:
+        payload = file.read_at(box.body, min(length, LONGEST_MOOV + 1))
+        length = len(payload)
     if length > LONGEST_MOOV:
         message = f"the header has {length} bytes: expected at most {LONGEST_MOOV}"
         raise UnsupportedMediaError(message, source=file.source_name)
-    payload = file.read_at(box.body, length)
     return _unpacked(payload) if box.kind == b"moov" else payload
 
 
@@ -126,8 +130,8 @@ def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
         samples += count
         if count > _fitting(tables, file.size) or samples > limits.max_table_frames * _SAMPLES_A_FRAME:
             raise UnsupportedMediaError(
-                f"the header lists {samples} samples in a file of {file.size} bytes: more than it can hold, "
-                f"or more than max_table_frames={limits.max_table_frames} allows",
+                f"the header lists {samples} samples: expected no more than the file can hold, "
+                f"and than max_table_frames={limits.max_table_frames} allows",
                 source=file.source_name,
             )
         edited, most = _edited(tables, count, scale), max(_MOST_EDITED, 2 * count)
