@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,41 @@ def test_no_module_changes_where_imports_come_from(path: Path) -> None:
         ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
     }
     assert "sys.path" not in named
+
+
+@pytest.fixture
+def from_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import `benchmarks` as a program in the clone does: it is not installed."""
+    monkeypatch.syspath_prepend(ROOT)
+
+
+@pytest.mark.usefixtures("from_clone")
+def test_goals_and_gaps_name_what_is_measured() -> None:
+    """Each goal is about a workload or a probe, and a contestant lacks only what there is."""
+    from benchmarks.contest.goals import goals
+    from benchmarks.contest.workloads import Sizes, workloads
+    from benchmarks.peers import CONTESTANTS
+    from benchmarks.probes import probes
+
+    contests = workloads(Sizes())
+    known = {*contests, *probes(Sizes())}
+    assert {goal.subject for goal in goals()} <= known
+    methods = {workload.method for workload in contests.values()}
+    for contestant in CONTESTANTS.values():
+        assert set(contestant.lacks) <= known | methods, contestant.name
+        assert all(callable(getattr(contestant, method)) for method in methods)
+
+
+@pytest.mark.usefixtures("from_clone")
+def test_clips_are_whole_and_within_the_video() -> None:
+    """All clips of a job have the same stride, and none reaches past the end."""
+    from benchmarks.contest.workloads import CLIP_FRAMES, CLIP_STRIDE, Sizes, workloads
+    from benchmarks.peers.job import Clip, Job
+
+    indices = workloads(Sizes())["clips"].indices(264)
+    job = Job("", Clip("", 264, 1, 1, "25", 0), indices=indices, clip_frames=CLIP_FRAMES)
+    assert len(job.clips()) == Sizes().clips
+    assert all(np.all(np.diff(clip) == CLIP_STRIDE) and clip[-1] < 264 for clip in job.clips())
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda path: path.name)
