@@ -187,12 +187,16 @@ def test_recent_bytes_are_bounded() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("container", "codec"), [("avif", "libsvtav1"), ("mxf", "mpeg2video")])
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("avif", "libsvtav1"), ("mxf", "mpeg2video"), ("avi", "mpeg4"), ("rm", "rv10")],
+)
 async def test_files_that_need_seeking_are_stored(
     container: str, codec: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An AVIF lists pictures anywhere in the file, and an MXF its times at the end."""
-    clip = clip_bytes(frames=24, container=container, codec=codec, b_frames=0)
+    """An AVIF lists pictures anywhere in the file, and others have their index at the end."""
+    size = {"width": 176, "height": 144} if codec == "rv10" else {}
+    clip = clip_bytes(frames=24, container=container, codec=codec, b_frames=0, **size)
     if container == "avif":
         # The media claims more than comes, which FFmpeg takes for an error only where it cannot seek.
         at = clip.index(b"mdat") - 4
@@ -203,3 +207,42 @@ async def test_files_that_need_seeking_are_stored(
     assert len(found) == 24
     assert not error
     assert "is stored in a temporary file" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_damaged_index_at_the_end_counts() -> None:
+    """An AVI is played by its index, so its frames are those of the file even if the index is damaged."""
+    clip = clip_bytes(frames=24, container="avi", codec="mpeg4", b_frames=0)
+    index, lost = clip.rindex(b"idx1"), 0
+    for seed in range(40):
+        generator, data = random.Random(seed), bytearray(clip)
+        for _ in range(4):
+            data[generator.randrange(index, len(clip))] ^= 1 << generator.randrange(8)
+        expected = await shown(bytes(data), on_corrupt="keep")
+        lost += len(expected[0]) < 24
+        assert await shown(sent(bytes(data)), on_corrupt="keep") == expected, seed
+    assert lost
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [{"faststart": True}, {"fragmented": True}], ids=["whole", "fragmented"])
+@pytest.mark.parametrize("extra", [1, 5000, 1_000_000])
+@pytest.mark.parametrize("on_corrupt", ["keep", "raise"])
+async def test_media_that_claim_more_than_comes(options: dict[str, Any], extra: int, on_corrupt: str) -> None:
+    """All frames are there, so FFmpeg's search for a box behind the media is no damage."""
+    clip = clip_bytes(frames=24, gop=8, **options)
+    at = clip.rindex(b"mdat") - 4
+    data = clip[:at] + (int.from_bytes(clip[at : at + 4]) + extra).to_bytes(4) + clip[at + 4 :]
+    found, error = await shown(sent(data), on_corrupt=on_corrupt)
+    assert (len(found), error) == (24, "")
+    assert (found, error) == await shown(data, on_corrupt=on_corrupt)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [{"faststart": True}, {"fragmented": True}], ids=["whole", "fragmented"])
+async def test_media_that_are_cut_off(options: dict[str, Any]) -> None:
+    """Frames that are listed and do not come are damage."""
+    clip = clip_bytes(frames=24, gop=8, **options)
+    found, error = await shown(sent(clip[: clip.rindex(b"mdat") + 40]))
+    assert len(found) < 24
+    assert error == "CorruptMediaError"

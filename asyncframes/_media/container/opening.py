@@ -37,6 +37,8 @@ SHORT_PIXELS = 8 * 1024 * 1024
 SHORT_BYTES = 512 * 1024
 """Bytes of a source that decodes as fast."""
 
+_INDEXED_LAST = {"avi", "mxf", "rm"}
+
 # With B-frames, the packet that is last in the file need not be last in decode order, but is among this many.
 _LAST_ENTRIES = 32
 
@@ -241,9 +243,12 @@ def _is_still_item(stream: VideoStream) -> bool:
 def needs_seeking(container: InputContainer) -> bool:
     """Return whether FFmpeg seeks in files of this kind even if they are intact.
 
-    HEIF and AVIF list the position of each picture. In MXF, the index that gives exact times may come last.
+    HEIF and AVIF list the position of each picture. In AVI, MXF and RealMedia, the index comes last, and the
+    times and keyframes of a file are those of its index.
     """
-    return container.format.name == "mxf" or any(_is_still_item(stream) for stream in container.streams.video)
+    return container.format.name in _INDEXED_LAST or any(
+        _is_still_item(stream) for stream in container.streams.video
+    )
 
 
 def _kind(stream: Stream) -> str:

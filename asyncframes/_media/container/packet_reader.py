@@ -171,7 +171,17 @@ class PacketReader:
 
     def why_incomplete(self) -> str | None:
         """Return why the packets ended early, or ``None`` if there is no sign that they did."""
-        return self._failure or cut_short(self.stream, self.file.size)
+        missing = cut_short(self.stream, self.file.size)
+        if missing is None and self._looked_beyond_end():
+            return None
+        return self._failure or missing
+
+    def _looked_beyond_end(self) -> bool:
+        """Whether only the search for a box beyond the end of an MP4 failed, which is no error in a file."""
+        # The size of a sequential source is known once it has ended.
+        ended = self.file.is_sequential and self.file.size is not None
+        listed = len(self.stream.index_entries)
+        return ended and self.container.format.name.startswith("mov") and 0 < listed <= self.number
 
     def first_missing_dts(self) -> int | None:
         """Return the dts of the first missing packet that the header lists, ``None`` if there is none."""

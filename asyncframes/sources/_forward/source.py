@@ -59,8 +59,9 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
     Frames are decoded while bytes arrive, if they are requested as a range (`start`,
     `end` and `step`, none negative). The sender is asked for more only when the decoder
     needs it. If a request has to look back (it needs a frame table, the header of an MP4
-    comes last, or the file is AVIF or MXF), the bytes are stored in a temporary file,
-    and the log says so. Once a range has been requested, the bytes before it are gone, unless ``keep=True``.
+    comes last, or the file is AVIF, AVI, MXF or RealMedia), the bytes are stored in a
+    temporary file, and the log says so. Once a range has been requested, the bytes before
+    it are gone, unless ``keep=True``.
 
     Parameters
     ----------
