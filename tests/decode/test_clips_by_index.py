@@ -157,6 +157,19 @@ async def test_selections_by_time_rate_and_keyframe() -> None:
 
 
 @pytest.mark.anyio
+async def test_packets_in_scattered_sectors_are_read_whole() -> None:
+    """A position in WTV is no place in the file: a seek to it would give a part of another packet."""
+    written = clip_bytes(
+        frames=FRAMES, container="wtv", codec="asv1", gop=1, b_frames=0, width=176, height=144
+    )
+    async with af.open_video(written) as video:
+        sequence = [frame.image async for frame in video.frames()]
+    async with af.open_video(written) as video:
+        for index in (30, 31, 32, 33, 10, 11, 12, 13, FRAMES - 1):
+            np.testing.assert_array_equal((await video.frame(index)).image, sequence[index])
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("image_format", "shape"), [("rgb24", (3,)), ("bgr24", (3,)), ("rgba", (4,)), ("gray", ())]
 )

@@ -12,6 +12,10 @@ from asyncframes._model.table import FrameTable
 # Demuxers whose index often covers only what was read so far.
 INDEXED_AS_READ = {"flv", "live_flv"}
 
+# A position in WTV counts the bytes of a file inside the file, whose sectors are scattered. FFmpeg would seek
+# to that byte of the outer file, and packets that continue in another sector would have other bytes.
+_WITHOUT_POSITIONS = {"wtv"}
+
 # How many keyframes earlier each attempt to seek aims.
 _EARLIER_KEYFRAMES = (0, 1, 3, 8)
 
@@ -20,17 +24,17 @@ def seek_targets(
     container: InputContainer, stream: VideoStream, packet: int, table: FrameTable
 ) -> Iterator[dict[str, int | bool]]:
     """Yield arguments of `seek` that may lead to a packet, the most promising first."""
-    position = int(table.packets.position[packet])
-    by_position = {"offset": position, "unsupported_byte_offset": True}
+    has_position = container.format.name not in _WITHOUT_POSITIONS and table.packets.position[packet] >= 0
+    by_position = {"offset": int(table.packets.position[packet]), "unsupported_byte_offset": True}
     timed = _is_indexed(container, stream, int(table.packets.dts[packet]))
-    if position >= 0 and not timed:
+    if has_position and not timed:
         yield by_position
     earlier = [packet, *table.earlier_starts(packet)]
     for aim in (earlier[places] for places in _EARLIER_KEYFRAMES if places < len(earlier)):
         # Demuxers compare with either of the two. The later one lands nearer.
         yield {"offset": int(table.packets.pts[aim])}
         yield {"offset": int(table.packets.dts[aim])}
-    if position >= 0 and timed:
+    if has_position and timed:
         yield by_position
 
 
