@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class Fields:
         MalformedError
             The bytes end before the table does.
         """
-        row = np.dtype([(str(place), kind) for place, kind in enumerate(kinds)])
+        row = _row_of(kinds)
         size = count * row.itemsize
         if not 0 <= size <= self.left:
             raise MalformedError(f"{self.left} bytes are left: expected {count} rows of {row.itemsize}")
@@ -62,3 +63,8 @@ class Fields:
             for name, kind in zip(row.names or (), kinds, strict=True)
             if "V" not in kind
         ]
+
+
+@lru_cache(maxsize=32)
+def _row_of(kinds: tuple[str, ...]) -> np.dtype[np.void]:
+    return np.dtype([(str(place), kind) for place, kind in enumerate(kinds)])

@@ -130,10 +130,13 @@ class Selection:
         """Read the iterables without a pause; see `read`."""
         return finish(self.read())
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether it resolves at once, however long the video is."""
-        return self.indices is not None and not isinstance(self.indices, Unread) and len(self.indices) <= FEW
+    def is_quick_in(self, length: int) -> bool:
+        """Whether it resolves at once in a video of `length` frames."""
+        if self.indices is not None:
+            return not isinstance(self.indices, Unread) and len(self.indices) <= FEW
+        if self.sampling.num_frames is not None:
+            length = self.sampling.num_frames
+        return not (self.is_by_time or self.keyframes) and length <= FEW
 
     @property
     def is_by_time(self) -> bool:
@@ -291,7 +294,7 @@ def resolve(selection: Selection, table: FrameTable) -> Int64Array:
     """Turn a selection whose iterables are read into the indices of frames that exist.
 
     Takes a time that grows with the number of frames: call it in a thread
-    unless `Selection.is_quick`.
+    unless `Selection.is_quick_in` its video.
 
     Raises
     ------

@@ -97,7 +97,8 @@ class FrameTable:
             raise ValueError(f"time_base={self.time_base}: expected more than 0 seconds per tick")
         row_of = np.full(len(self.packets), -1, np.int64)
         row_of[self.packet_of] = np.arange(len(self.packet_of))
-        has_repeats = len(np.unique(self.packet_of)) < len(self.packet_of)
+        has_repeats = np.count_nonzero(row_of >= 0) < len(self.packet_of)
+        keyframes = np.flatnonzero(self.packets.is_keyframe & (not has_repeats))
         self.__dict__.update(
             packet_of=read_only(self.packet_of),
             false_keyframes=frozenset(self.false_keyframes),
@@ -108,12 +109,7 @@ class FrameTable:
             _row_of=read_only(row_of),
             _has_extra=bool(np.any((row_of < 0) & ~self.packets.is_discard)),
             _rank=read_only(presentation_ranks(self.packets, row_of)),
-            _starts=read_only(
-                np.setdiff1d(
-                    np.flatnonzero(self.packets.is_keyframe & (not has_repeats)),
-                    np.array([*self.false_keyframes], np.int64),
-                )
-            ),
+            _starts=read_only(_without(keyframes, self.false_keyframes)),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -136,8 +132,7 @@ class FrameTable:
     def without_keyframes(self, packets: Iterable[int]) -> Self:
         """Return this table with more packets in `false_keyframes`."""
         false = self.false_keyframes | {*packets}
-        starts = np.setdiff1d(self._starts, np.array([*false], np.int64))
-        copied = self._copied(false_keyframes=false, _starts=read_only(starts))
+        copied = self._copied(false_keyframes=false, _starts=read_only(_without(self._starts, false)))
         copied.__dict__.pop("is_keyframe", None)
         return copied
 
@@ -322,7 +317,7 @@ class FrameTable:
     def earlier_starts(self, packet: int) -> Sequence[int]:
         """Return the keyframes before a packet, nearest first."""
         place = int(np.searchsorted(self._starts, packet, side="left"))
-        return [int(start) for start in self._starts[:place][::-1]]
+        return cast("list[int]", self._starts[:place][::-1].tolist())
 
     def last_packet_for(self, index: int) -> int:
         """Return the last packet to decode for a frame.
@@ -396,3 +391,8 @@ class FrameTable:
             raise
         except (ValueError, ArithmeticError, IndexError) as exc:
             raise ArchiveError(f"malformed: {quoted(exc)}") from exc
+
+
+def _without(ascending: Int64Array, numbers: frozenset[int]) -> Int64Array:
+    false = np.array([*numbers], np.int64)
+    return np.setdiff1d(ascending, false, assume_unique=True) if numbers else ascending

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._model.archive import ArchiveError, pack, unpack
-from asyncframes._model.packets import BoolArray, Int64Array, Packets, SourceIdentity
+from asyncframes._model.packets import BoolArray, Int64Array, Packets, SourceIdentity, distinct
 from asyncframes._model.quoting import quoted
 
 _FORMAT_VERSION = 3
@@ -86,7 +86,7 @@ def _checked(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TableFie
     count = len(packets)
     if any(len(getattr(packets, column.name)) != count for column in fields(Packets)):
         raise ValueError("columns of different lengths")
-    if len(np.unique(packet_of)) != len(packet_of) or not _are_numbers_of(packet_of, count):
+    if len(distinct(packet_of)) != len(packet_of) or not _are_numbers_of(packet_of, count):
         raise ValueError("frames refer to packets that do not exist")
     if not _are_numbers_of(np.array([*false_keyframes], np.int64), count):
         raise ValueError("false keyframes that do not exist")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._frames.frame import Frame
+from asyncframes._model.packets import distinct
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.plan import each
@@ -78,7 +79,7 @@ def deal(table: FrameTable, order: Int64Array, lanes: int) -> Deal:
     packets = np.maximum.reduceat(table.packet_of[order], firsts) + 1 - starts[firsts]
     used = min(lanes, len(firsts) // _STRETCHES_A_LANE, _MOST_LANES)
     # If the request returns to a GOP, several lanes would decode it.
-    revisits = len(np.unique(starts[firsts])) < len(firsts)
+    revisits = len(distinct(starts[firsts])) < len(firsts)
     if used < 2 or int(packets.sum()) < _SCATTERED * len(order) or revisits:
         return together
     return Deal(order, ((np.cumsum(begins) - 1) % used).astype(np.uint8), used)

@@ -10,6 +10,7 @@ import numpy as np
 
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.image.convert import Converter
+from asyncframes._model.packets import distinct as each_once
 from asyncframes._model.selection import FEW, Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.approximate import ApproximateJob
@@ -120,12 +121,13 @@ class Resolver:
 
     async def resolve(self, selection: Selection, table: FrameTable, *, distinct: bool = False) -> Int64Array:
         """Return the indices of the frames; with `distinct`, each once and in ascending order."""
-        if selection.is_quick and not distinct:
-            return resolve(selection, table)
+        if selection.is_quick_in(len(table)):
+            chosen = resolve(selection, table)
+            return each_once(chosen) if distinct else chosen
         if selection.is_by_time and not self._has_warned:
             self._warn(await in_thread(self._executor, _repeated_times, table))
         chosen = await in_thread(self._executor, resolve, selection, table)
-        return await in_thread(self._executor, np.unique, chosen) if distinct else chosen
+        return await in_thread(self._executor, each_once, chosen) if distinct else chosen
 
     async def deal(self, table: FrameTable, order: Int64Array, lanes: int) -> Deal:
         """Assign frames to lanes; see `deal` of `lanes`."""

@@ -20,6 +20,12 @@ WIDTH, HEIGHT = 320, 180
 RESERVED = 3
 
 
+@pytest.fixture(autouse=True)
+def filter_from_the_second_image_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set up the filter after one small image, as after one large image."""
+    monkeypatch.setattr("asyncframes._media.image.convert.UNPOOLED_BYTES", 1)
+
+
 def noise(layout: str, *, color_range: int, space: int, transfer: int = 2) -> VideoFrame:
     """Make a picture of random values."""
     random = np.random.default_rng(0)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncframes._model.from_packets import table_from_packets
+from asyncframes._model.packets import distinct
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets
 from asyncframes._requests.shared_table import SharedTable
@@ -227,3 +228,11 @@ def test_index_at_a_time_of_no_frame() -> None:
         found.index_at(0, tolerance_seconds=-1)
     with pytest.raises(FrameIndexError, match="no frames"):
         table([], []).index_at(0)
+
+
+@given(st.lists(st.integers(-5, 5)))
+def test_each_number_comes_once(numbers: list[int]) -> None:
+    """In ascending order, and from an empty array none."""
+    found = distinct(np.array(numbers, np.int64))
+    assert found.dtype == np.int64
+    assert found.tolist() == sorted(set(numbers))

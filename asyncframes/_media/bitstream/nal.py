@@ -75,12 +75,14 @@ class UnitFormat:
 
     def is_reference(self, packet: bytes) -> bool:
         """Tell by ``nal_ref_idc`` whether an H.264 picture may be a reference; true for damaged units."""
-        headers = (packet[place] for place in self.units(packet))
         try:
-            slices = [header for header in headers if header & 0x1F in _H264_SLICES]
+            for place in self.units(packet):
+                header = packet[place]
+                if header & 0x60 and header & 0x1F in _H264_SLICES:
+                    return True
         except DamagedPacketError:
             return True
-        return any(header >> 5 & 3 for header in slices)
+        return False
 
     def heads(self, packet: bytes, length: int) -> list[bytes]:
         """Return the units of a packet that a decoder needs, of slices only the first bytes.

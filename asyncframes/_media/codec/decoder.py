@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from traceback import clear_frames
@@ -280,29 +280,33 @@ class Decoder:
     def _first_ahead(self) -> Picture | None:
         return next((output for output in self._ahead if isinstance(output, Picture)), None)
 
-    def _decode_packet(self, table: FrameTable | None, *, skip: bool) -> Iterator[Picture | Damage]:
+    def _decode_packet(self, table: FrameTable | None, *, skip: bool) -> Iterable[Picture | Damage]:
         number = self.reader.number
         try:
             packet = self.reader.read(table)
-        except SourceError:
-            # Packets read before the error still decode, so their pictures come first and the error last.
-            yield from self._drain_in_order()
-            raise
+        except SourceError as exc:
+            return self._drained_before(exc)
         if packet is None:
-            yield from self._end(number)
-            return
+            return self._end(number)
         # The setting applies to this packet alone: frame threads copy it together with the packet.
         self._skip_unreferenced(skip and self.reader.is_sound(packet, table))
         # The pts is overwritten below, so `_remember` keeps the original for the picture.
-        pts = packet.pts
-        self._last_dts = packet.dts
+        pts, self._last_dts = packet.pts, packet.dts
         self._remember(number, pts)
         if self._alpha is not None:
             self._alpha.feed(packet, number)
         if self._held is not None:
             packet = self._held.expect(packet, number, skips=self._skips)
         packet.pts = number
-        yield from self._sure(self._feed(packet, number, pts))
+        return self._sure(self._feed(packet, number, pts))
+
+    def _drained_before(self, error: SourceError) -> Iterator[Picture | Damage]:
+        """Drain the pictures of the packets that were read before an error, and raise it last."""
+        yield from self._drain_in_order()
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame: together they would keep the codec alive
 
     def _end(self, number: int) -> Iterator[Picture | Damage]:
         """Drain after the last packet; if packets are missing, report that in display order."""
@@ -314,15 +318,15 @@ class Decoder:
         else:
             raise DoubtError(reason)
 
-    def _sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture | Damage]:
-        return iter(outputs) if self._held is None else self._held.sure(outputs)
+    def _sure(self, outputs: list[Picture | Damage]) -> Sequence[Picture | Damage]:
+        return outputs if self._held is None else self._held.sure(outputs)
 
     def _drain(self) -> Iterator[Picture | Damage]:
         # Set first, because the caller may abandon this generator, and a codec takes no packet after its end.
         self._drained = True
         yield from self._late_marks()
         for _ in range(_MOST_DRAINS):
-            outputs = list(self._sure(self._feed(None, self.reader.number, None)))
+            outputs = self._sure(self._feed(None, self.reader.number, None))
             yield from outputs
             # Pictures behind an error come out only when the codec is drained again.
             if all(isinstance(output, Picture) for output in outputs):
@@ -363,7 +367,7 @@ class Decoder:
 
     def _feed(
         self, packet: Packet[VideoStream] | None, number: int, pts: int | None
-    ) -> Iterator[Picture | Damage]:
+    ) -> list[Picture | Damage]:
         self._fruitless += 1
         if self._fruitless > _MOST_FRUITLESS:
             message = f"{_MOST_FRUITLESS:,} packets in a row became no picture"
@@ -372,14 +376,11 @@ class Decoder:
         if refusal is not None:
             # A failed read may have cut this packet short. Its error then names the cause.
             self.file.raise_error()
-            yield Damage(number, pts, refusal)
-            return
+            return [Damage(number, pts, refusal)]
         if frames:
             self._newest, self._fruitless = frames[-1], 0
-        for frame in frames:
-            # The pts is the packet number; a codec that drops it gets the number of the packet just fed.
-            origin = number if frame.pts is None else frame.pts
-            yield self._picture(origin, frame)
+        # The pts is the packet number; a codec that drops it gets the number of the packet just fed.
+        return [self._picture(number if frame.pts is None else frame.pts, frame) for frame in frames]
 
     def _call(self, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], str | None]:
         """Return the codec's pictures, or why it refuses the packet.
@@ -395,6 +396,5 @@ class Decoder:
 
     def _picture(self, number: int, frame: VideoFrame) -> Picture:
         pts = self._pts_of.pop(number, None)
-        if self._alpha is None:
-            return Picture(number, pts, frame, frame.duration)
-        return Picture(number, pts, frame, frame.duration, *self._alpha.take(number))
+        opacity = () if self._alpha is None else self._alpha.take(number)
+        return Picture(number, pts, frame, frame.duration, *opacity)

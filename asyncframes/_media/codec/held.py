@@ -143,8 +143,8 @@ class HeldPictures:
         # A picture shown before the keyframe may refer to the GOP before the seek, which was not decoded.
         return packet.pts is None or self._first_pts is None or packet.pts >= self._first_pts
 
-    def sure(self, outputs: Iterable[Picture | Damage]) -> Iterator[Picture]:
-        """Take the codec's output, and yield the pictures that are beyond doubt.
+    def sure(self, outputs: Iterable[Picture | Damage]) -> list[Picture]:
+        """Take the codec's output, and return the pictures that are beyond doubt.
 
         Raises
         ------
@@ -168,8 +168,11 @@ class HeldPictures:
                 self._pictures.append(output)
         # Every packet before the oldest open one has become an intact picture, and references go back only.
         # The queue keeps the decoder's output order, so one picture that waits holds back all behind it.
-        while self._pictures and self._pictures[0].packet <= next(iter(self._unanswered), math.inf):
-            yield self._pictures.popleft()
+        certain: list[Picture] = []
+        oldest = next(iter(self._unanswered), math.inf)
+        while self._pictures and self._pictures[0].packet <= oldest:
+            certain.append(self._pictures.popleft())
+        return certain
 
     def finish(self) -> Iterator[Picture]:
         """Yield the remaining pictures once the codec is drained.

@@ -55,6 +55,9 @@ _NAMES = {"rgb48": f"rgb48{NATIVE}", "gray16": f"gray16{NATIVE}", "i420": "yuvj4
 # The scaler has SIMD code for planar output only. Going through planes gives the same bits in half the time.
 _PLANES = {"rgb24": "gbrp", "bgr24": "gbrp", "rgba": "gbrp", "rgb48": f"gbrp16{NATIVE}"}
 
+UNPOOLED_BYTES = 4 * 1024 * 1024
+"""Bytes of images that swscale makes alone: setting up a filter takes longer than a few small images."""
+
 
 class Converter:
     """Converts decoded pictures to upright arrays of one kind.
@@ -72,12 +75,12 @@ class Converter:
         self._orientation = Orientation()
         self._tone_mapper = ToneMapper()
         self._whole = WholePictures()
-        self._is_first = True
+        self._converted_bytes = 0
 
     def rest(self) -> None:
         """Release memory between requests."""
         # The filter's pool may hold large images, and a video that is only open should not keep them.
-        self._is_first = True
+        self._converted_bytes = 0
         if self._facts and self._plan.pooled is not None:
             self._plan.pooled.rest()
 
@@ -111,8 +114,7 @@ class Converter:
             picture.color_trc,
             picture.rotation,
         )
-        # Setting up a filter takes longer than converting one image, so the first uses swscale alone.
-        pooled, self._is_first = not self._is_first, False
+        pooled = self._converted_bytes >= UNPOOLED_BYTES
         try:
             # A stream may change any of these between two pictures. A plan is reused until one does, because
             # creating an swscale context costs more than converting a small picture.
@@ -120,7 +122,7 @@ class Converter:
                 self._plan = self._plan_for(picture)
                 self._whole = WholePictures()
                 self._facts = facts
-            return self._plan(self._whole(picture), alpha, pooled=pooled, owned=owned)
+            image = self._plan(self._whole(picture), alpha, pooled=pooled, owned=owned)
         except av.FFmpegError as exc:
             what = f"{picture.format.name} {picture.width}x{picture.height}"
             message = f"FFmpeg cannot convert {what} to {self.rendering.image_format}: {exc.strerror}"
@@ -128,6 +130,8 @@ class Converter:
         except OverflowError as exc:
             message = "FFmpeg cannot make an image of this size: expected sides to 2147483647"
             raise UnsupportedMediaError(message, source=self._source) from exc
+        self._converted_bytes += image.nbytes
+        return image
 
     def _plan_for(self, picture: VideoFrame) -> ConversionPlan:
         orientation = self._orientation_of(picture)

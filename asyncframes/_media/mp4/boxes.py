@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 from asyncframes._media.checked import Fields, TooManyBoxesError
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.ranges import ByteRange
 
 LONGEST_HEADER = 16
+
+_LENGTH_AND_KIND = Struct(">I4s")
 
 LONGEST_MOOV = 64 * 1024 * 1024
 """Longest ``moov`` that is read into memory. It has room for the tables of several million samples."""
@@ -46,8 +49,7 @@ _FIRST_BOXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Type and position of a box. The payload begins at `body`; the box ends before `end`."""
 
     kind: bytes
@@ -72,11 +74,10 @@ def parse_box(header: bytes | memoryview, begin: int, limit: int) -> Box | None:
     """
     if len(header) < 8:
         return None
-    fields = Fields(header)
-    (length,), kind = fields.take(">I"), bytes(header[4:8])
+    length, kind = _LENGTH_AND_KIND.unpack_from(header)
     body = begin + 8
     if length == 1 and len(header) >= LONGEST_HEADER:
-        (length,) = fields.take(">4xQ")
+        (length,) = Fields(header).take(">8xQ")
         body = begin + 16
     elif length == 0:
         length = limit - begin

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 import numpy as np
-from av.index import IndexEntries
+from av.index import IndexEntries, IndexEntry
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -108,14 +108,14 @@ def _agree(packets: Packets, entries: IndexEntries) -> bool:
     between = range(_COMPARED, count - _COMPARED, max(1, count // _COMPARED))
     keyframes = np.flatnonzero(packets.is_keyframe)[:: max(1, count // _COMPARED)].tolist()
     ends = chain(range(min(_COMPARED, count)), range(max(0, count - _COMPARED), count))
-    return all(_is_same(packets, entries, place) for place in chain(ends, between, keyframes))
-
-
-def _is_same(packets: Packets, entries: IndexEntries, place: int) -> bool:
-    entry = entries[place]
-    told = entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD)
+    places = [*dict.fromkeys(chain(ends, between, keyframes))]
     columns = packets.dts, packets.position, packets.size, packets.is_keyframe
-    return told == tuple(column[place] for column in columns)
+    listed = zip(*(column[places].tolist() for column in columns), strict=True)
+    return all(_told(entries[place]) == fields for place, fields in zip(places, listed, strict=True))
+
+
+def _told(entry: IndexEntry) -> tuple[int, int, int, int]:
+    return entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD)
 
 
 def _is_there(packets: Packets, file_size: int | None) -> bool:

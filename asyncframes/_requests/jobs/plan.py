@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._frames.frame import Frame
+from asyncframes._model.packets import distinct
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import FrameTable, Int64Array
 
@@ -161,7 +162,7 @@ class Runs:
     def __init__(self, table: FrameTable, order: Int64Array, *, reach: int = 0) -> None:
         self._table = table
         self._reach = reach
-        self._asked = rows = np.unique(order)
+        self._asked = rows = distinct(order)
         # An image may depend on neighbours in another GOP. So decoding begins at the earliest start among
         # them, and ends at the last packet.
         around = self._neighbours(rows)

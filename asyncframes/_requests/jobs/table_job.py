@@ -15,6 +15,7 @@ from asyncframes._media.codec.threads import is_strict
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.table.rebuild import table_by_decoding
+from asyncframes._model.packets import distinct
 from asyncframes._model.selection import Selection, resolve
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.checked_run import (
@@ -135,7 +136,7 @@ class TableJob(FrameJob):
         order = self._order(table)[self._delivered :]
         wanted = Wanted(order, self._held_bytes)
         rows = self._rows_to_keep(table)
-        decoded = np.union1d(order, rows) if len(rows) else order
+        decoded = distinct(np.append(order, rows)) if len(rows) else order
         runs = Runs(table, decoded, reach=self._rendering.reach)
         gops = _Gops(self, table, wanted, runs, decoded)
         try:
