@@ -31,8 +31,9 @@ async def one_batch(requests: Requests, request: Request, *, max_bytes: int) -> 
     selection, count = await _counted(requests, request.selection, fitting)
     refuse_too_large(count or 1, shape, image_bytes, max_bytes)
     size = max(1, min(_FRAMES_AT_ONCE, fitting) if count is None else count)
-    images = BatchImages(size, max_bytes, requests.input.name)
-    request = replace(request, selection=selection, queue_maxsize=size)
+    images = BatchImages(size, image_bytes, max_bytes, requests.input.name)
+    # All frames are held anyway. With room left after the last one, a decoder finds the end in the same step.
+    request = replace(request, selection=selection, queue_maxsize=2 * size + 2)
     frames: list[Frame] = []
     async with aclosing(requests.frames(request, images)) as source:
         async for frame in source:
@@ -48,8 +49,9 @@ async def batches(
 ) -> AsyncGenerator[FrameBatch, None]:
     """Decode the frames of a request into arrays of `size` frames; see `Video.batches`."""
     shape = _expected_shape(requests.info, request.rendering)
-    refuse_too_large(size, shape, math.prod(shape) * request.rendering.dtype.itemsize, max_bytes)
-    images = BatchImages(size, max_bytes, requests.input.name)
+    image_bytes = math.prod(shape) * request.rendering.dtype.itemsize
+    refuse_too_large(size, shape, image_bytes, max_bytes)
+    images = BatchImages(size, image_bytes, max_bytes, requests.input.name)
     number, frames = 0, list[Frame]()
     source = requests.frames(replace(request, queue_maxsize=size), images)
     async with Pinned(aclosing(source), requests.departures) as source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.describe import pixel_shape_of
 from asyncframes._media.files.media_files import BridgeFile, DirectFile, MediaFile
 from asyncframes._media.files.url_file import UrlFile
-from asyncframes._media.first_look import FirstLook, first_look
+from asyncframes._media.first_look import FirstLook, first_look, quick_look
 from asyncframes._media.image.convert import Converter
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.progress import Phase, packet_hook
@@ -57,6 +58,7 @@ class DecoderSession:
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
         self._converter: Converter | None = None
+        self._look: FirstLook | None = None
         self._guard = ForkGuard(f"a decoder of {video_input.name}")
         self.turn = turn
         self.worker = Worker(options.executor, self._abort)
@@ -65,21 +67,30 @@ class DecoderSession:
     # The thread that opens an object also stores it in `self`: a cancelled caller never gets the result, and
     # `aclose` still has to find it.
 
-    async def open(self) -> None:
-        """Open the source and the decoder: of a local file, in one call in a thread."""
-        await self.worker.run(self._open_direct)
+    async def open(self, *, looks: bool) -> None:
+        """Open the source and the decoder: of a local file, in one call in a thread.
+
+        Parameters
+        ----------
+        looks
+            Whether to take a quick look at a local file in the same call.
+        """
+        await self.worker.run(self._open_direct, looks)
         if self._file is None:
             self._bridge()
             await self.worker.run(self._opened_decoder)
 
-    def _open_direct(self) -> None:
+    def _open_direct(self, looks: bool) -> None:
         self._open_direct_file()
         if self._file is not None:
-            self._opened_decoder()
+            decoder = self._opened_decoder()
+            if looks:
+                self._look = quick_look(decoder, self._input.size)
 
     async def open_file(self) -> None:
-        """Open the source: a local file directly, any other through the event loop."""
-        await self.worker.run(self._open_direct_file)
+        """Open the source, if it is not open: a local file directly, any other through the event loop."""
+        if self._file is None:
+            await self.worker.run(self._open_direct_file)
         if self._file is None:
             self._bridge()
 
@@ -93,12 +104,17 @@ class DecoderSession:
             self._file = DirectFile(local, self._input.size, self._input.name)
 
     def _opened_decoder(self) -> Decoder:
+        if self._file is None:
+            self._open_direct_file()
         if self._decoder is None:
             self._decoder = Decoder(self.file, self._options.container)
         return self._decoder
 
     async def look(self) -> FirstLook:
-        """Decode the first picture, and return what it and the header tell about the video."""
+        """Return the quick look, or decode the first picture, and return what it and the header tell."""
+        look, self._look = self._look, None
+        if look is not None:
+            return look
         return await self.worker.run(first_look, self.decoder, self._input.size)
 
     async def load_fragment_index(self) -> None:
@@ -138,6 +154,11 @@ class DecoderSession:
         return converter
 
     @property
+    def reads_directly(self) -> bool:
+        """Whether the worker thread reads the file without the event loop."""
+        return isinstance(self._file, DirectFile)
+
+    @property
     def threads(self) -> int:
         """Number of codec threads."""
         return self._options.container.threads
@@ -170,15 +191,34 @@ class DecoderSession:
         listed
             Its packets, if they have been listed.
         """
-        steps = build_table(
-            self.file,
+        return await run_steps(self.worker, self._built(self.file, look, listed))
+
+    async def scan_beside(self, look: FirstLook, idle: DecoderSession) -> FrameTable:
+        """Build the frame table of a local file, of which another session is open and idle.
+
+        One call in a thread lists the packets with the other decoder, and builds the table. This
+        session opens the file only if that is not enough.
+        """
+        return await run_steps(self.worker, self._built_beside(look, idle.decoder))
+
+    def _built_beside(self, look: FirstLook, idle: Decoder) -> Generator[None, None, FrameTable]:
+        listed = scan_index(idle.file, idle.stream, look.first_packets)
+        if listed is not None:
+            return (yield from self._built(idle.file, look, listed))
+        self._open_direct_file()
+        return (yield from self._built(self.file, look, None))
+
+    def _built(
+        self, file: MediaFile, look: FirstLook, listed: Scanned | None
+    ) -> Generator[None, None, FrameTable]:
+        return build_table(
+            file,
             self._opened_decoder,
             look,
             listed=listed,
             limits=self._options.container.limits,
             progress=self._options.packet_progress,
         )
-        return await run_steps(self.worker, steps)
 
     async def scan_by_decoding(self) -> FrameTable:
         """Build the frame table by decoding the whole stream."""

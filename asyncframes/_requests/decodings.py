@@ -97,7 +97,10 @@ class Decodings:
             )
             # The lanes share the bound, so their number does not multiply the memory.
             size = max(1, queue_maxsize // lanes)
-            pump = Pump(session.worker, session.turn, job, size, holds_turn=holds_turn)
+            image_bytes = 0 if options.images is None else options.images.image_bytes
+            pump = Pump(
+                session.worker, session.turn, job, size, holds_turn=holds_turn, image_bytes=image_bytes
+            )
             self.running[pump] = session
             try:
                 yield pump

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import BridgeFile, CachedFile
@@ -13,6 +13,7 @@ from asyncframes.abc import Source, StreamSource
 from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
 from asyncframes.sources._cache.blocks import LoadedRanges
 from asyncframes.sources._forward.source import ForwardReader, SequentialSource
+from asyncframes.sources._local import LocalSource
 
 
 class VideoInput(ABC):
@@ -54,8 +55,13 @@ class VideoInput(ABC):
         source = self.source
         return source if isinstance(source, SequentialSource) and not source.stores else None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a file that its readers open and close, each in its own thread."""
+        return False
+
     async def open(self) -> None:
-        """Open the source."""
+        """Open the source. A local file is only opened when it is first read."""
         await (self.cached or self.source).open()
 
     async def aclose(self) -> None:
@@ -86,14 +92,33 @@ class CachedInput(VideoInput):
         super().__init__(source, cached)
         self._stream = source
         self._cached = cached
+        # A source that opens in its own way is opened in that way.
+        self._local = source if _is_opened_as_a_local_file(source) else None
+
+    @property
+    def is_local(self) -> bool:
+        return self._local is not None
+
+    async def open(self) -> None:
+        self._cached.check_open()
+        if self._local is None:
+            await self._cached.open()
+        else:
+            self._local.bind()
 
     def local_file(self) -> BinaryIO | None:
+        if self._local is not None:
+            self._local.open_here()
         return self._stream.local_file()
 
     def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:
         if isinstance(self._stream, ForwardSource) and not self._stream.stores:
             return ForwardFile(ForwardReader(self._stream), loop, timeout_seconds)
         return CachedFile(self._cached, loop, timeout_seconds)
+
+
+def _is_opened_as_a_local_file(source: StreamSource) -> TypeGuard[LocalSource]:
+    return isinstance(source, LocalSource) and type(source).open is LocalSource.open
 
 
 class UrlInput(VideoInput):

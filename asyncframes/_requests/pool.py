@@ -35,11 +35,11 @@ class DecoderPool:
         """Return a session with neither file nor decoder open."""
         return DecoderSession(self._input, self._options, Turn(self._turns))
 
-    async def take(self, threads: int) -> DecoderSession:
+    async def take(self, threads: int, *, looks: bool = False) -> DecoderSession:
         """Wait for a turn, then return a session with an open decoder, an idle one if possible.
 
         While more requests are open than may decode at once, new decoders get one thread
-        instead of `threads`.
+        instead of `threads`. With `looks`, a new decoder takes a quick look as it opens.
 
         Raises
         ------
@@ -51,7 +51,8 @@ class DecoderPool:
         self._in_use += 1
         try:
             self.refuse_if_closed()
-            session = await self._idle_or_new(threads if self._in_use <= self._turns.at_once else 1, turn)
+            threads = threads if self._in_use <= self._turns.at_once else 1
+            session = await self._idle_or_new(threads, turn, looks=looks)
         except BaseException:
             self._in_use -= 1
             turn.end()
@@ -59,12 +60,12 @@ class DecoderPool:
         session.turn = turn
         return session
 
-    async def _idle_or_new(self, threads: int, turn: Turn) -> DecoderSession:
+    async def _idle_or_new(self, threads: int, turn: Turn, *, looks: bool) -> DecoderSession:
         for session in self._idle:
             if session.threads == threads:
                 self._idle.remove(session)
                 return session
-        return await self._open(threads, turn)
+        return await self._open(threads, turn, looks=looks)
 
     def refuse_if_closed(self) -> None:
         """Raise `ClosedError` once the video starts to close, and `ForkedError` in a forked child."""
@@ -79,11 +80,13 @@ class DecoderPool:
         self._in_use += 1
         return self._idle.pop()
 
-    async def _open(self, threads: int, turn: Turn) -> DecoderSession:
-        container = replace(self._options.container, threads=threads)
-        session = DecoderSession(self._input, replace(self._options, container=container), turn)
+    async def _open(self, threads: int, turn: Turn, *, looks: bool) -> DecoderSession:
+        options = self._options
+        if options.container.threads != threads:
+            options = replace(options, container=replace(options.container, threads=threads))
+        session = DecoderSession(self._input, options, turn)
         try:
-            await session.open()
+            await session.open(looks=looks)
         except BaseException:
             await session.aclose()
             raise

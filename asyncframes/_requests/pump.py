@@ -16,7 +16,7 @@ from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._frames.frame import Frame
-from asyncframes._runtime.threads import in_thread, wait_until_done
+from asyncframes._runtime.threads import cpus, result_of, wait_until_done
 from asyncframes.errors import ClosedError, CorruptMediaError
 
 # A request holds its turn this long after its last frame, so that the next request can reuse its decoder.
@@ -41,7 +41,7 @@ class Turns:
     """
 
     def __init__(self, at_once: int | None = None) -> None:
-        self.at_once = at_once or max(2, min(_MOST_AT_ONCE, os.cpu_count() or 1))
+        self.at_once = at_once or max(2, min(_MOST_AT_ONCE, cpus()))
         self._free = asyncio.Semaphore(self.at_once)
         self._waiting = 0
 
@@ -119,18 +119,17 @@ class Worker:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the executor."""
         process = os.getpid()
-        future = in_thread(self._executor, _called, partial(function, *args, **kwargs))
+        call = self._executor.submit(_called, partial(function, *args, **kwargs))
         try:
-            # Without the shield, cancelling would mark the future as done while its thread still runs.
-            return await asyncio.shield(future)
+            return await result_of(call)
         except asyncio.CancelledError:
             if os.getpid() != process:
                 raise  # this is a forked child, and the thread exists only in its parent
-            if not future.done():
+            if not call.done():
                 # A thread cannot be cancelled. Aborting the read that it waits for makes the call return.
                 self.aborted = True
                 self._abort()
-            await wait_until_done(future)
+            await wait_until_done(asyncio.wrap_future(call))
             raise
 
 
@@ -209,10 +208,19 @@ class Pump:
     holds_turn
         Whether to hold the turn from the first frame to the last, for a consumer that
         never falls behind.
+    image_bytes
+        Size of an image if it is known, 0 until the first frame shows it.
     """
 
     def __init__(
-        self, worker: Worker, turn: Turn, job: Job, queue_maxsize: int, *, holds_turn: bool = False
+        self,
+        worker: Worker,
+        turn: Turn,
+        job: Job,
+        queue_maxsize: int,
+        *,
+        holds_turn: bool = False,
+        image_bytes: int = 0,
     ) -> None:
         self._worker = worker
         self._turn = turn
@@ -227,7 +235,7 @@ class Pump:
         self._taken = 0
         self._delivered_bytes = 0
         self._taken_bytes = 0
-        self._image_bytes = 0
+        self._image_bytes = image_bytes
         self._maxsize = queue_maxsize
         self._holds_turn = holds_turn
         self._has_room = asyncio.Event()

@@ -83,7 +83,7 @@ class Requests:
         self._pool = DecoderPool(video_input, reading)
         self._resolver = Resolver(reading.executor, video_input.name)
         self.departures: Departures = Departures()
-        """The requests that are closing."""
+        """The requests that are open or closing."""
         self._tables = VideoTable(
             video_input,
             self._pool,
@@ -98,7 +98,7 @@ class Requests:
         self._look: FirstLook | None = None
 
     async def open(self) -> None:
-        """Open the source, read the header and decode the first picture."""
+        """Open the source and take the first look at it."""
         await self.input.open()
         try:
             look = await self._first_look_at()
@@ -107,13 +107,17 @@ class Requests:
                 raise
             await self._store_source("the file cannot be decoded without seeking (its header may come last)")
             look = await self._first_look_at()
-        self._look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
+        if look.info.seek_mode != self._options.seek_mode:
+            look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
+        self._look = look
         self._tables.accept(look)
 
     async def _first_look_at(self) -> FirstLook:
-        session = await self._pool.take(self._threads)
+        # Times of approximate seeks count from the first picture that decodes.
+        is_approximate = self._options.seek_mode == "approximate"
+        session = await self._pool.take(self._threads, looks=not is_approximate)
         try:
-            if self._options.seek_mode == "approximate":
+            if is_approximate:
                 # Without a frame table, seeking relies on the container's own index.
                 await session.load_fragment_index()
             return await session.look()
@@ -168,7 +172,7 @@ class Requests:
 
     async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
         options = self._job_options(request.rendering)
-        with options.left_out:
+        with self.departures.open_request(), options.left_out:
             route = await self._choose(await in_turns(request.selection.read()))
             if images is None and route.single is not None:
                 if (frame := await self._single_frame(*route.single, options)) is not None:
@@ -213,7 +217,7 @@ class Requests:
 
     async def _latest(self, rendering: Rendering, newest: Newest) -> AsyncGenerator[Frame, None]:
         options = replace(self._job_options(rendering), newest=newest.put)
-        with options.left_out:
+        with self.departures.open_request(), options.left_out:
             everything = make_selection(None, None, 1)
             decoding = self._decodings.pumped(
                 lambda: everything, None, options, queue_maxsize=1, may_rebuild=False
@@ -314,6 +318,9 @@ class Requests:
         self.refuse_more()
         await self._near.aclose()
         await self._decodings.aclose()
+        if self.input.is_local:
+            # The last decoder to close closes the file too, in one call in a thread.
+            await self.input.aclose()
         await self._pool.aclose()
         self._steps.close()
         await self.departures.wait_for_all()

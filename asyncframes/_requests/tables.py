@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from asyncframes._media.first_look import FirstLook
 from asyncframes._media.table.cache import TableCache, cache_key
-from asyncframes._media.table.scan import MADE_BY, Scanned, read_head
+from asyncframes._media.table.scan import MADE_BY, read_head
 from asyncframes._model.table import FrameTable, SourceIdentity
 from asyncframes._requests.decoder_session import DecoderSession
 from asyncframes._requests.inputs import VideoInput
@@ -108,7 +108,6 @@ class VideoTable:
         self._is_idle.clear()
         session = self._pool.unopened()
         try:
-            await session.open_file()
             table = await self._find(session, look)
             # Not confirmed yet, even if a decode of the head agreed: fields may begin later in the stream. So
             # the first request checks the pictures where it reads before it skips any.
@@ -153,6 +152,7 @@ class VideoTable:
 
     async def _find(self, session: DecoderSession, look: FirstLook) -> FrameTable:
         if self._cache is not None:
+            await session.open_file()
             head = await session.worker.run(read_head, session.file)
             identity = self._identity(look)
             self._key = cache_key(self._input.name, identity, head=head, made_by=MADE_BY)
@@ -169,20 +169,24 @@ class VideoTable:
     async def _scan(self, session: DecoderSession, look: FirstLook) -> FrameTable:
         table = None
         if look.has_picture and not self._must_rebuild:
-            table = await session.scan(look, await self._listed(look))
+            table = await self._scan_packets(session, look)
         if table is None or self._is_refuted(table):
+            await session.open_file()
             table = await session.scan_by_decoding()
         return table.of_source(self._identity(look), self._input.headers.items())
 
-    async def _listed(self, look: FirstLook) -> Scanned | None:
+    async def _scan_packets(self, session: DecoderSession, look: FirstLook) -> FrameTable:
         """List the packets with an idle decoder, if there is one, instead of opening the container again."""
-        session = self._pool.take_idle()
-        if session is None:
-            return None
-        try:
-            return await session.list_packets(look.first_packets)
-        finally:
-            await self._pool.give_back(session)
+        listed, idle = None, self._pool.take_idle()
+        if idle is not None:
+            try:
+                if idle.reads_directly:
+                    return await session.scan_beside(look, idle)
+                listed = await idle.list_packets(look.first_packets)
+            finally:
+                await self._pool.give_back(idle)
+        await session.open_file()
+        return await session.scan(look, listed)
 
     def _identity(self, look: FirstLook) -> SourceIdentity:
         return SourceIdentity(self._input.size, self._input.validator, look.info.stream_index)

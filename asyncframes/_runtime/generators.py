@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Generator, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
@@ -25,11 +25,21 @@ _pinned: set[Pinned[Any]] = set()
 
 
 class Departures:
-    """Counts the requests that are closing."""
+    """Counts the requests that are open, and those that are closing."""
 
     def __init__(self) -> None:
+        self._open = 0
         self._leaving = 0
         self._changed = asyncio.Event()
+
+    @contextmanager
+    def open_request(self) -> Iterator[None]:
+        """Count a request as open while the context is."""
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
     def begin(self) -> None:
         """Count a request that starts to close."""
@@ -42,6 +52,8 @@ class Departures:
 
     async def wait_for_all(self) -> None:
         """Wait until every closing request is closed, including requests that are about to close."""
+        if not self._open and not self._leaving:
+            return
         # The loop closes an abandoned generator in a task of its own, which starts two iterations later.
         await _rounds()
         while self._leaving:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
+from concurrent.futures import Future as ConcurrentFuture
 from contextlib import suppress
 from contextvars import copy_context
 from functools import cache, partial
@@ -16,10 +17,12 @@ from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
 
 __all__ = [
+    "cpus",
     "in_own_thread",
     "in_thread",
     "lanes_for",
     "reading_executor",
+    "result_of",
     "run_to_completion",
     "shared_executor",
     "threads_per_decoder",
@@ -42,7 +45,7 @@ def shared_executor() -> DaemonExecutor:
     Its threads wait for bytes. A call that delivers bytes must run elsewhere, or a full pool
     would deadlock.
     """
-    return DaemonExecutor(min(32, (os.cpu_count() or 1) + 4), name="asyncframes")
+    return DaemonExecutor(min(32, cpus() + 4), name="asyncframes")
 
 
 @cache
@@ -60,19 +63,24 @@ on_fork(shared_executor.cache_clear)
 on_fork(reading_executor.cache_clear)
 
 
+@cache
+def cpus() -> int:
+    """Return the number of CPUs. The system takes as long to tell as to decode a small frame."""
+    return os.cpu_count() or 1
+
+
 def threads_per_decoder(at_once: int) -> int:
     """Choose the number of threads for each of `at_once` decoders.
 
     A single decoder gets two more threads than there are CPUs, because some wait while
     a picture is converted.
     """
-    cpus = os.cpu_count() or 1
-    return min(_MOST_THREADS, cpus + 2) if at_once == 1 else max(1, min(_MOST_THREADS, cpus // at_once))
+    return min(_MOST_THREADS, cpus() + 2) if at_once == 1 else max(1, min(_MOST_THREADS, cpus() // at_once))
 
 
 def lanes_for(threads: int) -> int:
     """Choose how many decoders serve one request that may use `threads` threads."""
-    return min(threads, os.cpu_count() or 1)
+    return min(threads, cpus())
 
 
 def in_thread(
@@ -80,6 +88,33 @@ def in_thread(
 ) -> asyncio.Future[T]:
     """Call a blocking function in an executor, by default the event loop's own."""
     return asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))
+
+
+def result_of(call: ConcurrentFuture[T]) -> asyncio.Future[T]:
+    """Return a future for the result of a call in an executor. Cancelling it leaves the call running.
+
+    `asyncio.wrap_future` would cancel the call, or need `asyncio.shield` and another round of the loop.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def tell(call: ConcurrentFuture[T]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: no caller is left
+            loop.call_soon_threadsafe(_settle, result, call)
+
+    call.add_done_callback(tell)
+    return result
+
+
+def _settle(result: asyncio.Future[T], call: ConcurrentFuture[T]) -> None:
+    if result.done():
+        return
+    if call.cancelled():
+        result.cancel()
+    elif (error := call.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(call.result())
 
 
 def in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:

@@ -159,6 +159,13 @@ class SharedFile:
             self._raw.seek(position)
             return self._raw.read(count)
 
+    def leave(self) -> bool:
+        """Close one reader without waiting, unless it is the last. Return whether it is closed."""
+        with self._lock:
+            is_last = self._readers == 1
+            self._readers -= not is_last
+        return not is_last
+
     def close(self) -> None:
         """Close one reader."""
         with self._lock:

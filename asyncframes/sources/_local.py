@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import stat
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from io import FileIO
@@ -50,6 +51,7 @@ class LocalSource(OneProcess, StreamSource):
         self._path = _possible(os.fspath(path))
         self._handle: _Handle | None = None
         self._opening = asyncio.Lock()
+        self._handing_over = threading.Lock()
 
     def __repr__(self) -> str:
         return f"LocalSource({quoted(self.name)})"
@@ -72,6 +74,22 @@ class LocalSource(OneProcess, StreamSource):
             self.check_open()
             if self._handle is None:
                 self._handle = await open_in_thread(self._open_file, shared_executor())
+
+    def bind(self) -> None:
+        """Bind the source to this process, before `open_here` opens it."""
+        self._bind_to_process()
+        self.check_open()
+
+    def open_here(self) -> None:
+        """Open the file in the calling thread, unless it is open. Blocks on the disk."""
+        if self._handle is not None:
+            return
+        handle = self._open_file()
+        with self._handing_over:
+            if self._handle is None and not self._closed:
+                self._handle = handle
+                return
+        handle.close()
 
     async def read_range(self, start: int, stop: int) -> bytes:
         await self.prepare_range(start, stop)
@@ -107,9 +125,11 @@ class LocalSource(OneProcess, StreamSource):
         if self._is_forked:
             return
         async with self._opening:
-            self._closed = True
-            handle, self._handle = self._handle, None
-            if handle is not None:
+            with self._handing_over:
+                self._closed = True
+                handle, self._handle = self._handle, None
+            # Closing may wait for a file server. The last reader does it, in its own thread.
+            if handle is not None and not handle.file.leave():
                 await in_thread(shared_executor(), handle.close)
 
     def _open_file(self) -> _Handle:

@@ -180,5 +180,5 @@ def test_decoders_share_the_cpus_out(
     monkeypatch: pytest.MonkeyPatch, cpus: int, at_once: int, threads: int
 ) -> None:
     """Many decoders at once have as many threads as there are CPUs, each at least one; one alone has more."""
-    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    monkeypatch.setattr("asyncframes._runtime.threads.cpus", lambda: cpus)
     assert threads_per_decoder(at_once) == threads

@@ -36,7 +36,7 @@ class FrameNumbers:
     def __init__(self, units: UnitFormat, bits: int, *, may_be_fields: bool) -> None:
         self._units = units
         self._bits = bits
-        self._may_be_fields = may_be_fields
+        self.may_be_fields = may_be_fields
         self._last: tuple[int, bool] | None = None
 
     def reset(self) -> None:
@@ -73,7 +73,7 @@ class FrameNumbers:
             return True
         before, was_reference = last
         if number == before:
-            return self._may_be_fields or not was_reference
+            return self.may_be_fields or not was_reference
         return was_reference and number == (before + 1) % (1 << self._bits)
 
     def _read(self, units: Iterable[bytes]) -> tuple[int, bool, bool] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeAlias
 
 from av.container import InputContainer
@@ -155,6 +156,12 @@ class PacketReader:
         # FFmpeg treats a failed read as the end of the file.
         self.file.raise_error()
         return None
+
+    def look_ahead(self, count: int) -> list[Packet[VideoStream]]:
+        """Read the next packets without counting them, and read on from the first of them."""
+        packets = [*islice(iter(self._next, None), count)]
+        self._read_back.extendleft(reversed(packets))
+        return packets
 
     def _check(self, packet: Packet[VideoStream], table: FrameTable) -> None:
         # Sizes identify packets well enough. Times would not do: some demuxers change them after a seek.

@@ -204,7 +204,9 @@ class FrameJob(ABC):
         batch: list[Frame] = []
         limit = room()
         now = time.monotonic()
-        deadline, due = now + STEP_SECONDS, now + _BATCH_SECONDS
+        deadline = now + STEP_SECONDS
+        # Frames of a batch are of use together, and each delivery interrupts the event loop.
+        due = now + _BATCH_SECONDS if self._images is None else deadline
         try:
             for frame in self._frames:
                 if frame is not None:
@@ -216,7 +218,7 @@ class FrameJob(ABC):
                 now = time.monotonic()
                 if batch and (now >= due or not limit or self.decoder.file.may_wait()):
                     deliver(batch)
-                    batch, due = [], now + _BATCH_SECONDS
+                    batch, due = [], max(due, now + _BATCH_SECONDS)
                 limit = limit or room()
                 if not limit or now >= deadline or stopped():
                     return True
