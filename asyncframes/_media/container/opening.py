@@ -285,12 +285,17 @@ def prepare_decoder(
     codec.options = {"max_pixels": str(options.max_pixels), **threads.options}
     if options.strict and is_strict(name):
         codec.options |= {"err_detect": "explode"}
-    for other in stream.container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
+    ignore_others(stream)
     if threads.count > 1:
         open_with_modest_threads(codec, idle=options.idle_priority)
     return threads
+
+
+def ignore_others(stream: VideoStream) -> None:
+    """Have the demuxer skip the other streams, so that damage to one of them does not end this one."""
+    for other in stream.container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
 
 
 def _is_short(stream: VideoStream, size: int | None) -> bool:

@@ -18,6 +18,7 @@ from asyncframes._media.bitstream.packet_syntax import PacketSyntax, packet_synt
 from asyncframes._media.boundary import PyAVError, packets_of
 from asyncframes._media.container.opening import (
     average_rate,
+    ignore_others,
     open_container,
     select_stream,
     time_base_of,
@@ -180,6 +181,7 @@ def _demuxed_header(
     file.seek(0)
     with open_container(file, limits, options=_WITHOUT_MEDIA) as container:
         stream = select_stream(container, stream_index, file.source_name)
+        ignore_others(stream)
         packets = PacketList()
         for packet in packets_of(container, stream):
             packets.add(packet)
@@ -212,6 +214,7 @@ def scan_file(
     file.seek(0)
     with open_container(file, limits) as container:
         stream = select_stream(container, stream_index, file.source_name)
+        ignore_others(stream)
         codec = stream.codec_context
         packets = PacketList(packet_syntax(codec_name(codec), codec.extradata))
         checks = PacketChecks(stream) if 0 < (file.size or 0) <= SMALL_FILE else None
