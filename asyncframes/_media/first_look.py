@@ -75,11 +75,7 @@ def first_look(decoder: Decoder, size_bytes: int | None) -> FirstLook:
     CorruptMediaError
         The source cannot seek, and this file cannot be decoded without seeking.
     """
-    try:
-        picture, packets = _peek(decoder)
-    except DoubtError as doubt:
-        decoder.fall_back_to_one_thread(doubt)
-        picture, packets = _peek(decoder)
+    picture, packets = _peek_without_doubt(decoder)
     _refuse_seeking(decoder, picture)
     if picture is None:
         return _look(decoder, None, packets, size_bytes, first_pts=None, has_picture=False)
@@ -127,6 +123,15 @@ def _plain_start(decoder: Decoder) -> Packets | None:
     for packet in read:
         packets.add(packet)
     return packets.finish()
+
+
+def _peek_without_doubt(decoder: Decoder) -> tuple[Picture | None, Packets]:
+    """Decode the first picture, with whatever shortcuts are given up for it."""
+    while True:
+        try:
+            return _peek(decoder)
+        except DoubtError as doubt:
+            decoder.fall_back_to_one_thread(doubt)
 
 
 def _peek(decoder: Decoder) -> tuple[Picture | None, Packets]:

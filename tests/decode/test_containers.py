@@ -106,3 +106,14 @@ async def test_a_header_that_lists_more_items_than_any_picture_has_is_refused(
         header = b"".join(parts if place == "before" else reversed(parts))
     with pytest.raises(errors.UnsupportedMediaError, match="134217728 items: expected at most 65536"):
         await af.open_video(clip[: moov.begin] + header + clip[moov.end :])
+
+
+async def test_boxes_nested_thousands_deep_are_a_named_error() -> None:
+    """FFmpeg refuses them, too."""
+    clip, nested = clip_bytes(frames=8, faststart=True), b""
+    moov = next(found for found in boxes_in(clip) if found.kind == b"moov")
+    for _ in range(3000):
+        nested = box(b"edts", nested)
+    header = box(b"moov", clip[moov.body : moov.end] + box(b"trak", nested))
+    with pytest.raises(errors.UnsupportedMediaError, match="damaged"):
+        await af.open_video(clip[: moov.begin] + header + clip[moov.end :])

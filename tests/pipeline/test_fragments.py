@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +19,7 @@ from asyncframes._media.mp4.boxes import Box, boxes_in
 from asyncframes._media.mp4.segments import places_in_mfra, read_sidx
 from asyncframes._model.table import FrameTable
 from asyncframes._types import OnCorrupt
-from asyncframes.errors import CorruptMediaError, SourceUnavailableError
+from asyncframes.errors import CorruptMediaError, SourceUnavailableError, UnsupportedMediaError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
 from tests.support.exact.corpus import CorpusFile, parameters
@@ -248,13 +249,53 @@ async def test_closing_ends_a_walk() -> None:
         assert not source.stalled.is_set()
 
 
+def with_listed_size(clip: bytes, fragment: int, sample: int, size: int) -> bytes:
+    """Return a fragmented clip in which a header lists another size for a packet."""
+    data, place = bytearray(clip), -1
+    for _ in range(fragment + 1):
+        place = data.index(b"trun", place + 1)
+    flags = int.from_bytes(data[place + 4 : place + 8], "big")
+    columns = [flag for flag in (0x100, 0x200, 0x400, 0x800) if flags & flag]
+    first = place + 12 + 4 * (flags & 1) + (flags & 4)
+    at = first + 4 * (sample * len(columns) + columns.index(0x200))
+    data[at : at + 4] = size.to_bytes(4, "big")
+    return bytes(data)
+
+
+def with_default_size(clip: bytes, fragment: int, size: int) -> bytes:
+    """Return a clip of one packet a fragment, in which a header lists another size for one."""
+    data, place = bytearray(clip), -1
+    for _ in range(fragment + 1):
+        place = data.index(b"tfhd", place + 1)
+    assert data[place + 4 : place + 8] == b"\0\2\0\x38"
+    data[place + 16 : place + 20] = size.to_bytes(4, "big")
+    return bytes(data)
+
+
+async def sent(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 4096):
+        yield data[start : start + 4096]
+
+
+SIZES: dict[str, Callable[[], bytes]] = {
+    "short": lambda: with_listed_size(clip_bytes(frames=24, gop=8, fragmented=True), 1, 6, 20_000),
+    "default base": lambda: with_listed_size(
+        clip_bytes(frames=24, gop=8, **SHORT["without default base"]), 1, 6, 20_000
+    ),
+    "one packet each": lambda: with_default_size(clip_bytes(frames=48, **SHORT["every frame"]), 30, 9000),
+    "long": lambda: with_listed_size(repeated(BUNNY, 1, options=KINDS["mfra"]), 3, 3, 200_000),
+}
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["keep", "raise"])
-async def test_a_packet_that_its_fragment_cannot_hold_is_damaged_as_in_the_file(mode: OnCorrupt) -> None:
+@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("source", [remote, sent])
+async def test_a_packet_that_its_fragment_cannot_hold_is_damaged_as_in_the_file(
+    source: Callable[[bytes], Any], kind: str, mode: OnCorrupt
+) -> None:
     """A header lists a size that ends behind its media; a decoder refuses such a packet."""
-    data = bytearray(clip_bytes(frames=24, gop=8, fragmented=True))
-    sizes = data.index(b"trun", data.index(b"trun") + 4) + 20
-    data[sizes + 6 * 8 : sizes + 6 * 8 + 4] = (20_000).to_bytes(4, "big")
+    data = SIZES[kind]()
 
     async def frames(source: Any) -> list[Any]:
         found: list[Any] = []
@@ -263,12 +304,23 @@ async def test_a_packet_that_its_fragment_cannot_hold_is_damaged_as_in_the_file(
                 async for frame in video.frames():
                     found += [(frame.index, frame.pts, frame.is_corrupt, frame.image.tobytes())]
             except CorruptMediaError as exc:
-                found += [(exc.index, exc.pts)]
+                found += [exc.index]
         return found
 
-    expected = await frames(bytes(data))
-    assert len(expected) < 24
-    assert await frames(remote(bytes(data))) == expected
+    expected = await frames(data)
+    assert mode == "keep" or isinstance(expected[-1], int)
+    assert await frames(source(data)) == expected
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("source", [bytes, remote, sent])
+async def test_a_fragment_that_counts_millions_of_packets_is_refused(source: Callable[[bytes], Any]) -> None:
+    """FFmpeg would take gigabytes for packets of which the fragment says nothing but how many there are."""
+    data = bytearray(clip_bytes(frames=24, gop=8, fragmented=True))
+    place = data.index(b"trun") + 4
+    data[place : place + 8] = (1).to_bytes(4, "big") + (50_000_000).to_bytes(4, "big")
+    with pytest.raises(UnsupportedMediaError, match="the fragments count more than 4194304 samples"):
+        await af.open_video(source(bytes(data)))
 
 
 @given(data=st.binary(max_size=200))

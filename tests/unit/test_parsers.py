@@ -17,6 +17,7 @@ from asyncframes._media.checked import MalformedError
 from asyncframes._media.files.media_files import DirectFile
 from asyncframes._media.mp4.boxes import boxes_in, boxes_of
 from asyncframes._media.mp4.claims import ContainerLimits, check_claims
+from asyncframes._media.mp4.fragment_watch import FragmentWatch
 from asyncframes._media.mp4.fragments import beginning_of, media_ranges
 from asyncframes._media.mp4.samples import _positions, _tracks
 from asyncframes._media.mp4.segments import claimed_seconds, places_in_mfra, read_sidx
@@ -38,12 +39,20 @@ def _moov(data: bytes) -> None:
             _positions(tables, np.ones(24, np.int64))
 
 
+def _watch(data: bytes) -> None:
+    watch = FragmentWatch(1000, "fuzzed", finds_cut=True)
+    for start in range(0, len(data), 1000):
+        watch.see(start, data[start : start + 1000])
+        watch.cuts(start)
+
+
 PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "boxes": (lambda data: list(boxes_in(data)), clip_bytes(frames=4, faststart=True)[:2048]),
     "file boxes": (lambda data: list(boxes_of(_file(data))), clip_bytes(frames=24, fragmented=True)),
     "sample tables": (_moov, clip_bytes(frames=24, faststart=True)[40:2048]),
     "beginning": (lambda data: beginning_of(_file(data)), clip_bytes(frames=24, fragmented=True)),
     "media ranges": (lambda data: media_ranges(_file(data)), clip_bytes(frames=24, fragmented=True)),
+    "fragment watch": (_watch, clip_bytes(frames=24, fragmented=True)),
     "claimed seconds": (
         lambda data: claimed_seconds(_file(data)),
         SIDX + clip_bytes(frames=4, fragmented=True),

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
 from asyncframes._media.boundary import PyAVCalls, PyAVError
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
+from asyncframes._media.codec.cut_packets import damage_if_cut
 from asyncframes._media.codec.draining import await_marks, shown_before, with_damage_at
 from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
@@ -211,8 +212,7 @@ class Decoder:
     def seek_near(self, ticks: int) -> bool:
         """Seek to a time, and return whether the demuxer could. Packets are numbered from 0 there."""
         self.at_start = False
-        landed = self.reader.seek_near(ticks)
-        if landed:
+        if landed := self.reader.seek_near(ticks):
             self._reset()
         return landed
 
@@ -292,13 +292,14 @@ class Decoder:
         self._skip_unreferenced(skip and self.reader.is_sound(packet, table))
         # The pts is overwritten below, so `_remember` keeps the original for the picture.
         pts, self._last_dts = packet.pts, packet.dts
+        refused = damage_if_cut(packet, number, self.reader)
         self._remember(number, pts)
         if self._alpha is not None:
             self._alpha.feed(packet, number)
         if self._held is not None:
             packet = self._held.expect(packet, number, skips=self._skips)
         packet.pts = number
-        return self._sure(self._feed(packet, number, pts))
+        return self._sure(refused or self._feed(packet, number, pts))
 
     def _drained_before(self, error: SourceError) -> Iterator[Picture | Damage]:
         """Drain the pictures of the packets that were read before an error, and raise it last."""
@@ -336,9 +337,8 @@ class Decoder:
 
     def _late_marks(self) -> list[Picture | Damage]:
         codec, units = self.stream.codec_context, self.reader.syntax.units
-        if self._held is None or units is None or codec.thread_count < 2:
-            return []
-        if not marks_late(self.reader.codec_name):
+        are_late = codec.thread_count > 1 and marks_late(self.reader.codec_name)
+        if self._held is None or units is None or not are_late:
             return []
         return await_marks(
             codec, units, lambda packet: self._sure(self._feed(packet, self.reader.number, None))

@@ -18,7 +18,8 @@ from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes._media.mp4.boxes import boxes_of
-from asyncframes._media.mp4.claims import ContainerLimits, check_claims
+from asyncframes._media.mp4.claims import SAMPLES_A_FRAME, ContainerLimits, check_claims
+from asyncframes._media.mp4.fragment_watch import FragmentWatch
 from asyncframes._media.mp4.fragments import Beginning, beginning_of
 from asyncframes._media.pyav import codec_name, fraction_of, open_input
 from asyncframes.errors import AsyncFramesError, CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
@@ -101,7 +102,8 @@ def open_container(
         beginning = beginning_of(file)
     # FFmpeg reads the header of every fragment before the first frame, unless it is told not to. It then ends
     # a packet with its fragment, even if the header lists more bytes. So a short file is read as a whole.
-    file.opened_blind = beginning.is_fragmented and (file.size or 0) > SHORT_BYTES
+    is_short = (file.size or 0) <= SHORT_BYTES
+    file.opened_blind = beginning.is_fragmented and not is_short and not file.opens_whole
     if file.opened_blind:
         allowed["fflags"] = "ignidx"
     if beginning.header is None:
@@ -113,6 +115,11 @@ def open_container(
         _refuse_late_header(file)
         check_claims(file, limits)
         file.guard = _guard(file) if file.holds_media else None
+        file.fragments = FragmentWatch(
+            limits.max_table_frames * SAMPLES_A_FRAME,
+            file.source_name,
+            finds_cut=file.opened_blind or file.is_sequential,
+        )
     try:
         container = open_input(target, options=allowed, buffer_size=BUFFER_BYTES, **how)
     except AsyncFramesError:

@@ -168,6 +168,11 @@ class PacketReader:
         if self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size:
             raise TableMismatchError(f"packet {self.number} differs from the frame table")
 
+    def is_cut(self, packet: Packet[VideoStream]) -> bool:
+        """Whether FFmpeg cut a packet short that would be longer if it had read the whole file."""
+        watch = self.file.fragments
+        return watch is not None and packet.pos is not None and watch.cuts(packet.pos)
+
     def plan_first(self, count: int) -> None:
         """Announce that only this many packets are read next, if the container has an index."""
         if self.container.format.name in INDEXED_AS_READ:

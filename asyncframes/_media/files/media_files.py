@@ -32,6 +32,13 @@ BUFFER_BYTES = 64 * 1024
 _POLL_SECONDS = 0.5
 
 
+class FragmentReads(Protocol):
+    """Follows what FFmpeg reads of a fragmented MP4, as `asyncframes._media.mp4.fragment_watch` does."""
+
+    def see(self, position: int, data: bytes) -> None: ...
+    def cuts(self, position: int) -> bool: ...
+
+
 class MediaFile(ABC):
     """A file object that FFmpeg reads from.
 
@@ -49,6 +56,10 @@ class MediaFile(ABC):
         Whether its media can be read; if not, it reads as zeros.
     guard
         Bounds what FFmpeg reads, if set.
+    fragments
+        Notices the packets of a fragmented MP4 that FFmpeg cuts short, if set.
+    opens_whole
+        Whether no container is opened without looking past the first fragment any more.
     """
 
     def __init__(self, size: int | None, source_name: str) -> None:
@@ -58,6 +69,8 @@ class MediaFile(ABC):
         self.opened_blind = False
         self.holds_media = True
         self.guard: ReadGuard | None = None
+        self.fragments: FragmentReads | None = None
+        self.opens_whole = False
         self._position = 0
 
     def read(self, count: int) -> bytes:
@@ -68,6 +81,8 @@ class MediaFile(ABC):
             data = self._read_at(self._position, count)
             if self.guard is not None:
                 self.guard.see(self._position, data, asked=count)
+            if self.fragments is not None:
+                self.fragments.see(self._position, data)
         except BaseException as exc:
             self.error = exc
             raise

@@ -22,6 +22,9 @@ _LENGTH_AND_KIND = Struct(">I4s")
 LONGEST_MOOV = 64 * 1024 * 1024
 """Longest ``moov`` that is read into memory. It has room for the tables of several million samples."""
 
+MOST_NESTED = 10
+"""FFmpeg refuses boxes that are nested deeper."""
+
 # A day of video has some hundred thousand fragments, each with one or two other boxes. More siblings than
 # this are no video, and would only keep a reader busy.
 _MOST_BOXES = 1 << 19
@@ -34,7 +37,7 @@ _WINDOW = 4096
 # Stands for the end of a file whose size is unknown.
 _UNKNOWN_SIZE = 1 << 62
 
-_FIRST_BOXES = {
+FIRST_BOXES = {
     b"ftyp",
     b"styp",
     b"moov",
@@ -152,7 +155,7 @@ def _boxes_of(file: MediaFile, begin: int, size: int) -> Iterator[Box]:
             window, seen = position, file.read_at(position, min(count, size - position))
             header = seen[:LONGEST_HEADER]
         box = parse_box(header, position, size)
-        if box is None or (position == 0 and box.kind not in _FIRST_BOXES):
+        if box is None or (position == 0 and box.kind not in FIRST_BOXES):
             return
         yield box
         position = box.end

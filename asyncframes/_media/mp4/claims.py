@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from asyncframes._media.checked import Fields, MalformedError, TooManyBoxesError
 from asyncframes._media.files.media_files import MediaFile
-from asyncframes._media.mp4.boxes import LONGEST_MOOV, Box, boxes_in, boxes_of
+from asyncframes._media.mp4.boxes import LONGEST_MOOV, MOST_NESTED, Box, boxes_in, boxes_of
 from asyncframes.errors import UnsupportedMediaError
 
 # Tracks of sound and text have several samples for each frame of the video.
-_SAMPLES_A_FRAME = 4
+SAMPLES_A_FRAME = 4
 
 # Edits may repeat samples, and start inside a GOP. Up to these limits, that costs little.
 _MOST_EDITED = 1 << 16
@@ -31,6 +31,22 @@ _MOST_STEPS = 1 << 29
 _CONTAINERS = {b"trak", b"edts", b"mdia", b"minf", b"stbl"}
 _TABLES = {b"elst", b"hdlr", b"mdhd", b"stsz", b"stz2", b"stts", b"stss", b"stsc", b"stco", b"co64"}
 _LONGEST_META = 1 << 20
+
+# Long boxes in which FFmpeg looks for no other boxes.
+_LONG = {
+    b"stsz",
+    b"stz2",
+    b"stts",
+    b"ctts",
+    b"stss",
+    b"stps",
+    b"stsc",
+    b"stco",
+    b"co64",
+    b"sdtp",
+    b"sbgp",
+    b"free",
+}
 
 # ``iinf`` and ``iloc`` belong into ``meta``, but FFmpeg reads them anywhere.
 _HEADERS = {b"moov", b"meta", b"udta", b"iinf", b"iloc"}
@@ -70,7 +86,11 @@ def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
         found: dict[bytes, bytes] = {}
         for box in _headers(file):
             data = _read(file, box)
-            _check_item_counts(box.kind + data, file.source_name)
+            listed = box.kind + data if box.kind in {b"iinf", b"iloc"} else data
+            most = max(_item_counts(memoryview(listed)), default=0)
+            if most > _MOST_ITEMS:
+                message = f"the header lists {most} items: expected at most {_MOST_ITEMS}"
+                raise UnsupportedMediaError(message, source=file.source_name)
             if box.kind in {b"moov", b"meta"}:
                 found[box.kind] = data
         if b"moov" in found:
@@ -110,12 +130,21 @@ def _read(file: MediaFile, box: Box) -> bytes:
     return _unpacked(payload) if box.kind == b"moov" else payload
 
 
-def _check_item_counts(data: bytes, source: str) -> None:
+def _item_counts(data: memoryview, depth: int = 0) -> Iterator[int]:
+    """Yield what boxes anywhere in some bytes claim as their number of items."""
+    end = 0
+    for box in boxes_in(data) if depth < MOST_NESTED else ():
+        if box.kind in _CONTAINERS:
+            yield from _item_counts(data[box.body : box.end], depth + 1)
+        elif box.kind not in _LONG:
+            yield from _claimed_items(data[box.begin : box.end])
+        end = box.end
+    yield from _claimed_items(data[end:])
+
+
+def _claimed_items(data: memoryview) -> Iterator[int]:
     for counts in _ITEM_COUNTS.finditer(data):
-        count = int.from_bytes(counts[1] or counts[2], "big")
-        if count > _MOST_ITEMS:
-            message = f"the header lists {count} items: expected at most {_MOST_ITEMS}"
-            raise UnsupportedMediaError(message, source=source)
+        yield int.from_bytes(counts[1] or counts[2], "big")
 
 
 def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
@@ -128,7 +157,7 @@ def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
         tables = dict(_tables(memoryview(data)[box.body : box.end]))
         count = _samples(tables)
         samples += count
-        if count > _fitting(tables, file.size) or samples > limits.max_table_frames * _SAMPLES_A_FRAME:
+        if count > _fitting(tables, file.size) or samples > limits.max_table_frames * SAMPLES_A_FRAME:
             raise UnsupportedMediaError(
                 f"the header lists {samples} samples: expected no more than the file can hold, "
                 f"and than max_table_frames={limits.max_table_frames} allows",
@@ -158,10 +187,10 @@ def _unpacked(moov: bytes) -> bytes:
     return moov
 
 
-def _tables(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    for box in boxes_in(data):
+def _tables(data: memoryview, depth: int = 0) -> Iterator[tuple[bytes, memoryview]]:
+    for box in boxes_in(data) if depth < MOST_NESTED else ():
         if box.kind in _CONTAINERS:
-            yield from _tables(data[box.body : box.end])
+            yield from _tables(data[box.body : box.end], depth + 1)
         elif box.kind in _TABLES:
             yield box.kind, data[box.body : box.end]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from asyncframes._media.checked import Fields, MalformedError
 from asyncframes._media.files.media_files import MediaFile
-from asyncframes._media.mp4.boxes import LONGEST_MOOV, boxes_in, boxes_of
+from asyncframes._media.mp4.boxes import LONGEST_MOOV, MOST_NESTED, boxes_in, boxes_of
 from asyncframes._model.table import Int64Array, Packets
 
 _CONTAINERS = {b"edts", b"mdia", b"minf", b"stbl"}
@@ -146,11 +146,11 @@ def _tracks(moov: bytes) -> Iterator[dict[bytes, bytes]]:
             yield dict(_tables(moov[track.body : track.end]))
 
 
-def _tables(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for box in boxes_in(data):
+def _tables(data: bytes, depth: int = 0) -> Iterator[tuple[bytes, bytes]]:
+    for box in boxes_in(data) if depth < MOST_NESTED else ():
         payload = data[box.body : box.end]
         if box.kind in _CONTAINERS:
-            yield from _tables(payload)
+            yield from _tables(payload, depth + 1)
         elif box.kind == b"tkhd":
             # Version 1 has 64-bit times before the track number.
             number = 20 if payload[:1] == b"\1" else 12

@@ -28,11 +28,11 @@ def _without_doubt(
     decoder: Decoder, steps: Callable[[], Generator[None, None, T]]
 ) -> Generator[None, None, T]:
     """Run steps on a decoder. If its output is in doubt, run them again with one codec thread."""
-    try:
-        return (yield from steps())
-    except DoubtError as doubt:
-        decoder.fall_back_to_one_thread(doubt)
-        return (yield from steps())
+    while True:
+        try:
+            return (yield from steps())
+        except DoubtError as doubt:
+            decoder.fall_back_to_one_thread(doubt)
 
 
 def table_by_decoding(decoder: Decoder) -> Generator[None, None, FrameTable]:
