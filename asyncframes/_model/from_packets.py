@@ -22,10 +22,10 @@ def table_from_packets(
     -------
     FrameTable or None
         ``None`` if the packets do not determine the frames. That is so if a pts is missing
-        or repeated, or if the stream does not begin with a keyframe that is shown first: its
-        decoder then drops an unknown number of frames.
+        or repeated, or the clock is set back. It is also so if the stream does not begin with a
+        keyframe that is shown first: its decoder then drops an unknown number of frames.
     """
-    if not packets.are_timed or not packets.begin_whole:
+    if not (packets.are_timed and packets.begin_whole and packets.are_near_their_order):
         return None
     return FrameTable(packets, time_base, packets.in_presentation_order(), average_rate=average_rate)
 

@@ -14,6 +14,9 @@ BoolArray = NDArray[np.bool_]
 NO_TIMESTAMP = np.iinfo(np.int64).min
 """Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
 
+# H.264 and HEVC reorder by at most 16 pictures, and each of them may be stored as two fields.
+_MOST_REORDERED = 32
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -81,6 +84,18 @@ class Packets:
     def keep_order(self) -> bool:
         """Whether packets are shown in the order in which they are decoded, according to their pts."""
         return bool(np.all(self.pts[1:] > self.pts[:-1]))
+
+    @property
+    def are_near_their_order(self) -> bool:
+        """Whether decoders can show them in the order of their pts.
+
+        A codec reorders by few pictures. If packets are farther from their place, the clock was set
+        back or has wrapped, and a decoder shows what is before that first.
+        """
+        pts = self.pts[~self.is_discard]
+        latest_so_far = np.maximum.accumulate(pts)[: -_MOST_REORDERED - 1]
+        earliest_from_here = np.minimum.accumulate(pts[::-1])[::-1][_MOST_REORDERED + 1 :]
+        return bool(np.all(latest_so_far < earliest_from_here))
 
     @property
     def begin_whole(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 import asyncframes as af
 from tests.support.marks import grid
-from tests.support.streams.clips import clip_bytes
+from tests.support.streams.clips import clip_bytes, painted_index
 
 FRAMES = 43
 
@@ -153,6 +153,19 @@ async def test_approximate_mode_takes_times_alike() -> None:
 def joined() -> bytes:
     """Two transport streams end to end, as recorders leave them: the clock begins again."""
     return clip("mpegts", Fraction(25)) * 2
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_wraps_loses_no_frame() -> None:
+    """The times of VP8 in Ogg have 32 bits, and go on at 0. All frames remain, in the order of a decode."""
+    pts = [number - 25 for number in range(120)]
+    wrapped = clip_bytes(
+        frames=120, container="ogg", codec="libvpx", b_frames=0, width=320, height=240, gop=6, pts=pts
+    )
+    async with af.open_video(wrapped) as video:
+        assert await video.count() == 120
+        shown = [painted_index((await video.frame(index)).image) for index in (0, 24, 25, 60, 119)]
+    assert shown == [0, 24, 25, 60, 119]
 
 
 @pytest.mark.anyio

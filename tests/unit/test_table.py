@@ -95,11 +95,19 @@ def test_an_unsafe_start_is_not_used_again() -> None:
         pytest.param([0, 1, 2], [1], id="no keyframe first"),
         pytest.param([0, 1, 2], [], id="no keyframe at all"),
         pytest.param([2, 0, 1], [0], id="leading pictures first"),
+        pytest.param([*range(50, 100), *range(100, 200, 2), *range(101, 201, 2)], [0], id="clock set back"),
+        pytest.param([0, 34, *range(1, 34), 40], [0], id="shown farther from its place than codecs allow"),
     ],
 )
 def test_packets_alone_cannot_tell(pts: list[int], keyframes: list[int]) -> None:
     """Where timestamps or the head of the stream leave it open, there is no table."""
     assert table_from_packets(packets(pts, keyframes), TIME_BASE, None) is None
+
+
+def test_codecs_may_reorder_as_far_as_they_can() -> None:
+    """Sixteen pictures, each of two fields, may be shown before one that is decoded first."""
+    pts = [0, 33, *range(1, 33), 40]
+    assert table(pts).pts.tolist() == sorted(pts)
 
 
 def test_no_packets_make_an_empty_table() -> None:

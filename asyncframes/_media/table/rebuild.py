@@ -112,7 +112,7 @@ def table_by_decoding_head(decoder: Decoder, scanned: Scanned) -> Generator[None
 def _verified_head(decoder: Decoder, scanned: Scanned) -> Generator[None, None, FrameTable | None]:
     """Decode the first two GOPs. Return ``None`` if they do not determine the rest."""
     keyframes = np.flatnonzero(scanned.packets.is_keyframe)
-    if not scanned.packets.are_timed or len(keyframes) < 3:
+    if not (scanned.packets.are_timed and scanned.packets.are_near_their_order) or len(keyframes) < 3:
         return None
     shown: list[int] = []
     anchor: int | None = None
