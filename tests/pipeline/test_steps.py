@@ -11,13 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asyncframes as af
-from asyncframes._media.codec.kept_pictures import kept_bytes
+from asyncframes._media.codec import kept_pictures
+from asyncframes._media.codec.kept_pictures import KeptPictures, kept_bytes
+from asyncframes._media.codec.pictures import Picture
 from asyncframes._requests.pump import Turns
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 from tests.pipeline.test_requests import damaged_clip
@@ -297,3 +301,31 @@ async def test_pictures_that_are_dropped_free_their_memory() -> None:
                 await video.frame(mark)
         assert kept_bytes() > 24 * picture
         assert allocated_bytes() - before < 64 * picture
+
+
+@pytest.mark.parametrize("tag", [3, 15, 200])
+async def test_a_picture_with_reserved_colour_tags_is_kept(tag: int) -> None:
+    """A header may hold any number there, and the copy keeps it."""
+    frame = VideoFrame(64, 48, "yuv420p")
+    frame.colorspace = frame.color_range = frame.color_trc = frame.color_primaries = tag
+    async with af.open_video(clip()) as video:
+        table = await video.frame_table()
+    kept = KeptPictures(1 << 20)
+    kept.put(table, 5, Picture(5, None, frame))
+    found = kept.get(table, 5)
+    kept.close()
+    assert found is not None
+    copy = found.frame
+    assert copy is not frame
+    assert {copy.colorspace, copy.color_range, copy.color_trc, copy.color_primaries} == {tag}
+
+
+async def test_a_picture_that_cannot_be_copied_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise av.MemoryError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(kept_pictures, "make_chain", refuse)
+    async with af.open_video(clip()) as video:
+        for index in [20, 19, 20, 21]:
+            assert painted_index((await video.frame(index)).image) == index
+        assert kept_bytes() == 0

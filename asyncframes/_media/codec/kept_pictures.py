@@ -12,6 +12,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TypeAlias
 
+import av
 from av.video.frame import VideoFrame
 
 from asyncframes._media.codec.pictures import Picture
@@ -83,7 +84,11 @@ class KeptPictures:
         """Keep a copy of a picture, unless it alone exceeds the bound; any thread."""
         if self.get(table, row) is not None or _size_of(picture) > self._most_bytes:
             return
-        copy = _copy_of(picture)
+        try:
+            copy = _copy_of(picture)
+        except av.FFmpegError:
+            # There is no memory for it, for instance. Then its frame is decoded again.
+            return
         size = _size_of(copy)
         process = _process
         with process.lock:
@@ -154,6 +159,6 @@ def _copy_of(picture: Picture) -> Picture:
 def _frame_copy_of(frame: VideoFrame) -> VideoFrame:
     """Copy a frame with all its properties into memory of its own."""
     # PyAV copies the memory of a frame only if another frame uses it too. This filter returns such a frame.
-    shared = filtered(make_chain(frame, ("null", {})), frame)
+    shared = filtered(make_chain(frame, ("null", {}), tells_colors=False), frame)
     shared.make_writable()
     return shared

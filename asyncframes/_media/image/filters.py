@@ -11,8 +11,15 @@ from av.video.frame import VideoFrame
 from asyncframes.errors import UnsupportedMediaError
 
 
-def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> Graph:
+def make_chain(
+    picture: VideoFrame, *filters: tuple[str, Mapping[str, str]], tells_colors: bool = True
+) -> Graph:
     """Make a chain for pictures like this one. It runs in the calling thread.
+
+    Parameters
+    ----------
+    tells_colors
+        Whether the filters need the colour tags of pictures. Reserved tags are refused.
 
     Raises
     ------
@@ -25,9 +32,10 @@ def make_chain(picture: VideoFrame, *filters: tuple[str, Mapping[str, str]]) -> 
         "video_size": f"{picture.width}x{picture.height}",
         "pix_fmt": picture.format.name,
         "time_base": "1/1",
-        "colorspace": str(int(picture.colorspace)),
-        "range": str(int(picture.color_range)),
     }
+    if tells_colors:
+        source["colorspace"] = str(int(picture.colorspace))
+        source["range"] = str(int(picture.color_range))
     chain = [("buffer", source), *filters, ("buffersink", {})]
     graph.link_nodes(*(graph.add(name, **options) for name, options in chain)).configure()
     return graph
