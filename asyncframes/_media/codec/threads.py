@@ -21,6 +21,11 @@ _FRAME_THREADS = {"h264"}
 _OWN_THREADS = {"libdav1d"}
 _SLICE_THREADS = {"cfhd", "dnxhd", "ffv1", "prores"}
 
+# A thread marks a picture once it has concealed the damage, and the thread of the next packet may output the
+# picture before that. FFmpeg's guess at motion takes most of this time. It is not needed: one thread decodes
+# damaged pictures again, and conceals as FFmpeg does by default.
+_QUICK_CONCEALMENT = {"ec": "favor_inter"}
+
 _STRICT = {"h264", "hevc", "mjpeg"}
 _MARKS_LATE = {"h264"}
 
@@ -50,7 +55,8 @@ class CodecThreads:
 def threads_for(codec: str, wanted: int) -> CodecThreads:
     """Choose the threads of a codec, at most the wanted number."""
     if codec in _FRAME_THREADS:
-        return CodecThreads(wanted, "AUTO", run_ahead=wanted > 1)
+        options = _QUICK_CONCEALMENT if wanted > 1 else {}
+        return CodecThreads(wanted, "AUTO", run_ahead=wanted > 1, options=options)
     if codec in _OWN_THREADS:
         return CodecThreads(wanted, "SLICE", options={"max_frame_delay": "1"})
     return CodecThreads(wanted if codec in _SLICE_THREADS else 1, "SLICE")
