@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -30,7 +28,7 @@ async def read_and_stack(video: af.Video) -> af.Image:
 
 
 async def measured(job: Job, read: Callable[[af.Video], Awaitable[af.Image]]) -> Found:
-    """Time it once, then count the memory of arrays in a run that is not timed."""
+    """Time it, and see how much memory it takes."""
     await warm_up()
     async with af.open_video(job.address, threads=1) as video:
         await video.frame(0)
@@ -38,13 +36,7 @@ async def measured(job: Job, read: Callable[[af.Video], Awaitable[af.Image]]) ->
         began = time.perf_counter()
         await read(video)
         seconds = time.perf_counter() - began
-        growth = process_facts()["peak"] - before
-        gc.collect()
-        tracemalloc.start()
-        await read(video)
-        _, arrays = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    return {"seconds": seconds, "growth": growth, "arrays": arrays}
+    return {"seconds": seconds, "growth": process_facts()["peak"] - before}
 
 
 def batched(job: Job) -> Found:
@@ -64,7 +56,6 @@ def batch(_sizes: Sizes) -> Probe:
         variants={"`batch`": Variant(batched, "small"), "`frames`, `np.stack`": Variant(stacked, "small")},
         columns={
             "seconds": ("time", "ms"),
-            "arrays": ("peak of arrays", "MB"),
             "growth": ("peak RSS, above the start", "MB"),
         },
     )
