@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.exact.corpus import SHARED
+from tests.support.memory import PEAK
 from tests.support.streams.hostile import MADE
 
 HOSTILE = SHARED / "hostile"
@@ -22,13 +23,10 @@ ACTIONS = ("open", "count", "first", "last", "fps")
 MOST_CPU_SECONDS = 5.0
 MOST_MEGABYTES = 300
 
-_SCRIPT = """
-import asyncio, json, resource, sys, time
+_SCRIPT = f"""
+import asyncio, json, sys, time
 import asyncframes as af
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
+{PEAK}
 async def act(path, action):
     async with af.open_video(path) as video:
         if action == "count":
@@ -49,8 +47,8 @@ for action in actions:
     try:
         result = asyncio.run(act(path, action))
     except (af.errors.AsyncFramesError, ValueError) as exc:
-        result = f"{type(exc).__name__}: {exc}"
-    print(json.dumps([action, result, time.process_time() - begun, peak() - base]), flush=True)
+        result = f"{{type(exc).__name__}}: {{exc}}"
+    print(json.dumps([action, result, time.process_time() - begun, (peak() - base) // 2**20]), flush=True)
 """
 
 

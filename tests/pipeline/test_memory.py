@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.memory import PEAK
 from tests.support.streams.clips import clip_bytes
 
 WIDTH, HEIGHT = 1280, 720
@@ -17,15 +18,12 @@ CODEC_BYTES = 64 * 1024 * 1024
 """Constant of the pass: the codec's own pictures (a dozen of 1.4 MB), one image being encoded for each
 worker, and what the allocator holds back."""
 
-PROGRAM = """
-import asyncio, resource, sys, time
+PROGRAM = f"""
+import asyncio, sys, time
 import asyncframes as af
 
 path, out, queue_maxsize, workers, cache = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
+{PEAK}
 def slow(path, image):
     time.sleep(0.03)
     open(path, "wb").close()

@@ -27,8 +27,8 @@ from asyncframes.errors import AsyncFramesError, CorruptMediaError, NoVideoStrea
 if TYPE_CHECKING:
     from asyncframes._media.files.media_files import MediaFile
 
-# A transport stream may announce thousands, and FFmpeg allocates 400 kB for each.
-_MOST_STREAMS = 256
+# A transport stream may announce thousands, and FFmpeg allocates 500 kB for each.
+_MOST_STREAMS = 100
 
 _USUAL = ContainerLimits()
 
