@@ -117,3 +117,25 @@ async def test_boxes_nested_thousands_deep_are_a_named_error() -> None:
     header = box(b"moov", clip[moov.body : moov.end] + box(b"trak", nested))
     with pytest.raises(errors.UnsupportedMediaError, match="damaged"):
         await af.open_video(clip[: moov.begin] + header + clip[moov.end :])
+
+
+@pytest.mark.parametrize("kind", ["ctts", "ctts in a box that is too long", "ctts beyond the header", "sbgp"])
+async def test_runs_of_more_samples_than_allowed_are_refused(kind: str) -> None:
+    """FFmpeg would unroll them: half a gigabyte for one changed byte."""
+    clip = bytearray(clip_bytes(frames=12, codec="libx265", width=128, height=96, faststart=True))
+    runs = clip.index(b"ctts")
+    if kind == "sbgp":
+        # In the place of ``ctts``, which is longer.
+        clip[runs : runs + 4] = b"sbgp"
+        clip[runs + 8 : runs + 24] = (
+            b"sync" + (1).to_bytes(4, "big") + (1 << 27).to_bytes(4, "big") + bytes(4)
+        )
+    elif kind == "ctts beyond the header":
+        clip[runs + 8 : runs + 12] = (1 << 20).to_bytes(4, "big")
+    else:
+        clip[runs + 12] = 8
+    if "too long" in kind:
+        begin = clip.index(b"minf") - 4
+        clip[begin] = 0x7F
+    with pytest.raises(errors.UnsupportedMediaError, match="samples: expected at most 8388608"):
+        await af.open_video(bytes(clip))

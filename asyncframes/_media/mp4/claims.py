@@ -1,9 +1,10 @@
 """Checks the claims of an MP4 header before FFmpeg allocates memory for them.
 
 ISO/IEC 14496-12: FFmpeg allocates some 40 bytes for each sample that ``stsz`` counts, even if the
-file is too short to hold it, and copies samples for each edit of ``elst``. It also allocates and
-clears 8 bytes for each item that ``iinf`` or ``iloc`` counts, in any box. ISO/IEC 23008-12, 6.6.2.3:
-a HEIF picture may be a grid of tiles, which FFmpeg outputs one by one.
+file is too short to hold it, and copies samples for each edit of ``elst``. It unrolls ``ctts`` and
+``sbgp`` to 4 bytes for each sample that their runs count. It also allocates and clears 8 bytes for
+each item that ``iinf`` or ``iloc`` counts, in any box. ISO/IEC 23008-12, 6.6.2.3: a HEIF picture
+may be a grid of tiles, which FFmpeg outputs one by one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _MOST_STEPS = 1 << 29
 
 _CONTAINERS = {b"trak", b"edts", b"mdia", b"minf", b"stbl"}
 _TABLES = {b"elst", b"hdlr", b"mdhd", b"stsz", b"stz2", b"stts", b"stss", b"stsc", b"stco", b"co64"}
+_RUNS = {b"ctts", b"sbgp"}
 _LONGEST_META = 1 << 20
 
 # Long boxes in which FFmpeg looks for no other boxes.
@@ -149,6 +151,10 @@ def _claimed_items(data: memoryview) -> Iterator[int]:
 
 def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
     samples, scale = 0, 1
+    unrolled, most = _unrolled(memoryview(data)), 2 * limits.max_table_frames * SAMPLES_A_FRAME
+    if unrolled > most:
+        message = f"the header's runs count {unrolled} samples: expected at most {most}"
+        raise UnsupportedMediaError(message, source=file.source_name)
     for box in boxes_in(data):
         if box.kind == b"mvhd":
             scale = _scale(memoryview(data)[box.body : box.end])
@@ -185,6 +191,33 @@ def _unpacked(moov: bytes) -> bytes:
                 raise MalformedError("a compressed header is damaged") from exc
             return next((data[box.body : box.end] for box in boxes_in(data) if box.kind == b"moov"), data)
     return moov
+
+
+def _unrolled(data: memoryview) -> int:
+    """Return how many samples the runs in ``ctts`` and ``sbgp`` count, as FFmpeg reads them.
+
+    It reads as many runs as the box lists, also beyond the end of the box.
+    """
+    return sum(_sum_of_runs(data[body:], kind) for kind, body in _runs_in(data, 0, len(data)))
+
+
+def _runs_in(data: memoryview, begin: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Yield each box of runs, and where its payload begins."""
+    for box in boxes_in(data[begin:end]) if depth < MOST_NESTED else ():
+        if box.kind in _CONTAINERS:
+            yield from _runs_in(data, begin + box.body, begin + box.end, depth + 1)
+        elif box.kind in _RUNS:
+            yield box.kind, begin + box.body
+
+
+def _sum_of_runs(table: memoryview, kind: bytes) -> int:
+    # Version and flags, for ``sbgp`` its type and from version 1 on a parameter, and the number of runs.
+    skipped = 8 if kind == b"ctts" else 12 if bytes(table[:1]) in {b"", b"\0"} else 16
+    count = int.from_bytes(table[skipped - 4 : skipped], "big")
+    held = min(count, max(len(table) - skipped, 0) // 8)
+    counts = np.frombuffer(table, ">u4", 2 * held, skipped)[::2] if held else np.empty(0, ">u4")
+    # FFmpeg would read what follows the header as the missing runs.
+    return int(counts.sum(dtype=np.int64)) + (count - held) * (1 << 16)
 
 
 def _tables(data: memoryview, depth: int = 0) -> Iterator[tuple[bytes, memoryview]]:
