@@ -109,7 +109,7 @@ def test_a_file_that_is_cut_off_is_listed_by_demuxing(lost: int) -> None:
 
 
 @pytest.mark.parametrize("box", [b"stts", b"ctts"])
-@pytest.mark.parametrize("change", [-1, 1, 1 << 30])
+@pytest.mark.parametrize("change", [-1, 1, 1 << 20])
 def test_tables_that_count_other_samples_are_not_used(box: bytes, change: int) -> None:
     """A first run that is longer or shorter than it was leaves the demuxer's word."""
     data = bytearray(clip_bytes(frames=48))

@@ -15,7 +15,8 @@ from asyncframes._model.table import FrameTable
 from asyncframes._requests.jobs.plan import Numbers, Runs, Wanted, each
 from tests.unit.test_table import packets, table
 
-FRAMES = 40
+# In any order: packets that are farther from their place make no table.
+FRAMES = 33
 TABLES = st.builds(
     table,
     st.permutations(range(1, FRAMES)).map(lambda rest: [0, *rest]),
