@@ -18,6 +18,7 @@ from asyncframes._media.files import forward_file
 from asyncframes._media.files.forward_file import RecentBytes
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes._media.files.seek_head import places_in_seek_head
+from asyncframes.abc import StreamSource
 from asyncframes.errors import AsyncFramesError
 from tests.support.exact.corpus import SHARED
 from tests.support.exact.one_thread import Digest, digest
@@ -222,6 +223,38 @@ async def test_a_damaged_index_at_the_end_counts() -> None:
         lost += len(expected[0]) < 24
         assert await shown(sent(bytes(data)), on_corrupt="keep") == expected, seed
     assert lost
+
+
+class Unsized(StreamSource):
+    """Bytes by range, whose number nobody knows."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def name(self) -> str:
+        return "unsized"
+
+    @property
+    def size(self) -> None:
+        return None
+
+    async def read_range(self, start: int, stop: int) -> bytes:
+        self.check_range(start, stop)
+        return self._data[start:stop]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("length", [24, 900])
+@pytest.mark.parametrize("claim", [255, 9000, 1 << 30])
+async def test_an_avi_without_a_known_size_ends_where_its_bytes_end(length: int, claim: int) -> None:
+    """FFmpeg would take the size in the header for the end of the file."""
+    clip = clip_bytes(frames=length, container="avi", codec="mpeg4", b_frames=0)
+    data = clip[:4] + claim.to_bytes(4, "little") + clip[8:]
+    expected = await shown(data, on_corrupt="keep")
+    assert len(expected[0]) == length
+    for source in (Unsized(data), sent(data)):
+        assert await shown(source, on_corrupt="keep") == expected
 
 
 @pytest.mark.anyio

@@ -111,6 +111,9 @@ def open_container(
     else:
         file.plan([beginning.header])
     if target is file:
+        if file.size is None and not file.is_sequential and file.read_at(0, 4) == b"RIFF":
+            # Without a size, FFmpeg takes that in the header of an AVI for the end of the file.
+            file.find_size()
         _refuse_animation(file)
         _refuse_late_header(file)
         check_claims(file, limits)

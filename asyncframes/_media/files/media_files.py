@@ -104,6 +104,17 @@ class MediaFile(ABC):
         self._position = max(offset, 0)
         return self._position
 
+    def find_size(self) -> None:
+        """Determine an unknown size, by reading single bytes until the last one is found."""
+        last, beyond = -1, BUFFER_BYTES
+        while self.size is None and self.read_at(beyond, 1):
+            last, beyond = beyond, 2 * beyond
+        while self.size is None and beyond - last > 1:
+            middle = (last + beyond) // 2
+            last, beyond = (middle, beyond) if self.read_at(middle, 1) else (last, middle)
+        if self.size is None:
+            self.size = beyond
+
     @property
     def is_sequential(self) -> bool:
         """Whether bytes come only once, so reading cannot start again from the beginning."""
