@@ -142,6 +142,20 @@ def presentation_ranks(packets: Packets, row_of: Int64Array) -> Int64Array:
     return rank
 
 
+class SoundPackets(Packets):
+    """Packets whose headers were all read and are valid, which is not saved or pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Packets, super().__reduce__()[1]
+
+    @classmethod
+    def of(cls, packets: Packets) -> SoundPackets:
+        """Mark packets as sound."""
+        return cls(*(getattr(packets, column.name) for column in fields(packets)))
+
+
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
     """Identifies the bytes and the stream that a frame table describes.

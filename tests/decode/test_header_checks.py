@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import random
 from typing import Any
 
@@ -10,9 +11,11 @@ import av
 import pytest
 
 import asyncframes as af
-from asyncframes._media.bitstream.header_reader import header_reader
+from asyncframes._media.bitstream.header_reader import HeaderReader, header_reader
+from asyncframes._media.bitstream.nal import unit_format
 from asyncframes._media.bitstream.packet_checks import PacketChecks
 from asyncframes._media.table import look
+from asyncframes._model.packets import SoundPackets
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
 from tests.support.exact.corpus import CorpusFile, parameters
@@ -41,6 +44,12 @@ def packets_of(data: bytes) -> list[tuple[int, bytes]]:
     with av.open(io.BytesIO(data), "r") as container:
         packets = container.demux(container.streams.video[0])
         return [(packet.pos or 0, bytes(packet)) for packet in packets if packet.size]
+
+
+def pts_of(data: bytes) -> list[int]:
+    """Return the pts of each packet."""
+    with av.open(io.BytesIO(data), "r") as container:
+        return [packet.pts or 0 for packet in container.demux(container.streams.video[0]) if packet.size]
 
 
 def with_a_damaged_header(data: bytes, seed: int) -> bytes:
@@ -110,6 +119,50 @@ async def test_intact_headers_need_no_decode(long_streams: None) -> None:
             table = await video.frame_table()
             assert len(table) == FRAMES, kind
             assert table.is_provisional, kind
+
+
+@pytest.mark.anyio
+async def test_checked_headers_are_not_read_again(
+    long_streams: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The headers are read for the table, and of a loaded table when packets are skipped."""
+    data = clip_bytes(frames=FRAMES, gop=FRAMES)
+    accepted: list[bytes] = []
+
+    def accepts(reader: HeaderReader, packet: bytes) -> bool:
+        accepted.append(packet)
+        return True
+
+    async with af.open_video(data, threads=1) as video:
+        table = await video.frame_table()
+        assert isinstance(table.packets, SoundPackets)
+        monkeypatch.setattr(HeaderReader, "accepts", accepts)
+        await video.frame(FRAMES - 1)
+    assert not accepted
+    loaded = pickle.loads(pickle.dumps(table))
+    assert not isinstance(loaded.packets, SoundPackets)
+    async with af.open_video(data, threads=1, frame_table=loaded) as video:
+        await video.frame(FRAMES - 1)
+    assert accepted
+
+
+@pytest.mark.parametrize("kind", [*CLIPS, *OTHERS])
+def test_packets_without_a_picture_are_not_accepted(kind: str) -> None:
+    """A packet that holds only a message is no damage, but it is not accepted."""
+    data = clip_bytes(frames=FRAMES, gop=GOP, **(CLIPS | OTHERS)[kind])
+    packets = [packet for _, packet in packets_of(data)]
+    with av.open(io.BytesIO(data), "r") as container:
+        stream = container.streams.video[0]
+        units = unit_format(stream.codec_context.name, stream.codec_context.extradata)
+        checks, again = PacketChecks(stream), PacketChecks(stream)
+    pts = pts_of(data)
+    assert not checks.are_accepted
+    assert not checks.find_damage(packets, pts)
+    assert checks.are_accepted
+    if units is not None:
+        message = b"\x4e\x01\x05\x01\x00\x80" if units.is_hevc else b"\x06\x05\x01\x00\x80"
+        assert not again.find_damage([*packets, units.packet_of([message])], [*pts, max(pts) + 1])
+        assert not again.are_accepted
 
 
 @pytest.mark.parametrize("kind", [*CLIPS, *OTHERS])

@@ -63,9 +63,10 @@ class FrameNumbers:
             found = self._read(units)
         except DamagedPacketError:
             return False
-        if found is None:
-            return True
-        number, is_reference, is_idr = found
+        return found is None or self.take_picture(*found)
+
+    def take_picture(self, number: int, is_reference: bool, is_idr: bool) -> bool:
+        """Check the next picture, as `take` does."""
         last, self._last = self._last, (number, is_reference)
         if is_idr:
             return number == 0

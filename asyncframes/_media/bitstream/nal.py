@@ -97,11 +97,9 @@ class UnitFormat:
         DamagedPacketError
             The units do not fill the packet, or none of those that may be pictures is a slice.
         """
-        first = self.length_bytes
         # Most packets hold one slice, so they need no loop.
-        is_one = 0 < int.from_bytes(packet[:first], "big") == len(packet) - first
-        if is_one and self._is_slice(packet[first : first + 2]):
-            return [packet[first : first + length]]
+        if self.is_one_slice(packet):
+            return [packet[self.length_bytes : self.length_bytes + length]]
         found: list[bytes] = []
         has_slice = has_other = False
         starts = [*self.units(packet)]
@@ -118,6 +116,12 @@ class UnitFormat:
         if has_other and not has_slice:
             raise DamagedPacketError
         return found
+
+    def is_one_slice(self, packet: bytes) -> bool:
+        """Whether a packet is one slice with its length before it."""
+        first = self.length_bytes
+        is_one = 0 < int.from_bytes(packet[:first], "big") == len(packet) - first
+        return is_one and self._is_slice(packet[first : first + 2])
 
     @property
     def _gap(self) -> int:

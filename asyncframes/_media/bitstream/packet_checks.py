@@ -7,13 +7,17 @@ from collections.abc import Iterable, Sequence
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
-from asyncframes._media.bitstream.header_reader import HEAD_BYTES, Heads, header_reader
+from asyncframes._media.bitstream.header_reader import HEAD_BYTES, HeaderReader, Heads, header_reader
 from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
-from asyncframes._media.bitstream.picture_order import picture_order
+from asyncframes._media.bitstream.picture_order import H264Order, picture_order
+from asyncframes._media.bitstream.slice_fields import SliceFields
 from asyncframes._media.pyav import codec_name
 
 # Reading the headers of this many packets takes about half a second.
 _MOST_PACKETS = 50_000
+
+# Most packets with several units that are read once more as a whole.
+_MOST_OTHERS = 32
 
 
 class PacketChecks:
@@ -23,12 +27,18 @@ class PacketChecks:
     ----------
     stream
         The stream, which is not referred to later.
+
+    Attributes
+    ----------
+    are_accepted
+        Whether `HeaderReader.accepts` is known to hold for every packet that was checked.
     """
 
     def __init__(self, stream: VideoStream) -> None:
         extradata = stream.codec_context.extradata
         units = unit_format(codec_name(stream.codec_context), extradata)
         self._units = units
+        self.are_accepted = False
         self._headers = header_reader(stream)
         self._numbers = frame_numbers(units, extradata)
         self._order = picture_order(units, extradata)
@@ -56,10 +66,27 @@ class PacketChecks:
         if refused:
             # If all are refused, the stream has something that the parser does not know.
             return len(refused) < len(read)
+        self.are_accepted = self._accepts_all(read, heads, self._headers)
         found = [units or [] for units in heads]
+        if isinstance(self._order, H264Order) and (slices := self._order.slices_of(found)) is not None:
+            return not (self._count_on(slices) and self._order.slices_agree(slices, pts))
         if self._numbers is not None and not all(map(self._numbers.take_units, found)):
             return True
         return self._order is not None and not self._order.agrees_with(found, pts)
+
+    def _accepts_all(self, packets: list[bytes], heads: list[Heads], headers: HeaderReader) -> bool:
+        """Whether all packets are accepted, of which no head was refused."""
+        if self._units is None:
+            return True
+        # The head of a packet that holds one slice is read as the packet is.
+        others = [packet for packet in packets if not self._units.is_one_slice(packet)]
+        return len(others) <= _MOST_OTHERS and all(map(headers.accepts, others))
+
+    def _count_on(self, slices: list[SliceFields]) -> bool:
+        if self._numbers is None:
+            return True
+        take = self._numbers.take_picture
+        return all(take(fields.number, fields.is_reference, fields.is_idr) for fields in slices)
 
     def _head(self, packet: bytes) -> Heads:
         if self._units is None:

@@ -6,7 +6,7 @@ ITU-T H.264, 7.3.3 and 8.2.1; ITU-T H.265, 7.3.6.1, 7.4.2.2 and 8.3.1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from asyncframes._media.bitstream.parameter_sets import (
     hevc_picture_set,
     units_of_extradata,
 )
+from asyncframes._media.bitstream.slice_fields import SliceFields, slice_fields
 
 # The fields up to the order fit into this many bytes of a slice.
 _HEADER_BYTES = 32
@@ -82,9 +83,7 @@ class PictureOrder(ABC):
             return True
         except DamagedPacketError:
             return False
-        shown = [(time, *place) for time, place in zip(pts, places, strict=True) if place is not None]
-        shown.sort()
-        return all(before[1:] < after[1:] for before, after in pairwise(shown))
+        return _are_in_order(places, pts)
 
     def _place(self, units: Iterable[bytes]) -> Place | None:
         for unit in units:
@@ -121,6 +120,14 @@ class H264Order(PictureOrder):
 
     _form: H264Format | None = None
 
+    def slices_of(self, packets: Sequence[Sequence[bytes]]) -> list[SliceFields] | None:
+        """Read the fields of all packets at once, ``None`` if they must be read one by one."""
+        return None if self._form is None else slice_fields(packets, self._form)
+
+    def slices_agree(self, slices: Iterable[SliceFields], pts: Iterable[int]) -> bool:
+        """Whether pictures come out in the order of their times, as `agrees_with` tells, by their fields."""
+        return _are_in_order([self._of_fields(fields) for fields in slices], pts)
+
     def _learn(self, unit: bytes) -> None:
         if unit[0] & 0x1F != H264_SEQUENCE:
             return
@@ -147,16 +154,24 @@ class H264Order(PictureOrder):
         bits.unsigned()  # first_mb_in_slice
         bits.unsigned()  # slice_type
         bits.unsigned()  # pic_parameter_set_id
-        bits.take(form.number_bits)
+        number = bits.take(form.number_bits)
         if is_idr:
             bits.unsigned()  # idr_pic_id
+        return self._of_fields(SliceFields(is_idr, is_reference, number, bits.take(form.order_bits)))
+
+    def _of_fields(self, fields: SliceFields) -> Place:
+        form = self._form
+        if form is None:
+            raise UnknownOrderError
+        is_idr, is_reference, _, order = fields
+        if is_idr:
             self._sequence += 1
             self._high = self._low = 0
         if form.order_kind:
             # Pictures are shown in the order in which they are decoded.
             self._high += 1
             return self._sequence, self._high
-        count = self._count(bits.take(form.order_bits), form.order_bits)
+        count = self._count(order, form.order_bits)
         if is_reference:
             self._refer_to(count, form.order_bits)
         return self._sequence, count
@@ -229,6 +244,12 @@ class HevcOrder(PictureOrder):
         if kind in _HEVC_RASL and self._drops_leading:
             raise DamagedPacketError
         self._has_begun = True
+
+
+def _are_in_order(places: Iterable[Place | None], pts: Iterable[int]) -> bool:
+    shown = [(time, *place) for time, place in zip(pts, places, strict=True) if place is not None]
+    shown.sort()
+    return all(before[1:] < after[1:] for before, after in pairwise(shown))
 
 
 def picture_order(units: UnitFormat | None, extradata: bytes | None) -> PictureOrder | None:

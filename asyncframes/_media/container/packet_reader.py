@@ -26,6 +26,7 @@ from asyncframes._media.container.opening import (
 from asyncframes._media.container.seek_targets import INDEXED_AS_READ, seek_targets
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.pyav import codec_name
+from asyncframes._model.packets import SoundPackets
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 
 # A seek may land on packets without a position or dts. This many are read to find one that has them.
@@ -139,7 +140,7 @@ class PacketReader:
     def is_sound(self, packet: Packet[VideoStream], table: FrameTable | None) -> bool:
         """Whether a packet may be skipped: damage that costs its picture would shift the indices after it."""
         # A verified table lists only packets that became pictures.
-        if table is None or table.is_verified:
+        if table is None or table.is_verified or isinstance(table.packets, SoundPackets):
             return True
         if not self._has_headers:
             self._headers, self._has_headers = header_reader(self.stream), True

@@ -13,6 +13,7 @@ from asyncframes._media.bitstream.packet_syntax import PacketSyntax
 from asyncframes._media.describe import CodingHints
 from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.table.scan import SMALL_FILE, Scanned
+from asyncframes._model.packets import SoundPackets
 from asyncframes._model.table import BoolArray, Int64Array, Packets
 
 SHORT_REMOTE_BYTES = 512 * 1024
@@ -74,10 +75,12 @@ def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes])
 
 def _checked(scanned: Scanned, packets: Iterable[bytes]) -> Scanned:
     """Check the headers of all packets, which come in decode order."""
-    checks, is_doubtful = scanned.checks, scanned.is_doubtful
-    if checks is not None and not is_doubtful:
-        is_doubtful = checks.find_damage(packets, scanned.packets.pts.tolist())
-    return replace(scanned, is_doubtful=is_doubtful, checks=None)
+    checks = scanned.checks
+    if checks is None or scanned.is_doubtful:
+        return replace(scanned, checks=None)
+    is_doubtful = checks.find_damage(packets, scanned.packets.pts.tolist())
+    listed = SoundPackets.of(scanned.packets) if checks.are_accepted else scanned.packets
+    return replace(scanned, packets=listed, is_doubtful=is_doubtful, checks=None)
 
 
 def _walk_units(

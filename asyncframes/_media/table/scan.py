@@ -30,6 +30,7 @@ from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.samples import packets_by_index
 from asyncframes._media.pyav import codec_name
+from asyncframes._model.packets import SoundPackets
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
@@ -237,6 +238,7 @@ def scan_file(
         is_doubtful = packets.is_doubtful
         if checks is not None and not is_doubtful:
             is_doubtful = checks.find_damage(read, found.pts.tolist())
+            found = SoundPackets.of(found) if checks.are_accepted else found
         return Scanned(found, time_base_of(stream), average_rate(stream), is_doubtful, is_from_header=False)
 
 
