@@ -30,6 +30,10 @@ class SpoiltBySkippingError(Exception):
     """A picture is wrong, and others before it were skipped."""
 
 
+class EndedEarlyError(Exception):
+    """A picture is wrong or missing, and the codec was drained before the end of the stream."""
+
+
 class TableChecks(Protocol):
     """What a run needs from its job."""
 
@@ -118,8 +122,8 @@ class CheckedRun:
         ------
         UnsafeStartError
             The start does not decode as the table says.
-        SpoiltBySkippingError, DoubtError
-            A picture is wrong, and skipping or threads may be the cause.
+        SpoiltBySkippingError, EndedEarlyError, DoubtError
+            A picture is wrong, and skipping, an early end or threads may be the cause.
         TableMismatchError
             The table is wrong.
         """
@@ -187,14 +191,14 @@ class CheckedRun:
         if self._job.is_right(row, picture):
             return
         # Each error makes the job give up one shortcut and decode again: first threads, then skipping, then
-        # this start. If none of them is left to blame, the table itself is wrong.
+        # this start, then the early end. If none of them is left to blame, the table itself is wrong.
         if self._decoder.may_doubt:
             raise DoubtError(f"frame {row} differs from the frame that one thread decodes")
         if self._may_skip():
             raise SpoiltBySkippingError
         if self._start > 0:
             self._give_up_start(f"frame {row} differs from the one in a decode from the beginning")
-        raise TableMismatchError(f"frame {row} differs from the one decoded before")
+        self._refuse_table(f"frame {row} differs from the one decoded before")
 
     def _may_skip(self) -> bool:
         """Whether pictures that are neither wanted nor referred to may be skipped."""
@@ -213,7 +217,7 @@ class CheckedRun:
 
         Raises
         ------
-        SpoiltBySkippingError, UnsafeStartError, TableMismatchError
+        SpoiltBySkippingError, UnsafeStartError, EndedEarlyError, TableMismatchError
             As `pictures` does.
         """
         if self._may_skip():
@@ -221,9 +225,9 @@ class CheckedRun:
         self._give_up_start(f"decoding did not output frame {index}")
 
     def _give_up_start(self, why: str) -> NoReturn:
-        """Never start here again. If this is the first packet, the table is wrong."""
+        """Never start here again. If this is the first packet, the end or the table is wrong."""
         if self._start == 0:
-            raise TableMismatchError(why)
+            self._refuse_table(why)
         # With checksums the table was built by decoding, so a rebuild would not help. After several false
         # keyframes the others are not trusted either: earlier ones are given up together with this one.
         table = self._shared.table
@@ -232,3 +236,11 @@ class CheckedRun:
         else:
             self._shared.mark_unsafe(self._start)
         raise UnsafeStartError(why)
+
+    def _refuse_table(self, why: str) -> NoReturn:
+        """Blame the end of the run if it is early, otherwise the table."""
+        # A damaged stream may output a picture only after later packets. The decode that made a verified
+        # table read all of them, and draining before them loses the picture.
+        if self._table.is_verified and self._last_packet + 1 < len(self._table.packets):
+            raise EndedEarlyError(why)
+        raise TableMismatchError(why)

@@ -21,6 +21,7 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.checked_run import (
     FALSE_KEYFRAMES_BEFORE_REBUILDING,
     CheckedRun,
+    EndedEarlyError,
     SpoiltBySkippingError,
     UnsafeStartError,
 )
@@ -70,6 +71,7 @@ class TableJob(FrameJob):
         self._may_rebuild = may_rebuild
         self._has_rebuilt = False
         self.may_skip = True
+        self.reads_to_end = False
         self.reads_from_start = shared.reads_from_start
         super().__init__(decoder, converter, options)
 
@@ -80,8 +82,8 @@ class TableJob(FrameJob):
 
     def _make(self) -> Iterator[Frame | None]:
         self._prepare()
-        # Ends: threads, skipping, seeks and the table are each given up at most once, and every unsafe start
-        # leaves one keyframe fewer to start at.
+        # Ends: threads, skipping, early ends, seeks and the table are each given up at most once, and every
+        # unsafe start leaves one keyframe fewer to start at.
         while True:
             if self._may_have_gaps():
                 yield from self._rebuild("the decoder hides damage")
@@ -92,6 +94,8 @@ class TableJob(FrameJob):
                 self.decoder.fall_back_to_one_thread(doubt)
             except SpoiltBySkippingError:
                 self.may_skip = False
+            except EndedEarlyError:
+                self.reads_to_end = True
             except UnsafeStartError:
                 # Trying keyframe after keyframe could cost more than one decode that finds the real ones.
                 if (
@@ -167,7 +171,14 @@ class TableJob(FrameJob):
         try:
             for row in each(rows):
                 yield from gops.pass_through(row)
-        except (DoubtError, SpoiltBySkippingError, UnsafeStartError, TableMismatchError, MediaError):
+        except (
+            DoubtError,
+            SpoiltBySkippingError,
+            EndedEarlyError,
+            UnsafeStartError,
+            TableMismatchError,
+            MediaError,
+        ):
             return
 
     def keep(self, row: int, picture: Picture) -> None:
@@ -300,7 +311,9 @@ class _Gops:
         return runs.is_near(self._decoder.reader.number, runs.start_for(index))
 
     def _begin(self, start: int) -> CheckedRun:
-        self._last_packet = self._runs.last_packet(start)
+        self._last_packet = (
+            len(self._table.packets) - 1 if self._job.reads_to_end else self._runs.last_packet(start)
+        )
         self._shown = -1
         # Announced before the first read, so that the whole run is fetched ahead in few requests.
         self._decoder.file.plan(self._runs.byte_ranges(start))
