@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import random
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -31,6 +32,13 @@ CLIPS: dict[str, dict[str, Any]] = {
     "h264 in matroska": {"container": "matroska"},
     "hevc in mp4": {"codec": "libx265"},
     "mpeg2 in mpegts": {"codec": "mpeg2video", "container": "mpegts"},
+}
+
+MPEG4: dict[str, dict[str, Any]] = {
+    "mpeg4 in mp4": {"codec": "mpeg4"},
+    "mpeg4 in matroska": {"codec": "mpeg4", "container": "matroska"},
+    "mpeg4 in avi": {"codec": "mpeg4", "container": "avi"},
+    "mpeg4 in avi without delay": {"codec": "mpeg4", "container": "avi", "b_frames": 0},
 }
 
 OTHERS: dict[str, dict[str, Any]] = {
@@ -111,10 +119,39 @@ async def test_a_damaged_header_is_not_skipped(
     assert lost > 1
 
 
+def joined(head: bytes, tail: bytes, cut: int, skip: int) -> bytes:
+    """Join the first packets of one AVI and those of another from one on."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as output, av.open(io.BytesIO(head), "r") as first:
+        stream = output.add_stream_from_template(first.streams.video[0])
+        packets = [packet for _, packet in packets_of(head)[:cut] + packets_of(tail)[skip:]]
+        for number, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = number
+            output.mux(packet)
+    return file.getvalue()
+
+
+@pytest.mark.anyio
+async def test_pictures_that_mpeg4_loses_at_a_cut_shift_no_index(long_streams: None) -> None:
+    """A picture that refers to two others is skipped if its header places it outside them."""
+    options: dict[str, Any] = {"frames": FRAMES, "gop": GOP, "codec": "mpeg4", "container": "avi"}
+    head, tail = clip_bytes(b_frames=0, **options), clip_bytes(**options)
+    changed = 0
+    for skip in range(2, GOP + 3):
+        data = joined(head, tail, FRAMES - GOP // 2, skip)
+        truth = decode_by_one_thread(data)
+        if len(truth) != len(packets_of(data)):
+            changed += 1
+            assert await wrong_frames(data, truth, [-1, -2, len(truth) // 2]) == [], skip
+    assert changed > 2
+
+
 @pytest.mark.anyio
 async def test_intact_headers_need_no_decode(long_streams: None) -> None:
     """The table of a long undamaged stream is built from its packets."""
-    for kind, clip in CLIPS.items():
+    for kind, clip in (CLIPS | MPEG4).items():
         async with af.open_video(clip_bytes(frames=FRAMES, gop=GOP, **clip)) as video:
             table = await video.frame_table()
             assert len(table) == FRAMES, kind

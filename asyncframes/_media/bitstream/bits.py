@@ -1,4 +1,4 @@
-"""Reads numbers from the bits of H.264 and HEVC units."""
+"""Reads numbers from the bits of headers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ _MOST_ZEROS = 32
 
 
 class Bits:
-    """Reads numbers from the payload of a unit, without its emulation prevention bytes.
+    """Reads numbers from the payload of a unit.
 
     Every method raises `DamagedPacketError` at the end of the payload.
+
+    Parameters
+    ----------
+    payload
+        The bytes.
+    escaped
+        Whether they hold emulation prevention bytes, as H.264 and HEVC do, which are removed.
     """
 
-    def __init__(self, payload: bytes) -> None:
-        plain = payload.replace(b"\0\0\3", b"\0\0")
+    def __init__(self, payload: bytes, *, escaped: bool = True) -> None:
+        plain = payload.replace(b"\0\0\3", b"\0\0") if escaped else payload
         # Only the bits that are left: those already read are removed.
         self._value = int.from_bytes(plain, "big")
         self._left = 8 * len(plain)

@@ -11,6 +11,7 @@ from asyncframes._media.bitstream.header_reader import HEAD_BYTES, HeaderReader,
 from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
 from asyncframes._media.bitstream.picture_order import H264Order, picture_order
 from asyncframes._media.bitstream.slice_fields import SliceFields
+from asyncframes._media.bitstream.vop_order import VopOrder
 from asyncframes._media.pyav import codec_name
 
 # Reading the headers of this many packets takes about half a second.
@@ -35,18 +36,19 @@ class PacketChecks:
     """
 
     def __init__(self, stream: VideoStream) -> None:
-        extradata = stream.codec_context.extradata
-        units = unit_format(codec_name(stream.codec_context), extradata)
+        codec, extradata = codec_name(stream.codec_context), stream.codec_context.extradata
+        units = unit_format(codec, extradata)
         self._units = units
         self.are_accepted = False
         self._headers = header_reader(stream)
         self._numbers = frame_numbers(units, extradata)
         self._order = picture_order(units, extradata)
+        self._vops = VopOrder(extradata or b"") if codec == "mpeg4" else None
 
     @property
     def can_tell(self) -> bool:
         """Whether anything is known about the codec."""
-        return self._headers is not None
+        return self._headers is not None or self._vops is not None
 
     def find_damage(self, packets: Iterable[bytes], pts: Sequence[int]) -> bool:
         """Whether packets of a stream are damaged.
@@ -58,7 +60,11 @@ class PacketChecks:
         pts
             The pts of each packet, which are distinct.
         """
-        if self._headers is None or len(pts) > _MOST_PACKETS:
+        if len(pts) > _MOST_PACKETS:
+            return False
+        if self._vops is not None:
+            return not self._vops.agrees_with(packets, pts)
+        if self._headers is None:
             return False
         read = [*packets]
         heads = [self._head(packet) for packet in read]
