@@ -33,10 +33,21 @@ async def sent(data: bytes, *, pause_seconds: float = 0.0) -> AsyncIterator[byte
 
 async def test_a_slow_consumer_gets_the_newest() -> None:
     """Frames that came meanwhile are dropped, and counted; the last one always comes."""
-    async with af.open_video(sent(clip(), pause_seconds=0.002)) as video:
+    taken = asyncio.Event()
+
+    async def held_back() -> AsyncIterator[bytes]:
+        data = clip()
+        yield data[: len(data) // 4]
+        await taken.wait()
+        async for piece in sent(data[len(data) // 4 :], pause_seconds=0.002):
+            yield piece
+
+    async with af.open_video(held_back()) as video:
         frames = video.latest()
         seen = [(await anext(frames)).index]
-        while frames.dropped < 10:  # noqa: ASYNC110 - nothing else tells
+        before = frames.dropped
+        taken.set()
+        while frames.dropped < before + 10:  # noqa: ASYNC110 - nothing else tells
             await asyncio.sleep(0.01)
         async for frame in frames:
             assert painted_index(frame.image) == frame.index
