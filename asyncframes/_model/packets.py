@@ -15,7 +15,7 @@ NO_TIMESTAMP = np.iinfo(np.int64).min
 """Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
 
 # H.264 and HEVC reorder by at most 16 pictures, and each of them may be stored as two fields.
-_MOST_REORDERED = 32
+_FARTHEST_FROM_PLACE = 32
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -93,8 +93,8 @@ class Packets:
         back or has wrapped, and a decoder shows what is before that first.
         """
         pts = self.pts[~self.is_discard]
-        latest_so_far = np.maximum.accumulate(pts)[: -_MOST_REORDERED - 1]
-        earliest_from_here = np.minimum.accumulate(pts[::-1])[::-1][_MOST_REORDERED + 1 :]
+        latest_so_far = np.maximum.accumulate(pts)[: -_FARTHEST_FROM_PLACE - 1]
+        earliest_from_here = np.minimum.accumulate(pts[::-1])[::-1][_FARTHEST_FROM_PLACE + 1 :]
         return bool(np.all(latest_so_far < earliest_from_here))
 
     @property

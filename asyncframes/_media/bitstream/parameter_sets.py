@@ -6,7 +6,7 @@ the sets before the first packet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from asyncframes._media.bitstream.bits import Bits
@@ -179,24 +179,24 @@ def _h264_record(extradata: bytes) -> Iterator[bytes]:
     position = 5
     for mask in (0x1F, 0xFF):
         count = extradata[position] & mask if position < len(extradata) else 0
-        position += 1
-        for _ in range(count):
-            unit = _unit_at(extradata, position)
-            position += 2 + len(unit)
-            if unit:
-                yield unit
+        position = yield from _units_at(extradata, position + 1, count)
 
 
 def _hevc_record(extradata: bytes) -> Iterator[bytes]:
     position = 23
     for _ in range(extradata[22] if len(extradata) > 22 else 0):
         count = int.from_bytes(extradata[position + 1 : position + 3], "big")
-        position += 3
-        for _ in range(count):
-            unit = _unit_at(extradata, position)
-            position += 2 + len(unit)
-            if unit:
-                yield unit
+        position = yield from _units_at(extradata, position + 3, count)
+
+
+def _units_at(data: bytes, position: int, count: int) -> Generator[bytes, None, int]:
+    """Yield up to `count` units, each behind its length, and return the position after them."""
+    for _ in range(count):
+        unit = _unit_at(data, position)
+        position += 2 + len(unit)
+        if unit:
+            yield unit
+    return position
 
 
 def _unit_at(data: bytes, position: int) -> bytes:
