@@ -131,6 +131,8 @@ class CheckedRun:
         self._decoder.seek(self._start, table, by_reading=self._job.reads_from_start)
         for output in self._decoder.decode(table=table, last_packet=self._last_packet, needed=self._decoded):
             if isinstance(output, Damage):
+                if self._start > 0 and self._became_picture(output):
+                    self._give_up_start(f"packet {output.packet} is refused when decoding begins there")
                 self._job.meet(output)
                 # Times near damage may be wrong. But a picture that came out already is shown earlier, so the
                 # lost one belongs after it.
@@ -140,6 +142,10 @@ class CheckedRun:
             else:
                 yield self._checked(output)
         self._report_lost(len(table))
+
+    def _became_picture(self, damage: Damage) -> bool:
+        """Whether a refused packet became a picture in the decode that the table was built from."""
+        return self._table.is_verified and not damage.has_picture and self._table.row_of(damage.packet) >= 0
 
     def _checked(self, picture: Picture) -> tuple[int, Picture] | None:
         if picture.packet == self._start > 0 and not picture.decodes_alone:
