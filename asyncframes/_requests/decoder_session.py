@@ -120,11 +120,11 @@ class DecoderSession:
     async def load_fragment_index(self) -> None:
         """Load the full index of a fragmented MP4 that was opened by its first fragment, for seeking."""
         if self.file.opened_blind:
-            await self.worker.run(self._load_fragment_index)
+            await run_steps(self.worker, self._load_fragment_index())
 
-    def _load_fragment_index(self) -> None:
+    def _load_fragment_index(self) -> Generator[None, None, None]:
         if self.file.lacks_headers:
-            media_ranges(self.file)
+            yield from media_ranges(self.file)
         self.decoder.reopen()
 
     def _abort(self) -> None:

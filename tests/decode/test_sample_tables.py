@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -20,14 +19,14 @@ from asyncframes._media.mp4.boxes import SparseFile
 from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.samples import packets_by_index
+from asyncframes._media.stepwise import finished
 from asyncframes._media.table.scan import PacketList, scan_header
 from asyncframes._model.table import Packets
 from asyncframes.errors import MediaError
 from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.remux import copied
-
-T = TypeVar("T")
 
 CLIPS: dict[str, dict[str, Any]] = {
     "B-frames": {},
@@ -42,19 +41,10 @@ CLIPS: dict[str, dict[str, Any]] = {
 }
 
 
-def result_of(steps: Generator[None, None, T]) -> T:
-    """Take all steps."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return cast("T", stop.value)
-
-
 def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
     """List the packets of a file by demuxing its header, by its tables, and by `scan_header`."""
     file = DirectFile(io.BytesIO(data), len(data), "clip")
-    media = media_ranges(file)
+    media = finished(media_ranges(file))
     assert media is not None
     sparse = SparseFile(file, media)
     with open_container(sparse, options={"fflags": "noparse+nofillin"}) as container:
@@ -66,7 +56,7 @@ def demuxed(data: bytes) -> tuple[Packets, Packets | None, Packets]:
                 first.add(packet)
         by_index = packets_by_index(sparse, stream, first.finish())
         stream_index = stream.index
-    scanned = result_of(scan_header(file, stream_index, ContainerLimits()))
+    scanned = finished(scan_header(file, stream_index, ContainerLimits()))
     assert scanned is not None
     return packets.finish(), by_index, scanned.packets
 
@@ -121,7 +111,7 @@ def test_tables_that_count_other_samples_are_not_used(box: bytes, change: int) -
     assert_equal(scanned, expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(place=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_damaged_tables_list_what_the_demuxer_gives_or_nothing(place: int, value: int) -> None:
     """Whatever byte of the sample tables is another, no packet is listed that is not demuxed so."""

@@ -21,7 +21,9 @@ from asyncframes._media.mp4.fragment_watch import FragmentWatch
 from asyncframes._media.mp4.fragments import beginning_of, media_ranges
 from asyncframes._media.mp4.samples import _positions, _tracks
 from asyncframes._media.mp4.segments import claimed_seconds, places_in_mfra, read_sidx
+from asyncframes._media.stepwise import finished
 from asyncframes.errors import UnsupportedMediaError
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.hostile import box
 
@@ -51,7 +53,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "file boxes": (lambda data: list(boxes_of(_file(data))), clip_bytes(frames=24, fragmented=True)),
     "sample tables": (_moov, clip_bytes(frames=24, faststart=True)[40:2048]),
     "beginning": (lambda data: beginning_of(_file(data)), clip_bytes(frames=24, fragmented=True)),
-    "media ranges": (lambda data: media_ranges(_file(data)), clip_bytes(frames=24, fragmented=True)),
+    "media ranges": (
+        lambda data: finished(media_ranges(_file(data))),
+        clip_bytes(frames=24, fragmented=True),
+    ),
     "fragment watch": (_watch, clip_bytes(frames=24, fragmented=True)),
     "claimed seconds": (
         lambda data: claimed_seconds(_file(data)),
@@ -67,7 +72,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     changes=st.lists(st.tuples(st.integers(0, 1 << 14), st.binary(min_size=1, max_size=8)), max_size=6),
     length=st.integers(0, 1 << 14),
@@ -84,7 +89,7 @@ def test_mutations(name: str, changes: list[tuple[int, bytes]], length: int) -> 
 
 
 @pytest.mark.parametrize("parse", [_is_hidden_vp8, _is_hidden_vp9, _has_no_gif_image])
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     begin=st.sampled_from([b"", b"GIF89a", b"\x21\xf9", b"\x82\x49"]), rest=st.binary(min_size=1, max_size=64)
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat, unit_format
 from asyncframes._media.boundary import PyAVCalls, PyAVError
 from asyncframes._media.pyav import codec_name
+from asyncframes._media.stepwise import mapped
 
 # These filters parse all headers and refuse invalid values. Without options they change nothing.
 _FILTERS = {
@@ -61,8 +62,8 @@ class HeaderReader:
         except DamagedPacketError:
             return False
 
-    def refused(self, packets: Sequence[bytes], heads: Sequence[Heads]) -> list[int]:
-        """Return the numbers of the packets whose headers are invalid.
+    def refused(self, packets: Sequence[bytes], heads: Sequence[Heads]) -> Generator[None, None, list[int]]:
+        """Return the numbers of the packets whose headers are invalid, in steps.
 
         Parameters
         ----------
@@ -72,7 +73,8 @@ class HeaderReader:
             The heads of each, up to `HEAD_BYTES`, if the codec has NAL units.
         """
         if self._units is None:
-            return [number for number, packet in enumerate(packets) if not self._passes([packet])]
+            passed = yield from mapped(lambda packet: self._passes([packet]), packets)
+            return [number for number, passes in enumerate(passed) if not passes]
         suspects: list[int] = []
         for first in range(0, len(packets), _TOGETHER):
             numbers = range(first, min(first + _TOGETHER, len(packets)))
@@ -80,6 +82,7 @@ class HeaderReader:
             # Units are parsed without regard to packets.
             if None in some or not self._passes(chain.from_iterable(filter(None, some))):
                 suspects.extend(numbers)
+            yield
         return [number for number in suspects if not self._is_valid(packets[number], self._units)]
 
     def _is_valid(self, packet: bytes, units: UnitFormat) -> bool:

@@ -32,7 +32,24 @@ _MAY_BE_PICTURES = {
     True: np.array([header >> 1 & 0x3F not in _HEVC_OTHERS for header in range(256)]),
 }
 
-_MAY_BE_PICTURES_AS_LIST = {is_hevc: kinds.tolist() for is_hevc, kinds in _MAY_BE_PICTURES.items()}
+_ARE_MESSAGES = {
+    False: np.array([header & 0x1F in _H264_MESSAGES for header in range(256)]),
+    True: np.array([header >> 1 & 0x3F in _HEVC_MESSAGES for header in range(256)]),
+}
+
+# By the first byte. In HEVC, the second one counts too.
+_ARE_SLICES = {
+    False: np.array([not header & 0x80 and header & 0x1F in _H264_DECODED for header in range(256)]),
+    True: np.array([not header & 0x81 and header >> 1 in _HEVC_SLICES for header in range(256)]),
+}
+
+# Looking up one element of a list is faster than one of an array.
+_MAY_BE_PICTURES_AS_LIST: dict[bool, list[bool]] = {
+    is_hevc: kinds.tolist() for is_hevc, kinds in _MAY_BE_PICTURES.items()
+}
+_ARE_SLICES_AS_LIST: dict[bool, list[bool]] = {
+    is_hevc: kinds.tolist() for is_hevc, kinds in _ARE_SLICES.items()
+}
 
 _DELIMITER = b"\x09\xf0"
 
@@ -117,6 +134,11 @@ class UnitFormat:
             raise DamagedPacketError
         return found
 
+    def is_picture(self, units: Iterable[bytes]) -> bool:
+        """Whether one of some units may belong to a picture."""
+        may_be = _MAY_BE_PICTURES_AS_LIST[self.is_hevc]
+        return any(may_be[unit[0]] for unit in units)
+
     def is_one_slice(self, packet: bytes) -> bool:
         """Whether a packet is one slice with its length before it."""
         first = self.length_bytes
@@ -140,12 +162,10 @@ class UnitFormat:
 
     def _is_slice(self, header: bytes) -> bool:
         """Whether a decoder takes a unit for a slice of the base layer, by its first two bytes."""
-        if header[0] & 0x80:
-            return False
+        is_slice = _ARE_SLICES_AS_LIST[self.is_hevc][header[0]]
         if not self.is_hevc:
-            return header[0] & 0x1F in _H264_DECODED
-        in_base_layer = not header[0] & 1 and len(header) > 1 and not header[1] >> 3 and bool(header[1] & 7)
-        return in_base_layer and header[0] >> 1 in _HEVC_SLICES
+            return is_slice
+        return is_slice and len(header) > 1 and not header[1] >> 3 and bool(header[1] & 7)
 
     def _may_be_picture(self, header: int) -> bool:
         return bool(_MAY_BE_PICTURES[self.is_hevc][header])
@@ -153,6 +173,15 @@ class UnitFormat:
     def may_be_pictures(self, headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell for many units, by their first bytes, whether they may belong to a picture."""
         return _MAY_BE_PICTURES[self.is_hevc][headers]
+
+    def are_messages(self, headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell for many units, by their first bytes, whether they are messages or filler."""
+        return _ARE_MESSAGES[self.is_hevc][headers]
+
+    def are_slices(self, headers: NDArray[np.uint8], seconds: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell for many units, by their first two bytes, whether a decoder takes them for slices."""
+        are = _ARE_SLICES[self.is_hevc][headers]
+        return are & (seconds >> 3 == 0) & (seconds & 7 > 0) if self.is_hevc else are
 
     def units(self, packet: bytes) -> Iterator[int]:
         """Yield the positions of the units of a packet."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
-from asyncframes._media.bitstream.header_reader import HEAD_BYTES, HeaderReader, Heads, header_reader
+from asyncframes._media.bitstream.header_reader import HEAD_BYTES, Heads, header_reader
 from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
 from asyncframes._media.bitstream.picture_order import H264Order, picture_order
 from asyncframes._media.bitstream.slice_fields import SliceFields
+from asyncframes._media.bitstream.unit_walk import UnitWalk
 from asyncframes._media.bitstream.vop_order import VopOrder
 from asyncframes._media.pyav import codec_name
+from asyncframes._media.stepwise import mapped
 
 # Reading the headers of this many packets takes about half a second.
 _MOST_PACKETS = 50_000
-
-# Most packets with several units that are read once more as a whole.
-_MOST_OTHERS = 32
 
 
 class PacketChecks:
@@ -50,8 +49,10 @@ class PacketChecks:
         """Whether anything is known about the codec."""
         return self._headers is not None or self._vops is not None
 
-    def find_damage(self, packets: Iterable[bytes], pts: Sequence[int]) -> bool:
-        """Whether packets of a stream are damaged.
+    def find_damage(
+        self, packets: Iterable[bytes], pts: Sequence[int], walk: UnitWalk | None = None
+    ) -> Generator[None, None, bool]:
+        """Return whether packets of a stream are damaged, in steps.
 
         Parameters
         ----------
@@ -59,34 +60,29 @@ class PacketChecks:
             All packets of the stream, in decode order.
         pts
             The pts of each packet, which are distinct.
+        walk
+            The units of the packets, if they are known.
         """
         if len(pts) > _MOST_PACKETS:
             return False
         if self._vops is not None:
-            return not self._vops.agrees_with(packets, pts)
+            return not (yield from self._vops.agrees_with(packets, pts))
         if self._headers is None:
             return False
         read = [*packets]
-        heads = [self._head(packet) for packet in read]
-        refused = self._headers.refused(read, heads)
+        heads = walk.heads(HEAD_BYTES) if walk else (yield from mapped(self._head, read))
+        yield
+        refused = yield from self._headers.refused(read, heads)
         if refused:
             # If all are refused, the stream has something that the parser does not know.
             return len(refused) < len(read)
-        self.are_accepted = self._accepts_all(read, heads, self._headers)
         found = [units or [] for units in heads]
+        self.are_accepted = self._units is None or all(map(self._units.is_picture, found))
         if isinstance(self._order, H264Order) and (slices := self._order.slices_of(found)) is not None:
             return not (self._count_on(slices) and self._order.slices_agree(slices, pts))
-        if self._numbers is not None and not all(map(self._numbers.take_units, found)):
+        if self._numbers is not None and not all((yield from mapped(self._numbers.take_units, found))):
             return True
-        return self._order is not None and not self._order.agrees_with(found, pts)
-
-    def _accepts_all(self, packets: list[bytes], heads: list[Heads], headers: HeaderReader) -> bool:
-        """Whether all packets are accepted, of which no head was refused."""
-        if self._units is None:
-            return True
-        # The head of a packet that holds one slice is read as the packet is.
-        others = [packet for packet in packets if not self._units.is_one_slice(packet)]
-        return len(others) <= _MOST_OTHERS and all(map(headers.accepts, others))
+        return self._order is not None and not (yield from self._order.agrees_with(found, pts))
 
     def _count_on(self, slices: list[SliceFields]) -> bool:
         if self._numbers is None:

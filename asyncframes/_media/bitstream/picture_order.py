@@ -6,7 +6,7 @@ ITU-T H.264, 7.3.3 and 8.2.1; ITU-T H.265, 7.3.6.1, 7.4.2.2 and 8.3.1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -24,6 +24,7 @@ from asyncframes._media.bitstream.parameter_sets import (
     units_of_extradata,
 )
 from asyncframes._media.bitstream.slice_fields import SliceFields, slice_fields
+from asyncframes._media.stepwise import mapped
 
 # The fields up to the order fit into this many bytes of a slice.
 _HEADER_BYTES = 32
@@ -62,8 +63,10 @@ class PictureOrder(ABC):
         for unit in units_of_extradata(units, extradata):
             self._learn(unit)
 
-    def agrees_with(self, packets: Iterable[Iterable[bytes]], pts: Iterable[int]) -> bool:
-        """Whether the pictures of packets come out in the order of the packets' times.
+    def agrees_with(
+        self, packets: Iterable[Iterable[bytes]], pts: Iterable[int]
+    ) -> Generator[None, None, bool]:
+        """Return whether the pictures of packets come out in the order of the packets' times, in steps.
 
         Parameters
         ----------
@@ -78,7 +81,7 @@ class PictureOrder(ABC):
             ``True`` too if the order cannot be told.
         """
         try:
-            places = [self._place(units) for units in packets]
+            places = yield from mapped(self._place, packets)
         except UnknownOrderError:
             return True
         except DamagedPacketError:

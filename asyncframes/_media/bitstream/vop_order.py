@@ -6,10 +6,11 @@ ISO/IEC 14496-2: 6.2.3 (video object layers), 6.2.4 (groups of pictures), 6.2.5 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from asyncframes._media.bitstream.bits import Bits
 from asyncframes._media.bitstream.nal import DamagedPacketError
+from asyncframes._media.stepwise import mapped
 
 _START_CODE = re.compile(rb"\x00\x00\x01([\x20-\x2f\xb3\xb6])", re.DOTALL)
 _GROUP, _PLANE = 0xB3, 0xB6
@@ -59,8 +60,8 @@ class VopOrder:
         self._pts: list[int] = []
         self._extradata = extradata
 
-    def agrees_with(self, packets: Iterable[bytes], pts: Sequence[int]) -> bool:
-        """Whether every packet becomes a picture, shown in the order of the pts; ``True`` if unknown.
+    def agrees_with(self, packets: Iterable[bytes], pts: Sequence[int]) -> Generator[None, None, bool]:
+        """Return whether every packet becomes a picture, shown in the order of the pts, in steps.
 
         Parameters
         ----------
@@ -68,14 +69,22 @@ class VopOrder:
             All packets of the stream, in decode order.
         pts
             The pts of each packet.
+
+        Returns
+        -------
+        bool
+            ``True`` too if it cannot be told.
         """
         try:
             self._take(self._extradata, None)
-            return all(self._take(packet, time) for packet, time in zip(packets, pts, strict=True))
+            return all((yield from mapped(self._take_packet, zip(packets, pts, strict=True))))
         except UnknownTimesError:
             return True
         except DamagedPacketError:
             return False
+
+    def _take_packet(self, packet: tuple[bytes, int]) -> bool:
+        return self._take(*packet)
 
     def _take(self, data: bytes, pts: int | None) -> bool:
         """Read the headers of a packet, and return whether its picture is shown where its pts says."""

@@ -9,6 +9,7 @@ from asyncframes._media.codec.held import DoubtError
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.container.packet_reader import PacketReader
 from asyncframes._media.mp4.fragments import media_ranges
+from asyncframes._media.stepwise import finished
 
 _CUT_SHORT = "its header lists more bytes than its fragment holds"
 
@@ -29,5 +30,5 @@ def damage_if_cut(packet: Packet[VideoStream], number: int, reader: PacketReader
         return [Damage(number, packet.pts, _CUT_SHORT)] if units and units.length_bytes else []
     reader.file.opens_whole = True
     # The headers are fetched several at a time here, and by FFmpeg one at a time.
-    media_ranges(reader.file)
+    finished(media_ranges(reader.file))
     raise DoubtError(_CUT_SHORT)

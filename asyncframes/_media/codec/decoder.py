@@ -28,7 +28,7 @@ from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict, marks_late
 from asyncframes._media.container.opening import ContainerOptions, prepare_decoder
-from asyncframes._media.container.packet_reader import PacketReader
+from asyncframes._media.container.packet_reader import PacketReader, are_checked
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._model.table import FrameTable
 from asyncframes.errors import CorruptMediaError, SourceError
@@ -297,7 +297,7 @@ class Decoder:
         if self._alpha is not None:
             self._alpha.feed(packet, number)
         if self._held is not None:
-            packet = self._held.expect(packet, number, skips=self._skips)
+            packet = self._held.expect(packet, number, skips=self._skips, is_known=are_checked(table))
         packet.pts = number
         return self._sure(refused or self._feed(packet, number, pts))
 

@@ -83,7 +83,9 @@ class HeldPictures:
         if self._numbers is not None:
             self._numbers.reset()
 
-    def expect(self, packet: Packet[VideoStream], number: int, *, skips: bool = False) -> Packet[VideoStream]:
+    def expect(
+        self, packet: Packet[VideoStream], number: int, *, skips: bool = False, is_known: bool = False
+    ) -> Packet[VideoStream]:
         """Expect a packet's picture, unless it is shown before the first keyframe after a seek.
 
         Parameters
@@ -92,6 +94,8 @@ class HeldPictures:
             The packet, whose number is `number`.
         skips
             Whether the decoder skips pictures that no other refers to.
+        is_known
+            Whether the numbers of all pictures are known to be complete.
 
         Returns
         -------
@@ -104,10 +108,11 @@ class HeldPictures:
             The packet is marked as damaged, a reference is missing, or an earlier packet became no picture.
         """
         # Copying the bytes costs time, so they are copied only for the checks that read them.
-        data = bytes(packet) if self._numbers is not None or skips or packet.is_discard else b""
+        numbers = None if is_known else self._numbers
+        data = bytes(packet) if numbers is not None or skips or packet.is_discard else b""
         # What a decoder substitutes for a missing reference depends on the pictures it skipped before, so a
         # gap in the numbers is a doubt.
-        if self._numbers is not None and not self._numbers.take(data):
+        if numbers is not None and not numbers.take(data):
             raise DoubtError("a picture that others refer to is missing")
         if packet.is_corrupt:
             raise DoubtError(f"the container marks packet {number} as damaged")

@@ -40,6 +40,11 @@ class TableMismatchError(Exception):
     """The packets or pictures of a stream differ from its frame table."""
 
 
+def are_checked(table: FrameTable | None) -> bool:
+    """Whether the headers of all packets were read for a table, and none was damaged or missing."""
+    return table is not None and isinstance(table.packets, SoundPackets)
+
+
 class PacketReader:
     """Reads the packets of one stream and numbers them in decode order.
 
@@ -140,7 +145,7 @@ class PacketReader:
     def is_sound(self, packet: Packet[VideoStream], table: FrameTable | None) -> bool:
         """Whether a packet may be skipped: damage that costs its picture would shift the indices after it."""
         # A verified table lists only packets that became pictures.
-        if table is None or table.is_verified or isinstance(table.packets, SoundPackets):
+        if table is None or table.is_verified or are_checked(table):
             return True
         if not self._has_headers:
             self._headers, self._has_headers = header_reader(self.stream), True

@@ -7,7 +7,7 @@ positions of fragments in advance, so that several headers can be fetched at onc
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -93,8 +93,8 @@ def _header_behind(file: MediaFile, begin: int) -> ByteRange | None:
     return None if header is None else (header.begin, min(header.end, size))
 
 
-def media_ranges(file: MediaFile) -> list[ByteRange] | None:
-    """List the byte ranges of the payloads of top-level ``mdat`` boxes.
+def media_ranges(file: MediaFile) -> Generator[None, None, list[ByteRange] | None]:
+    """List the byte ranges of the payloads of top-level ``mdat`` boxes, in steps.
 
     Over a network, this fetches the headers of the fragments and keeps them.
 
@@ -104,23 +104,24 @@ def media_ranges(file: MediaFile) -> list[ByteRange] | None:
         ``None`` if the file has no such boxes, has too many, or is of unknown size.
     """
     try:
-        return _media_ranges(file)
+        return (yield from _media_ranges(file))
     except MalformedError:
         return None
 
 
-def _media_ranges(file: MediaFile) -> list[ByteRange] | None:
+def _media_ranges(file: MediaFile) -> Generator[None, None, list[ByteRange] | None]:
     media: list[ByteRange] = []
     places: list[int] = []
     box = None
     for box in boxes_of(file):
         # Over a network, one read for each box would take one round trip each.
         if isinstance(file, CachedFile) and box.kind == b"moof":
-            return media + _Walk(file, box.begin, places).run()
+            return media + (yield from _Walk(file, box.begin, places).run())
         if box.kind == b"mdat":
             media.append((box.body, min(box.end, file.size or box.end)))
         elif box.kind == b"sidx" and box.end - box.begin <= LONGEST_SIDX:
             places += read_sidx(file.read_at(box.begin, box.end - box.begin), box.begin).places
+        yield
     return None if box is None else media
 
 
@@ -138,7 +139,7 @@ class _Walk:
         self._guess = 0
         self._is_short = False
 
-    def run(self) -> list[ByteRange]:
+    def run(self) -> Generator[None, None, list[ByteRange]]:
         """Return the media's byte ranges; the file keeps the headers and stops reading ahead."""
         self._file.plan(())
         # Without a ``sidx``, the ``mfra`` at the end may list the fragments. It costs two requests.
@@ -152,6 +153,7 @@ class _Walk:
                 self._learn(box)
             elif box.kind == b"sidx":
                 self._expect(read_sidx(self._headers[-1][1], box.begin).places)
+            yield
         self._file.add_headers(_joined(self._headers))
         return media
 

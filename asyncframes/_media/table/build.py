@@ -104,7 +104,7 @@ def _scan(
         hook = packet_hook(progress, "index", None)
         return (yield from scan_file(file, stream_index, hook, limits))
     report_listed(progress, len(scanned.packets))
-    return looked_at(file, scanned, look.hints)
+    return (yield from looked_at(file, scanned, look.hints))
 
 
 def _refuse_without_packets(file: MediaFile, scanned: Scanned) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat
+from asyncframes._media.bitstream.nal import DamagedPacketError
 from asyncframes._media.bitstream.packet_syntax import PacketSyntax
+from asyncframes._media.bitstream.unit_walk import UnitWalk
 from asyncframes._media.describe import CodingHints
 from asyncframes._media.files.media_files import DirectFile, MediaFile
 from asyncframes._media.table.scan import SMALL_FILE, Scanned
 from asyncframes._model.packets import SoundPackets
-from asyncframes._model.table import BoolArray, Int64Array, Packets
+from asyncframes._model.table import Int64Array, Packets
 
 SHORT_REMOTE_BYTES = 512 * 1024
 """Most bytes to fetch from a source that is not a local file, to learn which packets become frames."""
@@ -25,15 +25,12 @@ _MOST_LOOKS = 64
 # The longest part of a file that is read in one piece. Packets of other streams in it are read too.
 _SPAN = 32 * 1024 * 1024
 
-# After this many units a packet counts as holding a picture.
-_MOST_UNITS = 64
-
 # Neighbouring packets are read together, this many bytes at a time.
 _READ_BYTES = 1024 * 1024
 
 
-def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
-    """Find the packets that become no frame or are damaged, among those that a header lists.
+def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Generator[None, None, Scanned]:
+    """Find the packets that become no frame or are damaged, among those that a header lists, in steps.
 
     All packets of a small file are looked at. Of a larger one, only those are that are too short for a slice.
     """
@@ -47,19 +44,23 @@ def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Scanned:
         short = np.flatnonzero(packets.size < _TOO_SHORT)[-_MOST_LOOKS:]
         return _with_hidden(scanned, syntax, dict(_read(file, packets, short)))
     if syntax.units is None or not syntax.units.length_bytes or span >= _SPAN:
-        found = dict(_read(file, packets, np.argsort(packets.position, kind="stable")))
+        found: dict[int, bytes] = {}
+        for number, packet in _read(file, packets, np.argsort(packets.position, kind="stable")):
+            found[number] = packet
+            yield
         looked = _with_hidden(scanned, syntax, found)
-        return _checked(looked, (found[number] for number in range(len(packets))))
+        return (yield from _checked(looked, (found[number] for number in range(len(packets)))))
     data = file.read_at(begin, span)
     starts = packets.position - begin
-    has_picture, is_broken = _walk_units(np.frombuffer(data, np.uint8), starts, packets.size, syntax.units)
+    walk = UnitWalk(data, starts, packets.size, syntax.units)
     looked = replace(
         scanned,
-        packets=replace(packets, is_discard=packets.is_discard | ~has_picture & ~is_broken),
-        is_doubtful=scanned.is_doubtful or bool(is_broken.any()),
+        packets=replace(packets, is_discard=packets.is_discard | ~walk.has_picture & ~walk.is_broken),
+        is_doubtful=scanned.is_doubtful or bool(walk.is_broken.any()),
     )
+    yield
     places = zip(starts.tolist(), packets.size.tolist(), strict=True)
-    return _checked(looked, (data[start : start + size] for start, size in places))
+    return (yield from _checked(looked, (data[start : start + size] for start, size in places), walk))
 
 
 def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes]) -> Scanned:
@@ -73,51 +74,16 @@ def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes])
     return replace(scanned, packets=replace(scanned.packets, is_discard=hidden), is_doubtful=is_doubtful)
 
 
-def _checked(scanned: Scanned, packets: Iterable[bytes]) -> Scanned:
+def _checked(
+    scanned: Scanned, packets: Iterable[bytes], walk: UnitWalk | None = None
+) -> Generator[None, None, Scanned]:
     """Check the headers of all packets, which come in decode order."""
     checks = scanned.checks
     if checks is None or scanned.is_doubtful:
         return replace(scanned, checks=None)
-    is_doubtful = checks.find_damage(packets, scanned.packets.pts.tolist())
+    is_doubtful = yield from checks.find_damage(packets, scanned.packets.pts.tolist(), walk)
     listed = SoundPackets.of(scanned.packets) if checks.are_accepted else scanned.packets
     return replace(scanned, packets=listed, is_doubtful=is_doubtful, checks=None)
-
-
-def _walk_units(
-    data: NDArray[np.uint8], starts: Int64Array, sizes: Int64Array, units: UnitFormat
-) -> tuple[BoolArray, BoolArray]:
-    """Walk the units of all packets in parallel, with the same results as `UnitFormat.has_picture`.
-
-    Returns
-    -------
-    tuple of (ndarray, ndarray)
-        For each packet, whether it may hold a picture, and whether its units do not fill
-        it exactly.
-    """
-    width = units.length_bytes
-    places, ends = starts.copy(), np.minimum(starts + sizes, len(data))
-    has_picture, is_broken = np.zeros((2, len(starts)), np.bool_)
-    is_broken |= ends < starts + sizes
-    left = np.flatnonzero(~is_broken)
-    for _ in range(_MOST_UNITS):
-        is_cut = places[left] + width > ends[left]
-        is_broken[left[is_cut]] = True
-        left = left[~is_cut]
-        begins = places[left] + width
-        lengths = sum(
-            data[places[left] + byte].astype(np.int64) << 8 * (width - 1 - byte) for byte in range(width)
-        )
-        is_cut = begins + lengths > ends[left]
-        is_broken[left[is_cut]] = True
-        left, begins, lengths = left[~is_cut], begins[~is_cut], lengths[~is_cut]
-        full = lengths > 0
-        has_picture[left[full]] |= units.may_be_pictures(data[begins[full]])
-        places[left] = begins + lengths
-        left = left[places[left] < ends[left]]
-        if not len(left):
-            break
-    has_picture[left] = True
-    return has_picture, is_broken
 
 
 def _is_small(file: MediaFile, packets: Packets, span: int) -> bool:

@@ -160,7 +160,7 @@ def scan_header(
     Scanned or None
         ``None`` for any other container, and if FFmpeg needs the media too.
     """
-    media = media_ranges(file)
+    media = yield from media_ranges(file)
     if media is None:
         return None
     if file.lacks_headers:
@@ -237,7 +237,7 @@ def scan_file(
         found = packets.finish()
         is_doubtful = packets.is_doubtful
         if checks is not None and not is_doubtful:
-            is_doubtful = checks.find_damage(read, found.pts.tolist())
+            is_doubtful = yield from checks.find_damage(read, found.pts.tolist())
             found = SoundPackets.of(found) if checks.are_accepted else found
         return Scanned(found, time_base_of(stream), average_rate(stream), is_doubtful, is_from_header=False)
 

@@ -277,7 +277,9 @@ class FrameJob(ABC):
 
     def _duration_of(self, index: int, picture: Picture) -> float | None:
         """Return for how long a frame is shown: here, what its packet says."""
-        return float(picture.duration * self._time_base) if picture.duration > 0 else None
+        ticks, base = picture.duration, self._time_base
+        # Integers divide as exactly as a fraction, which takes ten times as long to make.
+        return ticks * base.numerator / base.denominator if ticks > 0 else None
 
     def _report(self, damage: Damage, index: int) -> None:
         self.evidence.must_rebuild |= self._on_corrupt != "raise" or not damage.has_picture
