@@ -19,11 +19,19 @@ from hypothesis import settings
 
 import asyncframes
 from asyncframes._media.container import opening
+from tests.support.marks import FEW, FULL
 from tests.support.servers.web import RunningServer
 
 # Deadlines measure the machine, and this suite runs on busy ones.
-settings.register_profile("asyncframes", deadline=None)
-settings.load_profile("asyncframes")
+settings.register_profile("full", max_examples=FULL, deadline=None)
+settings.register_profile("fast", max_examples=FEW, deadline=None)
+settings.load_profile("full")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have property tests try fewer examples in the fast half."""
+    if config.option.markexpr.startswith("not slow"):
+        settings.load_profile("fast")
 
 
 MOST_WORKERS = 4

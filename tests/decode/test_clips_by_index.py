@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes.errors import FrameIndexError
+from tests.support.marks import examples
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, paint, painted_index
 
@@ -110,7 +111,9 @@ async def test_every_container_gives_every_frame(kind: str) -> None:
 
 
 @pytest.mark.anyio
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(indices=st.lists(st.integers(-FRAMES, FRAMES - 1), max_size=40), reorder_frames=st.integers(0, 5))
 async def test_any_list_of_indices_is_the_same_picks_from_a_sequential_decode(
     indices: list[int], reorder_frames: int

@@ -23,7 +23,7 @@ from asyncframes.errors import CropError, UnsupportedMediaError
 from tests.decode.test_one_conversion import clip_of
 from tests.decode.test_picture_options import alpha_clip
 from tests.support.exact.bicubic import scaled, to_rgb
-from tests.support.marks import grid
+from tests.support.marks import examples, grid
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.patches import SPACES, Patches, lossless
 
@@ -180,7 +180,7 @@ def test_a_scaled_crop_depends_on_nothing_outside(
         assert np.array_equal(image, image_of(alone, image_format=image_format, **options))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     layout=st.sampled_from(
         ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv410p", "yuv411p", "yuv420p10le"]

@@ -20,6 +20,7 @@ import asyncframes as af
 from asyncframes._requests.pool import DecoderPool
 from asyncframes.errors import ClosedError, CorruptMediaError, FrameIndexError, UnsupportedMediaError
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.remux import remux
 
@@ -79,7 +80,7 @@ selections = st.one_of(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(selection=selections, is_turned=st.booleans(), threads=st.integers(1, 4), is_long=st.booleans())
 async def test_a_batch_is_its_frames(
     selection: dict[str, Any],
@@ -137,7 +138,7 @@ async def test_real_files(name: str, on_corrupt: af.OnCorrupt) -> None:
 
 
 @given(size=st.integers(1, FRAMES + 5), drop_last=st.booleans(), start=st.integers(0, FRAMES - 1))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 async def test_batches_are_the_frames_in_order(size: int, drop_last: bool, start: int) -> None:
     """Each batch has `size` frames, but the last, which may be dropped."""
     async with af.open_video(clip()) as video:
@@ -319,7 +320,7 @@ async def test_batches_may_be_left_early() -> None:
 bounds = st.one_of(st.none(), st.integers(-2 * FRAMES, 2 * FRAMES))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(start=bounds, stop=bounds, step=st.one_of(st.none(), st.integers(-20, 20).filter(bool)))
 def test_slices_of_a_blocking_video_are_those_of_a_list(
     start: int | None, stop: int | None, step: int | None

@@ -90,6 +90,12 @@ SELECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
 # Eight million frames, and ways to name frames that are taken as others are.
 REPETITIONS = {
     "high rate",
+    "fractions",
+    "range of indices",
+    "repeated indices",
+    "array of times",
+    "times with tolerance",
+    "all but the first",
     "tuple of indices",
     "generator of times",
     "keyframes of a time range",

@@ -33,6 +33,7 @@ from asyncframes.errors import (
 )
 from asyncframes.sources import ForwardSource, resolve_source
 from tests.support.exact.one_thread import digest
+from tests.support.marks import grid
 from tests.support.memory import PEAK
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.hostile import box
@@ -86,6 +87,9 @@ CONTAINERS: dict[str, dict[str, Any]] = {
 }
 
 
+COMMON = ["fragmented mp4", "mp4, header first", "mkv", "ts"]
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("options", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("piece", [333, 10_000_000])
@@ -97,7 +101,7 @@ async def test_frames_come_in_order(options: dict[str, Any], piece: int) -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("container", ["fragmented mp4", "mp4, header first", "mkv", "ts"])
+@pytest.mark.parametrize("container", grid(COMMON, fast=lambda container: "mp4" in container))
 async def test_frames_come_while_bytes_come_in(container: str) -> None:
     """The first frames are there long before the last byte, and nobody asks for more meanwhile."""
     options = CONTAINERS[container]
@@ -146,8 +150,7 @@ async def test_a_silent_sender_times_out() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("container", ["fragmented mp4", "mp4, header first", "mkv", "ts"])
-@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize(("container", "b_frames"), grid(COMMON, [0, 2], fast=lambda _, b_frames: b_frames))
 async def test_a_sender_that_fails(container: str, b_frames: int) -> None:
     """The whole frames that came are yielded, in order and each the right one, and then the error."""
     options = CONTAINERS[container] | {"b_frames": b_frames}

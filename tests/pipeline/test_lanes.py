@@ -14,6 +14,7 @@ import asyncframes as af
 from asyncframes._model.selection import resolve
 from asyncframes._requests.lanes import Deal, deal
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.unit.test_table import table
 
@@ -31,7 +32,7 @@ async def shown(video: af.Video, indices: Sequence[int]) -> list[int]:
 
 
 @pytest.mark.anyio
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 14), threads=st.integers(1, 4))
 async def test_lanes_keep_the_order(seed: int, count: int, threads: int) -> None:
     """Frames come in the order asked, however many decoders work on them."""

@@ -137,7 +137,13 @@ class TestAThousandVideos:
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("count", "selection"),
-    [(1, {}), (1, {"start": 3}), (1, {"indices": [30, 4]}), (5, {"indices": range(47, 0, -5)}), (99, {})],
+    [
+        (1, {}),
+        pytest.param(1, {"start": 3}, marks=pytest.mark.slow),
+        pytest.param(1, {"indices": [30, 4]}, marks=pytest.mark.slow),
+        (5, {"indices": range(47, 0, -5)}),
+        pytest.param(99, {}, marks=pytest.mark.slow),
+    ],
     ids=["forward", "range", "scattered", "lanes", "to the end"],
 )
 async def test_a_closed_decoder_is_freed_at_once(count: int, selection: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from asyncframes.abc import FrameWriter
 from asyncframes.errors import ClosedError, FrameExistsError, FrameWriteError
 from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter, encode_i420, encoder_for
 from asyncframes.writers._ordered import OrderedWriter
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +144,7 @@ async def test_shards_hold_planes_as_jpeg(tmp_path: Path) -> None:
     assert [data for _, data in members(tmp_path / "0.tar")] == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     sizes=st.lists(st.integers(1, 30_000), max_size=12),
     max_frames=st.none() | st.integers(1, 5),

@@ -26,6 +26,7 @@ from asyncframes._requests.pump import Turns
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 from tests.pipeline.test_requests import damaged_clip
 from tests.support.decoders import counted_decoders
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +72,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=moves, room=st.sampled_from([0, 1, 3, 9, 100]), threads=st.sampled_from([1, 3]))
 @pytest.mark.usefixtures("long_streams")
 async def test_any_walk_gives_the_frames_of_a_fresh_open(moves: list[int], room: int, threads: int) -> None:

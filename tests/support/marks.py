@@ -1,4 +1,4 @@
-"""Which combinations of parameters the fast half of the tests tries."""
+"""What the fast half of the tests leaves out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+FULL, FEW = 100, 20
+"""Examples of a property test that says nothing else, in all tests and in the fast half."""
 
 
 def grid(*axes: Iterable[Any], fast: Callable[..., bool]) -> list[Any]:
@@ -15,3 +19,8 @@ def grid(*axes: Iterable[Any], fast: Callable[..., bool]) -> list[Any]:
         pytest.param(*values, marks=[] if fast(*values) else [pytest.mark.slow])
         for values in itertools.product(*axes)
     ]
+
+
+def examples(most: int) -> int:
+    """Return how many examples a property test tries: `most` if all tests run, fewer in the fast half."""
+    return max(1, most * settings().max_examples // FULL)

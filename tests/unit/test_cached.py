@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from asyncframes.errors import ClosedError, ShortReadError, SourceLimitError, SourceUnavailableError
 from asyncframes.sources import CachedSource, MemorySource, ReadCursor
 from asyncframes.testing import FaultySource
+from tests.support.marks import examples
 
 KIB = 1024
 BLOCK = 16 * KIB
@@ -110,7 +111,7 @@ _step = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     data=st.binary(max_size=600),
     steps=st.lists(_step, max_size=25),
@@ -494,7 +495,7 @@ def test_nonsense_is_refused(options: dict[str, int]) -> None:
         CachedSource(MemorySource(DATA), **options)  # type: ignore[arg-type]  # all of these are int
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     data=st.binary(min_size=1, max_size=900),
     piece=st.integers(1, 200),

@@ -13,6 +13,7 @@ from asyncframes.errors import ClosedError, SourceLimitError, SourceUnavailableE
 from asyncframes.sources import CachedSource, MemorySource
 from asyncframes.sources._cache.blocks import LoadedRanges
 from asyncframes.testing import FaultySource
+from tests.support.marks import examples
 
 DATA = bytes((7 * place + place // 251) % 256 for place in range(300_000))
 
@@ -35,7 +36,7 @@ def test_a_run_is_what_is_held_from_there_on(edges: list[int], start: int, lengt
     assert loaded.run(start, start + length) == bytes(expected)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(ranges=_ranges, block_size=st.sampled_from([1024, 65536]), first=st.integers(0, 299_999))
 def test_ranges_are_the_bytes_of_the_source(
     ranges: list[tuple[int, int]], block_size: int, first: int

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.exact.same_frame import FOREIGN, Grid, judge, reduced
-from tests.support.marks import grid
+from tests.support.marks import examples, grid
 from tests.support.streams.clips import paint
 
 FRAMES = 12
@@ -74,7 +74,7 @@ def test_neighbours_that_show_the_same_are_one() -> None:
     assert judge({5: still[6]}, still).wrong == {}
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(width=st.integers(1, 300), height=st.integers(1, 300))
 def test_reducing_keeps_the_mean_and_the_turn(width: int, height: int) -> None:
     """Cells of any size weigh what they cover, so that a turned image is the turned grid."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import asyncframes as af
 from asyncframes import Frame
 from asyncframes._frames.drawing import BACKGROUND, MOST_PIXELS, clock, contact_sheet, shrink, tile_width_for
+from tests.support.marks import examples
 from tests.support.streams.clips import LIT, clip_bytes, painted_index
 
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (250, 10, 250)]
@@ -42,7 +43,7 @@ def test_fewer_frames_than_columns_leave_no_empty_column() -> None:
     assert wide.image.shape == contact_sheet(frames, columns=2, tile_width=96).image.shape
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(sheet_width=st.integers(300, 2400), columns=st.integers(1, 12))
 def test_tiles_fill_the_width_asked_for(sheet_width: int, columns: int) -> None:
     """A sheet is never wider than asked, and short of it by less than two pixels a column and gap."""

@@ -16,6 +16,7 @@ from asyncframes._model.entries import MOST_ENTRIES
 from asyncframes._model.selection import make_selection, resolve
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 from asyncframes.errors import FrameIndexError
+from tests.support.marks import examples
 from tests.unit.test_table import packets
 
 HALF, EIGHTH = Fraction(1, 2), Fraction(1, 8)
@@ -174,7 +175,7 @@ def test_a_rate_names_the_frame_at_each_of_its_ticks(
     assert part.tolist() == rule.resampled(first, last, interval)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     rate=st.fractions(1, 240, max_denominator=1001),
     ticks_a_second=st.sampled_from([1000, 12800, 90000, 1_000_000]),
