@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import random
 import sys
@@ -30,6 +31,8 @@ MOST_PACKETS = 300
 MOST_PIXELS = 2 * 1024 * 1024
 MOST_SECONDS = 5.0
 """CPU that one request may take, beyond ten times what one thread takes for the whole stream."""
+
+_LIBC = ctypes.CDLL(None)
 
 MOST_MEGABYTES = 300.0
 """Memory that a case may take beyond what the process held before."""
@@ -93,7 +96,7 @@ class Case:
         self._what = ""
         self._truth: OneThread | None = None
         self._options: dict[str, Any] = {}
-        self._cost = 0.0
+        self._cost = self._peak = 0.0
         self._was_provisional = False
         self._stray: list[str] = []
 
@@ -103,7 +106,7 @@ class Case:
         _forget_peak()
         with _stray_errors(self._stray):
             outcome = asyncio.run(self._main())
-        outcome.megabytes = max(0.0, _peak_megabytes() - before.megabytes)
+        outcome.megabytes = max(0.0, self._peak - before.megabytes)
         outcome.plan = f"{self._way}, threads={self._threads}"
         outcome.what = self._what
         outcome.seconds = time.monotonic() - start
@@ -148,6 +151,8 @@ class Case:
             return Outcome("named error", [_line(exc)])
         except Exception as exc:  # noqa: BLE001 - this is what is looked for
             return Outcome("foreign", [f"open: {_line(exc)}"])
+        finally:
+            self._peak = _peak_megabytes()
         if not self._find_truth(info.stream_index, info.container):
             return Outcome("no reference")
         return await self._compare()
@@ -171,7 +176,6 @@ class Case:
             return False
         self._cost = time.process_time() - start
         self._options = options
-        _forget_peak()
         return self._truth.is_whole
 
     async def _compare(self) -> Outcome:
@@ -229,6 +233,9 @@ class Case:
 
     async def _timed(self, way: Callable[[], Any], name: str) -> list[str]:
         self._phase(name)
+        # Else the peak would include what the reference and earlier ways have freed.
+        _LIBC.malloc_trim(0)
+        _forget_peak()
         start = time.process_time()
         try:
             found: list[str] = await way()
@@ -236,6 +243,7 @@ class Case:
             found = [] if not self._truth else [f"{name}: closing or opening: {_line(exc)}"]
         except Exception as exc:  # noqa: BLE001 - this is what is looked for
             found = [f"{name}: foreign {_line(exc)}"]
+        self._peak = max(self._peak, _peak_megabytes())
         spent = time.process_time() - start
         if spent > MOST_SECONDS + 10 * self._cost:
             found.append(f"{name}: {spent:.1f} s of CPU")
