@@ -201,11 +201,11 @@ class Case:
         return Outcome("provisional count" if self._was_provisional else "right")
 
     def _has_more_alone(self) -> bool:
-        """Whether another stream ends the container before its time, so that one alone is to be read."""
+        """Whether an error in another stream ends the container, so that one alone is to be read."""
         self._phase("reference")
         alone = decode_by_one_thread(self._data, alone=True, **self._options)
         assert self._truth is not None
-        if len(alone) <= len(self._truth):
+        if (len(alone), not alone.is_damaged) <= (len(self._truth), not self._truth.is_damaged):
             return False
         self._truth = alone
         self._options["alone"] = True
