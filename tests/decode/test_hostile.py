@@ -85,10 +85,16 @@ def check(path: Path, action: str) -> None:
     assert len(str(result)) < 500
 
 
+def kept(path: Path) -> Any:
+    """Many other tests decode damaged files, so those here are slow tests."""
+    marks = [pytest.mark.slow] if path.name.startswith("damaged") else []
+    return pytest.param(path, id=path.name, marks=marks)
+
+
 @pytest.mark.skipif(not KEPT, reason="the hostile files (../shared/hostile) are not beside this checkout")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*map(kept, KEPT)])
 def test_kept_files(path: Path, action: str) -> None:
     """Each ends in frames or an error of ours, with the default options, within bounds."""
     check(path, action)

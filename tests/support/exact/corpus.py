@@ -13,7 +13,7 @@ import pytest
 LONG = 500
 """Frames beyond which the tests of a file are slow ones."""
 
-LARGE = 8_000_000
+LARGE = 4_000_000
 """Pixels in all frames together beyond which they are, too."""
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
