@@ -12,12 +12,17 @@
     │   ├── SourceUnavailableError  also ConnectionError
     │   ├── RangeNotSupportedError
     │   ├── ShortReadError
-    │   ├── SourceChangedError
-    │   └── SourceLimitError
+    │   └── SourceChangedError
     ├── MediaError                  the bytes are not usable video
     │   ├── NoVideoStreamError
     │   ├── UnsupportedMediaError
     │   └── CorruptMediaError
+    ├── PolicyError                 a limit of a policy or of an option
+    │   ├── PolicyAccessError       also SourceAccessError
+    │   └── PolicyLimitError        also ValueError
+    │       ├── SourceLimitError    also SourceError
+    │       ├── MediaLimitError     also UnsupportedMediaError
+    │       └── DeadlineError       also TimeoutError
     ├── FrameIndexError             also IndexError
     ├── CropError                   also ValueError
     ├── FrameEncodeError            also ValueError
@@ -25,7 +30,6 @@
     │   └── FrameExistsError        also FileExistsError
     │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
-    ├── DeadlineError               also TimeoutError
     ├── ForkedError                 also RuntimeError
     ├── NotPicklableError           also TypeError
     └── MissingExtraError           also ImportError
@@ -53,9 +57,13 @@ __all__ = [
     "FrameMismatchError",
     "FrameWriteError",
     "MediaError",
+    "MediaLimitError",
     "MissingExtraError",
     "NoVideoStreamError",
     "NotPicklableError",
+    "PolicyAccessError",
+    "PolicyError",
+    "PolicyLimitError",
     "RangeNotSupportedError",
     "ShortReadError",
     "SourceAccessError",
@@ -74,7 +82,8 @@ _LONGEST_MESSAGE = 800
 
 
 def _rebuild(cls: type[AsyncFramesError], args: tuple[Any, ...], context: dict[str, Any]) -> AsyncFramesError:
-    error = cls.__new__(cls, *args)
+    # Of two builtin bases, Python lets only the one with attributes of its own make the object.
+    error: AsyncFramesError = (OSError if issubclass(cls, OSError) else cls).__new__(cls, *args)
     error.args = args
     error.__dict__.update(context)
     return error
@@ -175,10 +184,6 @@ class SourceChangedError(SourceError):
     """The validator or size has changed since the source was opened or its frame table was built."""
 
 
-class SourceLimitError(SourceError):
-    """A limit on what may be fetched or stored was reached, such as ``max_read_bytes``."""
-
-
 class MediaError(AsyncFramesError):
     """The bytes are not usable video.
 
@@ -223,6 +228,65 @@ class CorruptMediaError(MediaError):
         super().__init__(message, source=source)
         self.index = index
         self.pts = pts
+
+
+class PolicyError(AsyncFramesError):
+    """A limit was reached: always a `PolicyAccessError` or a `PolicyLimitError`.
+
+    Attributes
+    ----------
+    source
+        Name of the source, without credentials; ``None`` if unknown.
+    limit
+        Name of the field of `Policy` or of the option; ``None`` for a fixed limit.
+    allowed, found
+        What it allows, and what was found, if known: a claim, or what was reached so far.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        source: str | None = None,
+        limit: str | None = None,
+        allowed: object = None,
+        found: object = None,
+    ) -> None:
+        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
+        self.source = source
+        self.limit = limit
+        self.allowed = allowed
+        self.found = found
+
+
+class PolicyAccessError(PolicyError, SourceAccessError):
+    """The source, or an address that it leads to, is not among those allowed."""
+
+
+class PolicyLimitError(PolicyError, ValueError):
+    """A source, a video or a request exceeds a limit."""
+
+
+class SourceLimitError(PolicyLimitError, SourceError):
+    """A limit on what may be fetched or stored was reached, such as ``max_read_bytes``."""
+
+
+class MediaLimitError(PolicyLimitError, UnsupportedMediaError):
+    """The video is one that a limit refuses, such as ``max_pixels`` or ``codecs``."""
+
+
+class DeadlineError(PolicyLimitError, TimeoutError):
+    """A request did not finish before its deadline.
+
+    Attributes
+    ----------
+    seconds
+        The seconds that were allowed.
+    """
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+        super().__init__(message, limit="deadline_seconds", allowed=seconds)
+        self.seconds = seconds
 
 
 class FrameIndexError(AsyncFramesError, IndexError):
@@ -308,20 +372,6 @@ class FrameMismatchError(FrameExistsError):
 
 class ClosedError(AsyncFramesError, RuntimeError):
     """A source, video or writer was used after it was closed."""
-
-
-class DeadlineError(AsyncFramesError, TimeoutError):
-    """A request did not finish before its deadline.
-
-    Attributes
-    ----------
-    seconds
-        The seconds that were allowed.
-    """
-
-    def __init__(self, message: str, *, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 class ForkedError(AsyncFramesError, RuntimeError):
