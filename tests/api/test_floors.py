@@ -21,6 +21,7 @@ FLOORS = {
     "asyncframes._frames": 0,
     "asyncframes.abc": 1,
     "asyncframes._model": 1,
+    "asyncframes._policy": 1,
     "asyncframes._runtime": 1,
     "asyncframes.sources": 2,
     "asyncframes.writers": 2,

@@ -1,0 +1,1 @@
+"""Limits on what a video may cost and reach, as values."""
