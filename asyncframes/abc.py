@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 
 from asyncframes._frames.frame import Frame
 from asyncframes._model.ranges import check_end, check_range
+from asyncframes._policy.policy import Policy
 from asyncframes.errors import ClosedError
 
 __all__ = ["FrameWriter", "StreamSource"]
@@ -27,6 +28,19 @@ class Source(ABC):
     @abstractmethod
     def name(self) -> str:
         """What errors and logs call the source, without credentials."""
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        """Schemes that a policy must allow; none for bytes that the caller holds already."""
+        return ()
+
+    @property
+    def _checks_hosts(self) -> bool:
+        """Whether a policy can limit the hosts that the source connects to, if it connects to any."""
+        return True
+
+    def _limit(self, policy: Policy) -> None:  # noqa: B027 - most have nothing to limit
+        """Respect the limits of a policy from now on, in addition to those of the source."""
 
     async def open(self) -> None:
         """Connect, and learn the size and the validator. Calling it again does nothing.

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import wraps
 from typing import Any, BinaryIO, ClassVar, TypeVar
 
+from asyncframes._policy.policy import Policy
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, ShortReadError, SourceUnavailableError
 
@@ -295,6 +296,17 @@ class FaultySource(StreamSource):
     @property
     def name(self) -> str:
         return self._source.name
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return self._source._schemes
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return self._source._checks_hosts
+
+    def _limit(self, policy: Policy) -> None:
+        self._source._limit(policy)
 
     @property
     def size(self) -> int | None:

@@ -70,6 +70,7 @@ MAY_BLOCK = [
     ("<frozen importlib._bootstrap>", "_find_and_load"),
     # `open_video` is no coroutine, and looks schemes up in entry points, which are read as modules are.
     ("asyncframes/sources/_registry.py", "_factory"),
+    ("asyncframes/sources/_registry.py", "is_known_scheme"),
     # A few bytes of /proc and /etc, once a process.
     ("asyncframes/_runtime/temporaries.py", "_host"),
     ("asyncframes/_runtime/temporaries.py", "_start_of_own"),

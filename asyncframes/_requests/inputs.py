@@ -68,6 +68,11 @@ class VideoInput(ABC):
         """Close the source."""
         await (self.cached or self.source).aclose()
 
+    def allow_request(self, share: float = 1.0) -> None:
+        """Allow the bytes for a request for frames that reads a share of the source, or all of it."""
+        if self.cached is not None:
+            self.cached.allow_request(share)
+
     @abstractmethod
     def local_file(self) -> BinaryIO | None:
         """Return a blocking file over the bytes, ``None`` if there is none; see `StreamSource.local_file`."""
@@ -109,6 +114,7 @@ class CachedInput(VideoInput):
     def local_file(self) -> BinaryIO | None:
         if self._local is not None:
             self._local.open_here()
+            self._cached.check_size()
         return self._stream.local_file()
 
     def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:

@@ -6,14 +6,16 @@ import asyncio
 import binascii
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from asyncframes._policy.policy import Policy
 from asyncframes._runtime.threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import NotPicklableError, SourceAddressError, SourceLimitError
+from asyncframes.sources._limits import SourceSize
 
 MOST_CHARACTERS = 128 * 1024**2
 """Longest URL that is decoded."""
@@ -68,6 +70,7 @@ class DataUrlSource(StreamSource):
                 source=self._name,
             )
         self._url = url
+        self._longest = SourceSize()
         self._data: bytes | None = None
         self._opening = asyncio.Lock()
 
@@ -89,6 +92,13 @@ class DataUrlSource(StreamSource):
     @property
     def size(self) -> int | None:
         return None if self._data is None else len(self._data)
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return ("data",)
+
+    def _limit(self, policy: Policy) -> None:
+        self._longest = self._longest.limited_by(policy)
 
     async def open(self) -> None:
         async with self._opening:
@@ -115,13 +125,22 @@ class DataUrlSource(StreamSource):
 
     def _decoded(self, url: str) -> bytes:
         try:
-            return decoded(url)
+            return decoded(url, lambda length: self._longest.check(length, self._name))
+        except SourceLimitError:
+            raise
         except ValueError as exc:
             raise SourceAddressError(f"the data: URL is malformed: {exc}", source=self._name) from None
 
 
-def decoded(url: str) -> bytes:
+def decoded(url: str, check: Callable[[int], None] = lambda _length: None) -> bytes:
     """Return the bytes in a data: URL, a chunk at a time so that other threads get their turn.
+
+    Parameters
+    ----------
+    url
+        The URL.
+    check
+        Called with the number of bytes after each chunk. It may raise.
 
     Raises
     ------
@@ -132,7 +151,16 @@ def decoded(url: str) -> bytes:
     if header is None:
         raise ValueError("expected data:, a media type or none, and a comma")
     pieces = _unescaped(url, header.end())
-    return _from_base64(pieces) if header[1] else b"".join(pieces)
+    return _joined(_from_base64(pieces) if header[1] else pieces, check)
+
+
+def _joined(pieces: Iterable[bytes], check: Callable[[int], None]) -> bytes:
+    data, length = list[bytes](), 0
+    for piece in pieces:
+        length += len(piece)
+        check(length)
+        data.append(piece)
+    return b"".join(data)
 
 
 def _unescaped(url: str, start: int) -> Iterator[bytes]:
@@ -163,21 +191,27 @@ def _without_escapes(piece: bytes) -> bytes:
     return data[kept].tobytes()
 
 
-def _from_base64(pieces: Iterator[bytes]) -> bytes:
-    """Decode base64 with any white space, and with or without padding."""
-    rest, data = b"", list[bytes]()
+def _from_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Decode base64 with any white space, and with or without padding.
+
+    Yields
+    ------
+    bytes
+        The data of one piece.
+    """
+    rest = b""
     for piece in pieces:
         rest += piece.translate(None, _SPACE)
         # The last characters may be padding, which is allowed at the end alone.
         whole = max(0, len(rest) - 4) // 4 * 4
         if b"=" in rest[:whole]:
             raise ValueError("expected padding at the end of the base64 only")
-        data.append(_strict(rest[:whole]))
+        yield _strict(rest[:whole])
         rest = rest[whole:]
     bare = rest.rstrip(b"=")
     if len(rest) - len(bare) > 2 or len(bare) % 4 == 1:
         raise ValueError("the base64 breaks off")
-    return b"".join([*data, _strict(bare + b"=" * (-len(bare) % 4))])
+    yield _strict(bare + b"=" * (-len(bare) % 4))
 
 
 def _strict(text: bytes) -> bytes:

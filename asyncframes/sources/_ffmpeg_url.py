@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from asyncframes._model.quoting import quoted, shortened
+from asyncframes._policy.policy import Policy
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError, SourceError
+from asyncframes.sources._admission import admit
 from asyncframes.sources._forward.source import SequentialSource
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
@@ -24,6 +27,9 @@ _PROTOCOLS = {
     "udp": ("udp",),
     "rtp": ("rtp", "udp"),
 }
+
+FFMPEG_SCHEMES = frozenset(_PROTOCOLS)
+"""Schemes whose protocols are known."""
 
 
 class FFmpegUrlSource(SequentialSource):
@@ -101,6 +107,17 @@ class FFmpegUrlSource(SequentialSource):
         return self._name
 
     @property
+    def _schemes(self) -> tuple[str, ...]:
+        return (scheme_of(self.url),)
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return self.over_http
+
+    def _limit(self, policy: Policy) -> None:
+        self.http = partial(_limited, self.http, policy)
+
+    @property
     def stores(self) -> bool:
         return False
 
@@ -109,6 +126,14 @@ class FFmpegUrlSource(SequentialSource):
             f"{why}, but this stream can be read only once: record it to a file and open the file",
             source=self.name,
         )
+
+
+def _limited(http: Callable[[str], StreamSource], policy: Policy, url: str) -> StreamSource:
+    """Make the source of a part within a policy."""
+    source = http(url)
+    admit(source, policy)
+    source._limit(policy)
+    return source
 
 
 def scheme_of(url: str) -> str:

@@ -61,6 +61,10 @@ class LocalSource(OneProcess, StreamSource):
         return self._path
 
     @property
+    def _schemes(self) -> tuple[str, ...]:
+        return ("file",)
+
+    @property
     def size(self) -> int | None:
         return None if self._handle is None else self._handle.size
 

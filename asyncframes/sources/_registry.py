@@ -13,18 +13,21 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from asyncframes._model.quoting import quoted_option, shortened
+from asyncframes._policy.policy import Policy
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
+from asyncframes.sources._admission import admit, admit_schemes
 from asyncframes.sources._data_url import DataUrlSource, is_data_url
 from asyncframes.sources._descriptor import from_descriptor
-from asyncframes.sources._ffmpeg_url import FFmpegUrlSource
+from asyncframes.sources._ffmpeg_url import FFMPEG_SCHEMES, FFmpegUrlSource
 from asyncframes.sources._fileobj import FileObjectSource, can_seek
 from asyncframes.sources._forward.arrival import ByteStream
 from asyncframes.sources._forward.source import ForwardSource
-from asyncframes.sources._fsspec.source import FsspecSource, is_fsspec_scheme
+from asyncframes.sources._fsspec.source import FsspecSource, is_fsspec_scheme, schemes_of_chain
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import BytesLike, MemorySource, is_buffer
+from asyncframes.sources._names import name_of
 from asyncframes.sources._object_store.source import ObjectStoreSource
 
 SourceLike: TypeAlias = (
@@ -83,6 +86,30 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
     )
 
 
+def admitted_source(source: SourceLike, policy: Policy) -> StreamSource | FFmpegUrlSource:
+    """Make a source as `resolve_source` does, if a policy allows it.
+
+    Raises
+    ------
+    TypeError, SourceAddressError
+        As `resolve_source` does.
+    PolicyAccessError
+        The policy does not allow it. Nothing has been opened or looked up.
+    ValueError
+        The policy allows a scheme that no source opens.
+    """
+    for scheme in sorted(policy.schemes or ()):
+        if not is_known_scheme(scheme):
+            raise ValueError(f"schemes: no source opens {quoted_option(scheme)} addresses")
+    if isinstance(source, str):
+        admit_schemes(schemes_of_text(source), policy, name=name_of(source))
+    elif isinstance(source, int):
+        admit_schemes(("file",), policy, name=name_of(source))
+    made = resolve_source(source)
+    admit(made, policy)
+    return made
+
+
 def register_scheme(scheme: str, factory: SourceFactory) -> None:
     """Open URLs of a scheme with a factory from now on, in place of any other.
 
@@ -106,6 +133,24 @@ def register_scheme(scheme: str, factory: SourceFactory) -> None:
             f"scheme={quoted_option(scheme)} is invalid: expected the scheme of a URL, such as 'ftp'"
         )
     _factories[scheme.lower()] = factory
+
+
+def schemes_of_text(text: str) -> tuple[str, ...]:
+    """Return the schemes that text stands for if it is a source: ``"file"`` for a path."""
+    match = _URL.match(text)
+    if match is None and _CHAIN.match(text):
+        return schemes_of_chain(text)
+    if match is None:
+        return ("data",) if is_data_url(text) else ("file",)
+    scheme = (match[1] or match[2]).lower()
+    return (scheme,) if scheme in _factories else schemes_of_chain(text)
+
+
+def is_known_scheme(scheme: str) -> bool:
+    """Return whether some source opens addresses of a scheme."""
+    if scheme in {*_factories, *_OTHER_SCHEMES} or is_fsspec_scheme(scheme):
+        return True
+    return scheme in entry_points(group=_ENTRY_POINTS).names
 
 
 def _from_text(text: str) -> StreamSource | FFmpegUrlSource:
@@ -150,6 +195,9 @@ def _from_file_url(url: str) -> StreamSource:
         raise SourceAddressError("the file: URL names another host: expected none, or localhost")
     return LocalSource(url2pathname(parts.path))
 
+
+# Schemes of sources that no text stands for.
+_OTHER_SCHEMES = {"data", "supervisely", *FFMPEG_SCHEMES}
 
 _factories: dict[str, SourceFactory] = {
     "file": _from_file_url,

@@ -18,7 +18,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource
-from asyncframes.sources._http.pace import Pace
+from asyncframes.sources._http.pace import Pace, Rate
 from asyncframes.sources._retries import Retries, may_pass
 from asyncframes.supervisely import SuperviselyServer
 from tests.support.servers.web import Reply, RunningServer, retries_at_once
@@ -101,7 +101,7 @@ async def test_a_slow_receiver_is_not_the_servers_fault() -> None:
     async def part() -> bytes:
         return b"12345"
 
-    pace = Pace(min_bytes_per_second=1000, window_seconds=0.05, name="a")
+    pace = Pace(Rate(min_bytes_per_second=1000, window_seconds=0.05), name="a")
     for _ in range(5):
         assert await pace.next(part()) == b"12345"
         await asyncio.sleep(0.03)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+from collections.abc import Callable
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -141,10 +142,10 @@ async def test_closing_while_it_is_decoded_leaves_nothing(monkeypatch: pytest.Mo
     """Opening ends in `ClosedError`, and the bytes are dropped."""
     begun, may_end = threading.Event(), threading.Event()
 
-    def slow(url: str) -> bytes:
+    def slow(url: str, check: Callable[[int], None]) -> bytes:
         begun.set()
         may_end.wait(10)
-        return decoded(url)
+        return decoded(url, check)
 
     monkeypatch.setattr(_data_url, "decoded", slow)
     source = DataUrlSource("data:;base64,AAAA")

@@ -11,14 +11,11 @@ from typing import Protocol, TypeAlias
 from asyncframes._model.quoting import shortened
 from asyncframes._model.ranges import exactly, short_read
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError, SourceLimitError
+from asyncframes.errors import ClosedError
 from asyncframes.sources._cache.blocks import BlockCache
+from asyncframes.sources._cache.fetches import FetchLimit
 
 Blocks: TypeAlias = dict[int, bytes]
-
-_MOST_PASSES = 64
-_MOST_AT_LEAST = 1024**3
-_MOST_UNKNOWN = 64 * 1024**3
 
 
 class Owner(Protocol):
@@ -57,7 +54,7 @@ class BlockLoader:
         *,
         max_in_flight: int,
         max_request_blocks: int,
-        max_read_bytes: int | None,
+        limit: FetchLimit,
     ) -> None:
         self.source = source
         self.cache = cache
@@ -67,8 +64,7 @@ class BlockLoader:
         self.cursors = 0
         self._max_in_flight = max_in_flight
         self._max_request_blocks = max_request_blocks
-        self._max_read_bytes = max_read_bytes
-        self._asked = 0
+        self.limit = limit
         self._end: int | None = None
         self._furthest = 0
         self._in_flight: dict[int, Load] = {}
@@ -180,13 +176,7 @@ class BlockLoader:
         return exactly(data, start, stop, name=self.source.name)
 
     def _count(self, length: int) -> None:
-        self._asked += length
-        most = _most_bytes(self.size) if self._max_read_bytes is None else self._max_read_bytes
-        if self._asked > most:
-            raise SourceLimitError(
-                f"more than max_read_bytes={most} bytes were requested from the source: pass a higher limit",
-                source=self.source.name,
-            )
+        self.limit.count(length, self.size)
         self.requests += 1
 
     async def _read(self, load: Load) -> Blocks:
@@ -213,6 +203,7 @@ class BlockLoader:
         await self.source.receive_range(start, stop, arrived)
         received = len(whole) * size + len(rest)
         if endless:
+            self.limit.longest.check(start + received, self.source.name)
             self._learn_end(start, stop, start + received)
         elif received < stop - start:
             raise short_read(start, stop, received=received, name=self.source.name)
@@ -251,11 +242,6 @@ class BlockLoader:
         for block in load.blocks:
             if self._in_flight.get(block) is load:
                 del self._in_flight[block]
-
-
-def _most_bytes(size: int | None) -> int:
-    """Return the default limit on bytes read: enough for many passes over the source."""
-    return _MOST_UNKNOWN if size is None else max(_MOST_AT_LEAST, _MOST_PASSES * size)
 
 
 def closed_error(source: StreamSource) -> ClosedError:

@@ -9,10 +9,12 @@ from typing import Any, BinaryIO, TypeVar
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.ranges import ByteRange, merge_ranges
+from asyncframes._policy.policy import NEEDED, Policy
 from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import StreamSource
 from asyncframes.sources._cache.blocks import BlockCache, LoadedRanges
 from asyncframes.sources._cache.cursor import ReadCursor, ReaderRequests
+from asyncframes.sources._cache.fetches import FetchLimit
 from asyncframes.sources._cache.loads import BlockLoader, closed_error
 
 T = TypeVar("T")
@@ -97,7 +99,7 @@ class CachedSource(OneProcess, StreamSource):
             max_in_flight=max_in_flight,
             # One reply must not displace most of the cache.
             max_request_blocks=max(1, min(max_request_bytes, cache_bytes // 4) // block_size),
-            max_read_bytes=max_read_bytes,
+            limit=FetchLimit(source, max_read_bytes=max_read_bytes),
         )
         self._max_small_in_flight = max_small_in_flight
         self._max_request_bytes = max_request_bytes
@@ -116,6 +118,43 @@ class CachedSource(OneProcess, StreamSource):
     @property
     def name(self) -> str:
         return self._source.name
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return self._source._schemes
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return self._source._checks_hosts
+
+    def _limit(self, policy: Policy) -> None:
+        self._source._limit(policy)
+        limit = self._loader.limit
+        limit.longest = limit.longest.limited_by(policy)
+        if policy.max_read_bytes == NEEDED:
+            limit.allow_only_needed()
+
+    def check_size(self) -> None:
+        """Refuse a source that is longer than a policy allows.
+
+        Raises
+        ------
+        SourceLimitError
+            It is longer.
+        """
+        self._loader.limit.longest.check(self._source.size, self.name)
+
+    def allow_request(self, share: float = 1.0) -> None:
+        """Allow the bytes for a request for frames, if only as many are allowed as are needed.
+
+        Parameters
+        ----------
+        share
+            How much of the source it reads; more than 1 if it reads some of it again.
+        """
+        self._loader.limit.allow_request(share)
+        if isinstance(self._source, CachedSource):
+            self._source.allow_request(share)
 
     @property
     def size(self) -> int | None:
@@ -143,6 +182,7 @@ class CachedSource(OneProcess, StreamSource):
     async def open(self) -> None:
         self.check_open()
         await self._source.open()
+        self.check_size()
 
     async def read_range(self, start: int, stop: int) -> bytes:
         await self.prepare_range(start, stop)

@@ -11,12 +11,15 @@ from typing import Any
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._model.ranges import ByteRange
+from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import Source, StreamSource
 from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
+from asyncframes.sources._http.pace import Pace, Rate
+from asyncframes.sources._limits import SourceSize
 from asyncframes.sources._names import harmless_cause, public_name
-from asyncframes.sources._spool import Spool
+from asyncframes.sources._spool import Spool, SpoolLimit
 
 _log = logging.getLogger("asyncframes")
 
@@ -96,8 +99,11 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         self._input = make_input(stream)
         self._stores = keep
         self._spool: Spool | None = Spool(
-            name=self._name, max_bytes=max_spool_bytes, directory=spool_directory
+            name=self._name, limit=SpoolLimit(max_spool_bytes), directory=spool_directory
         )
+        self._rate = Rate()
+        self._pace = Pace(self._rate, name=self._name)
+        self._longest = SourceSize()
         self._opened = False
         self._opening = asyncio.Lock()
         self._last = (0, b"")
@@ -122,6 +128,13 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
     @property
     def size(self) -> int | None:
         return self._arrived if self._ended else None
+
+    def _limit(self, policy: Policy) -> None:
+        self._rate = self._rate.limited_by(policy)
+        self._pace = Pace(self._rate, name=self._name)
+        self._longest = self._longest.limited_by(policy)
+        if self._spool is not None:
+            self._spool.limit = self._spool.limit.limited_by(policy)
 
     @property
     def stores(self) -> bool:
@@ -215,7 +228,8 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
 
     async def _pull(self) -> None:
         try:
-            piece = await self._input.next()
+            piece = await self._pace.next(self._input.next())
+            self._longest.check(self._arrived + len(piece), self.name)
             if piece and self._spool is not None:
                 await self._spool.append(piece)
         except asyncio.CancelledError:

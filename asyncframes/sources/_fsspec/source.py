@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("asyncframes")
+
+# Letters alone, as a part of a chain, are a filesystem.
+_ALONE = re.compile("[a-z]+")
+_ALIASES = {"local": "file"}
 
 _FINGERPRINTS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
 
@@ -77,6 +82,7 @@ class FsspecSource(OneProcess, StreamSource):
         check_seconds(range_timeout_seconds=range_timeout_seconds)
         self._range_timeout_seconds = range_timeout_seconds
         self._opener = make_opener(file, path, storage_options)
+        self._needed = _schemes_of(file)
         self._reader: Reader | None = None
         self._size: int | None = None
         self._validator: str | None = None
@@ -88,6 +94,14 @@ class FsspecSource(OneProcess, StreamSource):
     @property
     def name(self) -> str:
         return self._opener.name
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return self._needed
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return not {"http", "https"} & set(self._needed)
 
     @property
     def size(self) -> int | None:
@@ -178,6 +192,25 @@ def is_fsspec_scheme(scheme: str) -> bool:
     except ImportError:
         return False
     return scheme in fsspec.available_protocols()
+
+
+def schemes_of_chain(url: str) -> tuple[str, ...]:
+    """Return the schemes of all parts of a URL, which may be chained; ``"file"`` for a path at its end."""
+    return tuple(map(_scheme_of_part, url.split("::")))
+
+
+def _scheme_of_part(part: str) -> str:
+    scheme, separator, _ = part.partition("://")
+    is_path = not separator and not _ALONE.fullmatch(part)
+    return "file" if is_path else _ALIASES.get(scheme.lower(), scheme.lower())
+
+
+def _schemes_of(file: Any) -> tuple[str, ...]:
+    if isinstance(file, str):
+        return schemes_of_chain(file)
+    protocol = getattr(file, "fs", file).protocol
+    scheme = protocol if isinstance(protocol, str) else protocol[0]
+    return (_ALIASES.get(scheme, scheme),)
 
 
 async def _closed(reader: Reader) -> None:

@@ -11,6 +11,7 @@ from yarl import URL
 
 from asyncframes._model.quoting import shortened
 from asyncframes._model.ranges import Arrivals, short_read
+from asyncframes._policy.policy import Policy
 from asyncframes.errors import (
     AsyncFramesError,
     ClosedError,
@@ -26,10 +27,9 @@ from asyncframes.sources._http.address import parse_url, redirected
 from asyncframes.sources._http.credentials import Credentials, HeadersLike
 from asyncframes.sources._http.pace import Pace
 from asyncframes.sources._http.reply import status_error
-from asyncframes.sources._http.sessions import REFUSED, ClientSessions
+from asyncframes.sources._http.sessions import ClientSessions
 from asyncframes.sources._names import harmless_cause, public_url
 
-_MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER_BYTES = 256 * 1024
 
@@ -47,6 +47,11 @@ class HttpClient:
         The caller's, sent only to the origin of `url`.
     timeout
         Limits of each wait.
+
+    Attributes
+    ----------
+    scheme
+        ``http`` or ``https``.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class HttpClient:
     ) -> None:
         parsed = parse_url(url)
         self.name = public_url(url)
+        self.scheme: str = parsed.scheme
         self._url = self._target = parsed.with_user(None)
         self._credentials = Credentials(parsed, headers=headers, auth=auth, cookies=cookies)
         self._sessions = sessions
@@ -129,6 +135,16 @@ class HttpClient:
         self._closed = True
         await self.close_session()
 
+    def narrow(self, policy: Policy) -> None:
+        """Allow only what a policy allows too, from now on.
+
+        Raises
+        ------
+        ValueError
+            The policy limits hosts, but the client's session does not check them.
+        """
+        self._sessions.narrow(self._sessions.reach.narrowed(policy))
+
     async def close_session(self) -> None:
         """Close the client's own session. The next request makes another."""
         await self._sessions.aclose()
@@ -138,7 +154,8 @@ class HttpClient:
         self._credentials.outdate(None)
 
     async def _follow(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        for _ in range(_MAX_REDIRECTS + 1):
+        reach = self._sessions.reach
+        for _ in range(reach.max_redirects + 1):
             response = await self._send(url, headers)
             if response.status in _REDIRECTS and "Location" in response.headers:
                 response.release()
@@ -147,7 +164,7 @@ class HttpClient:
             self._check_reply(response)
             self._target = url
             return response
-        raise SourceAccessError(f"the server sent more than {_MAX_REDIRECTS} redirects", source=self.name)
+        raise reach.too_many_redirects(name=self.name)
 
     async def _send(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if _origin(url) != _origin(self._url):
@@ -165,8 +182,10 @@ class HttpClient:
     ) -> aiohttp.ClientResponse:
         if self._closed:
             raise self._closed_error()
+        reach = self._sessions.reach
+        reach.check(url, name=self.name)
         session, proxy = self._sessions.pick(url, at_home=at_home, name=self.name)
-        with self.errors():
+        with reach.towards(url, name=self.name), self.errors():
             return await session.get(
                 url,
                 headers=headers,
@@ -210,10 +229,6 @@ def as_source_error(exc: Exception, *, name: str) -> AsyncFramesError:
             )
         case aiohttp.ClientConnectorDNSError():
             return SourceUnavailableError("the host name cannot be resolved", source=name)
-        case OSError() if REFUSED in str(exc):
-            return SourceAccessError(
-                "the address is in a private network, and allow_private=False refuses it", source=name
-            )
         case OSError():
             reason = exc.strerror or type(exc).__name__
             return SourceUnavailableError(f"the connection to the server failed: {reason}", source=name)

@@ -4,11 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 
-from asyncframes.errors import RangeNotSupportedError, SourceTimeoutError
+from asyncframes._policy.policy import Policy
+from asyncframes.errors import RangeNotSupportedError, SourceError, SourceLimitError, SourceTimeoutError
+
+POLICY_WINDOW_SECONDS = 20.0
+"""Over which time a policy limits the rate."""
 
 _FEW_BYTES = 4096
 _MOST_SMALL_PARTS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """The lowest rate at which bytes may arrive.
+
+    Attributes
+    ----------
+    min_bytes_per_second
+        Lowest rate to accept over each window; 0 for any.
+    window_seconds
+        Length of a window, in seconds of waiting.
+    is_final
+        Whether a lower rate is an error that is not retried, because a policy sets it.
+    """
+
+    min_bytes_per_second: float = 0.0
+    window_seconds: float = POLICY_WINDOW_SECONDS
+    is_final: bool = False
+
+    def limited_by(self, policy: Policy) -> Rate:
+        """Return the rate that both this and a policy accept."""
+        least = policy.min_bytes_per_second
+        if not least:
+            return self
+        return Rate(
+            min_bytes_per_second=max(least, self.min_bytes_per_second),
+            window_seconds=min(POLICY_WINDOW_SECONDS, self.window_seconds),
+            is_final=True,
+        )
 
 
 class Pace:
@@ -19,17 +54,14 @@ class Pace:
 
     Parameters
     ----------
-    min_bytes_per_second
-        Lowest rate to accept over each window; 0 for any.
-    window_seconds
-        Length of a window, in seconds of waiting.
+    rate
+        Lowest rate to accept.
     name
         Name of the source, for errors.
     """
 
-    def __init__(self, *, min_bytes_per_second: float, window_seconds: float, name: str) -> None:
-        self._least = min_bytes_per_second
-        self._window_seconds = window_seconds
+    def __init__(self, rate: Rate, *, name: str) -> None:
+        self._rate = rate
         self._name = name
         self._received = 0
         self._waited = 0.0
@@ -41,24 +73,47 @@ class Pace:
         ------
         SourceTimeoutError
             The rate over a window is too low.
+        SourceLimitError
+            It is lower than a policy allows.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
-        data = await part
+        try:
+            # Silence is too slow as well.
+            async with asyncio.timeout(self._left if self._rate.is_final else None) as window:
+                data = await part
+        except TimeoutError:
+            if not window.expired():
+                raise
+            self._waited += clock() - began
+            raise self._too_slow() from None
         self._waited += clock() - began
         self._received += len(data)
-        if self._waited >= self._window_seconds:
+        if self._waited >= self._rate.window_seconds:
             self._check()
         return data
 
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._rate.window_seconds - self._waited)
+
     def _check(self) -> None:
-        if self._received < self._least * self._waited:
-            raise SourceTimeoutError(
-                f"{self._received} bytes arrived in {self._waited:.1f} s, fewer than "
-                f"min_bytes_per_second={self._least:g}",
-                source=self._name,
-            )
+        if self._received < self._rate.min_bytes_per_second * self._waited:
+            raise self._too_slow()
         self._received, self._waited = 0, 0.0
+
+    def _too_slow(self) -> SourceError:
+        least = self._rate.min_bytes_per_second
+        message = (
+            f"{self._received} bytes arrived in {self._waited:.1f} s, fewer than "
+            f"min_bytes_per_second={least:g}"
+        )
+        if not self._rate.is_final:
+            return SourceTimeoutError(message, source=self._name)
+        found = self._received / max(self._waited, 1e-9)
+        return SourceLimitError(
+            message, source=self._name, limit="min_bytes_per_second", allowed=least, found=found
+        )
 
 
 class Parts:

@@ -13,8 +13,7 @@ from yarl import URL
 from asyncframes._model.quoting import shortened
 from asyncframes.errors import ClosedError, NotPicklableError
 from asyncframes.sources._http.public_addresses import is_public
-
-REFUSED = "an address of a private network"
+from asyncframes.sources._http.reach import Reach
 
 AddressInfo: TypeAlias = tuple[
     int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
@@ -45,18 +44,41 @@ class ClientSessions:
         The caller's session, never closed here; ``None`` to make one on first use.
     trust_env
         Whether the source's own session uses the proxies of the environment.
-    allow_private
-        Whether the source's own session connects to private networks. If it may not, it
-        uses no proxy either, because the proxy would make the connection.
+    reach
+        Where the source's own session may connect to. If some hosts are refused, it uses no
+        proxy either, because the proxy would make the connection.
+
+    Raises
+    ------
+    ValueError
+        Some hosts are refused, but the caller's session would not check.
     """
 
-    def __init__(self, given: aiohttp.ClientSession | None, *, trust_env: bool, allow_private: bool) -> None:
-        if given is not None and not allow_private:
-            raise ValueError("allow_private=False cannot be combined with session: omit session")
+    def __init__(self, given: aiohttp.ClientSession | None, *, trust_env: bool, reach: Reach) -> None:
         self._given = given
         self._own: aiohttp.ClientSession | None = None
-        self._trust_env = trust_env and allow_private
-        self._allow_private = allow_private
+        self._trust_env = trust_env
+        self.reach = reach
+        self._refuse_unchecked()
+
+    def narrow(self, reach: Reach) -> None:
+        """Change where requests may go from now on.
+
+        Raises
+        ------
+        ValueError
+            Some hosts are refused, but the caller's session, or one that is open already, would not check.
+        """
+        if self._own is not None and reach.hosts != self.reach.hosts:
+            raise ValueError("a policy with hosts needs a source that is not open yet: make another one")
+        self.reach = reach
+        self._refuse_unchecked()
+
+    def _refuse_unchecked(self) -> None:
+        if self._given is not None and self.reach.is_guarded:
+            raise ValueError(
+                "allow_private=False, or hosts of a policy, cannot be combined with session: omit session"
+            )
 
     def pick(self, url: URL, *, at_home: bool, name: str) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
         """Choose the session for a URL, and the arguments that name its proxy.
@@ -82,7 +104,8 @@ class ClientSessions:
             return given, {}
         if self._own is None:
             self._own = self._make(given)
-        return self._own, _proxy_for(url) if given is None and self._trust_env else {}
+        may_use_proxy = given is None and self._trust_env and not self.reach.is_guarded
+        return self._own, _proxy_for(url) if may_use_proxy else {}
 
     async def aclose(self) -> None:
         """Close the source's own session. The next request makes another."""
@@ -97,7 +120,8 @@ class ClientSessions:
             return aiohttp.ClientSession(
                 connector=given.connector, connector_owner=False, trust_env=given.trust_env
             )
-        return aiohttp.ClientSession(connector=None if self._allow_private else guarded_connector())
+        connector = guarded_connector(self.reach) if self.reach.is_guarded else None
+        return aiohttp.ClientSession(connector=connector)
 
 
 def _proxy_for(url: URL) -> dict[str, Any]:
@@ -109,17 +133,18 @@ def _proxy_for(url: URL) -> dict[str, Any]:
     return {"proxy": proxy} if proxy.scheme in {"http", "https"} else {}
 
 
-def guarded_connector() -> aiohttp.TCPConnector:
-    """Make a connector that connects to public addresses only.
+def guarded_connector(reach: Reach) -> aiohttp.TCPConnector:
+    """Make a connector that connects to allowed addresses only.
 
     The check comes after the name is resolved and before the connection, so both use the
     same address.
     """
-    return aiohttp.TCPConnector(socket_factory=_public_socket)
 
+    def checked_socket(info: AddressInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        place = str(address[0])
+        if not reach.admits(place, is_public=is_public(place)):
+            raise PermissionError(errno.EACCES, "an address that is not allowed")
+        return socket.socket(family, kind, protocol)
 
-def _public_socket(info: AddressInfo) -> socket.socket:
-    family, kind, protocol, _, address = info
-    if not is_public(str(address[0])):
-        raise PermissionError(errno.EACCES, REFUSED)
-    return socket.socket(family, kind, protocol)
+    return aiohttp.TCPConnector(socket_factory=checked_socket)

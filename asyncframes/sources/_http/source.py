@@ -11,16 +11,18 @@ import aiohttp
 
 from asyncframes._model.quoting import quoted
 from asyncframes._model.ranges import Arrivals, ContentRange, exactly
+from asyncframes._policy.hosts import PUBLIC, Hosts
+from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     RangeNotSupportedError,
-    SourceLimitError,
     SourceTimeoutError,
 )
 from asyncframes.sources._http.client import HttpClient
 from asyncframes.sources._http.credentials import HeadersLike
-from asyncframes.sources._http.pace import Pace, Parts
+from asyncframes.sources._http.pace import Pace, Parts, Rate
+from asyncframes.sources._http.reach import Reach
 from asyncframes.sources._http.reply import (
     Version,
     changed,
@@ -32,7 +34,7 @@ from asyncframes.sources._http.reply import (
 from asyncframes.sources._http.sessions import ClientSessions, refuse_session
 from asyncframes.sources._limits import check_counts, check_seconds, within
 from asyncframes.sources._retries import Retries
-from asyncframes.sources._spool import Spool
+from asyncframes.sources._spool import Spool, SpoolLimit
 
 T = TypeVar("T")
 
@@ -127,9 +129,10 @@ class HttpSource(OneProcess, StreamSource):
             max_retry_after_seconds=max_retry_after_seconds,
             max_spool_bytes=max_spool_bytes,
         )
+        reach = Reach(hosts=() if allow_private else (Hosts([PUBLIC]),))
         self._client = HttpClient(
             url,
-            sessions=ClientSessions(session, trust_env=trust_env, allow_private=allow_private),
+            sessions=ClientSessions(session, trust_env=trust_env, reach=reach),
             headers=headers,
             auth=auth,
             cookies=cookies,
@@ -145,9 +148,8 @@ class HttpSource(OneProcess, StreamSource):
             attempts=attempts, max_retry_after_seconds=max_retry_after_seconds, name=self.name
         )
         self._range_timeout_seconds = range_timeout_seconds
-        self._read_timeout_seconds = read_timeout_seconds
-        self._min_bytes_per_second = min_bytes_per_second
-        self._max_spool_bytes = max_spool_bytes
+        self._rate = Rate(min_bytes_per_second=min_bytes_per_second, window_seconds=read_timeout_seconds)
+        self._spool_limit = SpoolLimit(max_spool_bytes)
         self._spool_timeout_seconds = spool_timeout_seconds
         self._spool_directory = spool_directory
         self._version: Version | None = None
@@ -167,6 +169,15 @@ class HttpSource(OneProcess, StreamSource):
     @property
     def name(self) -> str:
         return self._client.name
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return (self._client.scheme,)
+
+    def _limit(self, policy: Policy) -> None:
+        self._client.narrow(policy)
+        self._rate = self._rate.limited_by(policy)
+        self._spool_limit = self._spool_limit.limited_by(policy)
 
     @property
     def size(self) -> int | None:
@@ -243,11 +254,7 @@ class HttpSource(OneProcess, StreamSource):
         return await self._retries.run(attempted, deadline=deadline)
 
     def _pace(self) -> Pace:
-        return Pace(
-            min_bytes_per_second=self._min_bytes_per_second,
-            window_seconds=self._read_timeout_seconds,
-            name=self.name,
-        )
+        return Pace(self._rate, name=self.name)
 
     async def _probe(self) -> None:
         response = await self._client.get(_range_headers(0, _HEAD_BYTES))
@@ -300,16 +307,12 @@ class HttpSource(OneProcess, StreamSource):
         return content
 
     async def _start_spool(self, response: aiohttp.ClientResponse) -> None:
-        spool = Spool(name=self.name, max_bytes=self._max_spool_bytes, directory=self._spool_directory)
+        spool = Spool(name=self.name, limit=self._spool_limit, directory=self._spool_directory)
         try:
             check_whole(response.headers, name=self.name)
             length = content_length(response.headers)
-            if (length or 0) > self._max_spool_bytes:
-                raise SourceLimitError(
-                    f"the server does not support ranges, and the file's {length} bytes are more than "
-                    f"max_spool_bytes={self._max_spool_bytes}",
-                    source=self.name,
-                )
+            what = f"the server does not support ranges, and the file's {length} bytes are"
+            self._spool_limit.check(length or 0, what, self.name)
             await spool.open()
             self.check_open()
         except BaseException:

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 64 * 1024
 
+_SCHEMES_OF_STORES = {
+    "S3Store": "s3",
+    "GCSStore": "gs",
+    "AzureStore": "az",
+    "LocalStore": "file",
+    "HTTPStore": "https",
+    "MemoryStore": "memory",
+}
+
 
 @cache
 def _runtime() -> ForkGuard:
@@ -106,6 +115,7 @@ class ObjectStoreSource(OneProcess, StreamSource):
                     "path cannot be combined with a URL: expected a store, or the key inside the URL"
                 )
             scheme, bucket, self._path = split_url(store)
+            self._scheme = scheme
             self._name = f"{scheme}://{bucket}/{self._path}"
             client = {
                 # The clouds' own endpoints are all https, so http is used only if the caller passes it.
@@ -121,6 +131,7 @@ class ObjectStoreSource(OneProcess, StreamSource):
             if path is None or config:
                 raise ValueError("a store was passed: expected path=, and no further configuration")
             self._path, self._store = path, store
+            self._scheme = _SCHEMES_OF_STORES.get(type(store).__name__, "s3")
             self._name = f"{path} in a {type(store).__name__}"
         self._asked_version = version
         self._range_timeout_seconds = range_timeout_seconds
@@ -134,6 +145,14 @@ class ObjectStoreSource(OneProcess, StreamSource):
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return (self._scheme,)
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return self._scheme != "https"
 
     @property
     def size(self) -> int | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import aiohttp
 
 from asyncframes._model.quoting import quoted
+from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_own_thread
 from asyncframes.abc import StreamSource
@@ -100,6 +102,7 @@ class SuperviselySource(OneProcess, StreamSource):
         self._read_timeout_seconds = read_timeout_seconds
         self._lookup_timeout_seconds = lookup_timeout_seconds
         self._storage: HttpSource | None = None
+        self._policies: list[Policy] = []
         self._opening = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -112,6 +115,15 @@ class SuperviselySource(OneProcess, StreamSource):
     @property
     def name(self) -> str:
         return f"supervisely://{self._video_id}"
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return ("supervisely",)
+
+    def _limit(self, policy: Policy) -> None:
+        self._policies.append(policy)
+        if self._storage is not None:
+            self._storage._limit(replace(policy, schemes=None))
 
     @property
     def size(self) -> int | None:
@@ -148,12 +160,16 @@ class SuperviselySource(OneProcess, StreamSource):
                 self.check_open()
                 # Read only after the look-up: the SDK may change http to https on its first request.
                 url = storage_url(info, server_address=self._api.server_address, name=self.name)
-                self._storage = HttpSource(
+                storage = HttpSource(
                     url,
                     session=self._session,
                     headers=token_header(self._api.token),
                     read_timeout_seconds=self._read_timeout_seconds,
                 )
+                for policy in self._policies:
+                    # The server's address is the caller's, whatever schemes others may use.
+                    storage._limit(replace(policy, schemes=None))
+                self._storage = storage
             return self._storage
 
     async def _look_up(self) -> Mapping[str, Any]:

@@ -1,0 +1,55 @@
+"""Which sources a policy admits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncframes._model.quoting import shortened
+from asyncframes._policy.policy import Policy
+from asyncframes.abc import Source
+from asyncframes.errors import PolicyAccessError
+
+_CALLED = {"file": "local files and file descriptors"}
+
+
+def admit(source: Source, policy: Policy) -> None:
+    """Refuse a source that a policy does not admit.
+
+    Raises
+    ------
+    PolicyAccessError
+        One of its schemes is not allowed, or its connections cannot be checked.
+    """
+    schemes = source._schemes
+    admit_schemes(schemes, policy, name=source.name)
+    if schemes and policy.hosts is not None and not source._checks_hosts:
+        raise PolicyAccessError(
+            f"the connections of a {type(source).__name__} for {schemes[0]} cannot be checked, and the "
+            "policy limits hosts: pass the URL itself, or a policy with hosts=None",
+            source=source.name,
+            limit="hosts",
+            allowed=tuple(sorted(policy.hosts)),
+            found=schemes[0],
+        )
+
+
+def admit_schemes(schemes: Sequence[str], policy: Policy, *, name: str) -> None:
+    """Refuse schemes that a policy does not allow.
+
+    Raises
+    ------
+    PolicyAccessError
+        One of them is not allowed.
+    """
+    allowed = policy.schemes
+    for scheme in schemes:
+        if allowed is not None and scheme not in allowed:
+            known = ", ".join(sorted(allowed)) or "none"
+            what = _CALLED.get(scheme, f"{shortened(scheme, longest=40)} addresses")
+            raise PolicyAccessError(
+                f"the policy does not allow {what}: expected one of the schemes {known}",
+                source=name,
+                limit="schemes",
+                allowed=tuple(sorted(allowed)),
+                found=scheme,
+            )
