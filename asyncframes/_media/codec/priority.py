@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import av
@@ -26,7 +27,7 @@ def _in_child() -> None:
 on_fork(_in_child)
 
 
-def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool) -> None:
+def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool, counted: bool) -> frozenset[int]:
     """Open a codec so that its threads do not interrupt others when they wake. Only Linux supports this.
 
     Under ``SCHED_BATCH`` of sched(7) they get the same share of the CPU as under the
@@ -37,12 +38,22 @@ def open_with_modest_threads(codec: VideoCodecContext, *, idle: bool) -> None:
     ----------
     idle
         Whether to run them only while nothing else needs the CPU (``SCHED_IDLE``).
+    counted
+        Whether to find them, so that their CPU time can be counted.
+
+    Returns
+    -------
+    frozenset of int
+        The system's numbers of the threads, if they are counted and found.
     """
     if sys.platform != "linux":
-        return
-    starter = threading.Thread(target=_open_idle if idle else _open, args=(codec,), name="asyncframes codec")
+        return frozenset()
+    found = set[int]()
+    work = partial(_open_and_find, codec, found, idle=idle) if idle or counted else partial(_open, codec)
+    starter = threading.Thread(target=work, name="asyncframes codec")
     starter.start()
     starter.join()
+    return frozenset(found)
 
 
 def _open(codec: VideoCodecContext) -> None:
@@ -55,15 +66,19 @@ def _open(codec: VideoCodecContext) -> None:
         pass
 
 
-def _open_idle(codec: VideoCodecContext) -> None:
-    """Change the policy of the threads afterwards: one that is idle on a busy machine holds the GIL long."""
+def _open_and_find(codec: VideoCodecContext, found: set[int], *, idle: bool) -> None:
+    """Open a codec, and find its threads.
+
+    Their policy becomes idle afterwards: a thread that is idle on a busy machine holds the GIL long.
+    """
     with _opening:
         before = _batch_threads()
         _open(codec)
-        for thread in _batch_threads() - before - {threading.get_native_id()}:
-            # A thread of another codec may have ended by now.
-            with suppress(OSError):
-                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+        found |= _batch_threads() - before - {threading.get_native_id()}
+    for thread in found if idle else ():
+        # A thread of another codec may have ended by now.
+        with suppress(OSError):
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _batch_threads() -> set[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import av
 
 from asyncframes._model.quoting import quoted_option
+from asyncframes.errors import PolicyLimitError
 
 SAFE_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,ogg,asf,webp_pipe,"
@@ -37,6 +38,25 @@ _OTHERS = (
 )
 
 
+# First bytes of the containers that are opened by default, for errors.
+_KINDS = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"FLV", "flv"),
+    (b"OggS", "ogg"),
+    (b"GIF8", "gif"),
+    (b"DKIF", "ivf"),
+    (b".RMF", "rm"),
+    (b"YUV4MPEG2", "yuv4mpegpipe"),
+    (b"nut/multimedia", "nut"),
+    (b"0&\xb2u\x8ef\xcf\x11", "asf"),
+    (b"\x06\x0e+4", "mxf"),
+    (b"\0\0\1\xba", "mpeg"),
+    (b"\0\0\1\xb3", "mpegvideo"),
+    (b"\xff\xd8\xff", "mjpeg"),
+    (b"G", "mpegts"),
+)
+
+
 def has_demuxer(name: str) -> bool:
     """Return whether this build of FFmpeg has a demuxer of this name."""
     try:
@@ -45,8 +65,15 @@ def has_demuxer(name: str) -> bool:
         return False
 
 
-def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
+def containers_allowed(names: Iterable[str], field: str = "allow_containers") -> tuple[str, ...]:
     """Check the demuxers that a caller allows.
+
+    Parameters
+    ----------
+    names
+        Their names.
+    field
+        What the caller names them with, for errors.
 
     Raises
     ------
@@ -57,17 +84,63 @@ def containers_allowed(names: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(names, str):
         given = quoted_option(names)
-        raise TypeError(f"allow_containers={given}: expected a tuple of names, such as ({given},)")
+        raise TypeError(f"{field}={given}: expected a tuple of names, such as ({given},)")
     allowed = tuple(names)
     for name in allowed:
         if name in _NEVER:
-            message = (
-                f"allow_containers: {name} is never allowed: it makes FFmpeg open further files or addresses"
-            )
+            message = f"{field}: {name} is never allowed: it makes FFmpeg open further files or addresses"
             raise ValueError(message)
         if "," in name or not has_demuxer(name):
-            raise ValueError(f"allow_containers: this FFmpeg has no demuxer {quoted_option(name)}")
+            raise ValueError(f"{field}: this FFmpeg has no demuxer {quoted_option(name)}")
     return allowed
+
+
+def demuxers_of(names: Iterable[str] | None, more: Iterable[str]) -> tuple[str, ...] | None:
+    """Check the only demuxers that a policy allows, and those that an option would add.
+
+    Returns
+    -------
+    tuple of str or None
+        All names of these demuxers; ``None`` if the policy allows those that are opened by default.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown, or its demuxer opens further addresses.
+    PolicyLimitError
+        The option adds a demuxer that the policy does not allow.
+    """
+    if names is None:
+        return None
+    given = containers_allowed(sorted(names), "containers")
+    allowed = sorted({other for name in given for other in _names_of(name)})
+    for name in more:
+        if name not in allowed:
+            raise PolicyLimitError(
+                f"allow_containers: {name} is not among the containers of the policy: expected one of "
+                f"{', '.join(given)}",
+                limit="containers",
+                allowed=given,
+                found=name,
+            )
+    return tuple(allowed)
+
+
+def _names_of(name: str) -> list[str]:
+    """Return all names of a demuxer: FFmpeg has one for MP4, MOV and 3GP."""
+    groups = [group.split(",") for group in av.formats_available if "," in group]
+    return next((group for group in groups if name in group), [name])
+
+
+def kind_of(head: bytes) -> str | None:
+    """Return the name of a container, recognised by its first bytes; ``None`` if it is not known."""
+    if head[4:8] in {b"ftyp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"styp"}:
+        return "mp4"
+    if head[:4] == b"RIFF":
+        return "avi" if head[8:12] == b"AVI " else "webp_pipe" if head[8:12] == b"WEBP" else None
+    if (other := refused_kind(head)) is not None and not head.startswith(b"\xff\xd8"):
+        return other[0]
+    return next((name for begin, name in _KINDS if head.startswith(begin)), None)
 
 
 def refused_kind(head: bytes) -> tuple[str, str] | None:

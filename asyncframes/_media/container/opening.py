@@ -12,9 +12,17 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from asyncframes._media.boundary import reason_of
+from asyncframes._media.codec.clock import CodecClock
 from asyncframes._media.codec.priority import open_with_modest_threads
 from asyncframes._media.codec.threads import CodecThreads, is_strict, threads_for
-from asyncframes._media.container.formats import SAFE_DEMUXERS, has_demuxer, is_animated_webp, refused_kind
+from asyncframes._media.container.formats import (
+    SAFE_DEMUXERS,
+    has_demuxer,
+    is_animated_webp,
+    kind_of,
+    refused_kind,
+)
+from asyncframes._media.container.limits import largest_for_codec, refuse_beyond
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes._media.mp4.boxes import boxes_of
@@ -22,7 +30,13 @@ from asyncframes._media.mp4.claims import SAMPLES_A_FRAME, ContainerLimits, chec
 from asyncframes._media.mp4.fragment_watch import FragmentWatch
 from asyncframes._media.mp4.fragments import Beginning, beginning_of
 from asyncframes._media.pyav import codec_name, fraction_of, open_input
-from asyncframes.errors import AsyncFramesError, CorruptMediaError, NoVideoStreamError, UnsupportedMediaError
+from asyncframes.errors import (
+    AsyncFramesError,
+    CorruptMediaError,
+    MediaLimitError,
+    NoVideoStreamError,
+    UnsupportedMediaError,
+)
 
 if TYPE_CHECKING:
     from asyncframes._media.files.media_files import MediaFile
@@ -62,6 +76,8 @@ class ContainerOptions:
         Limits on what the container may hold.
     strict
         Whether to report damage that the decoder would hide.
+    clock
+        Measures the CPU time of codec threads, if it is counted.
     """
 
     stream_index: int | None
@@ -70,6 +86,7 @@ class ContainerOptions:
     idle_priority: bool = False
     limits: ContainerLimits = _USUAL
     strict: bool = True
+    clock: CodecClock | None = None
 
 
 def open_container(
@@ -88,13 +105,19 @@ def open_container(
         A demuxer recognises them, and the header is damaged or comes too late.
     """
     target, how = file.target()
-    names = [how.pop("more_demuxers", ""), *limits.allow_containers, SAFE_DEMUXERS]
+    usual = [*limits.allow_containers, SAFE_DEMUXERS] if limits.demuxers is None else limits.demuxers
+    names = [how.pop("more_demuxers", ""), *usual]
     allowed = {
         "format_whitelist": ",".join(filter(None, names)),
         "protocol_whitelist": "none",
         "max_streams": str(_MOST_STREAMS),
         **(options or {}),
     }
+    if limits.decoders is not None:
+        # FFmpeg decodes some packets of every stream to find out more about it.
+        allowed["codec_whitelist"] = ",".join(limits.decoders)
+    if limits.probed_pixels is not None:
+        allowed["max_pixels"] = str(limits.probed_pixels)
     allowed |= how.pop("options", {})
     beginning = Beginning()
     if file.lacks_headers:
@@ -131,6 +154,7 @@ def open_container(
         file.raise_error()
         if (error := file.translated(exc)) is not None:
             raise error from None
+        _refuse_container(file, exc, limits)
         raise UnsupportedMediaError(_why_not_opened(file, exc), source=file.source_name) from exc
     if file.guard is not None:
         file.guard.expect(container.format.name)
@@ -173,6 +197,23 @@ def _guard(file: MediaFile) -> ReadGuard:
     elif head.startswith(b"\xff\xd8"):
         guard.expect("mjpeg")
     return guard
+
+
+def _refuse_container(file: MediaFile, exc: Exception, limits: ContainerLimits) -> None:
+    """Raise if FFmpeg refused a file because its container is not allowed by a policy."""
+    if limits.demuxers is None or not isinstance(exc, av.ArgumentError) or file.target()[0] is not file:
+        return
+    kind = None if file.is_sequential else kind_of(file.read_at(0, 512))
+    if kind in limits.demuxers:
+        return
+    what = "the container" if kind is None else f"the container {kind}"
+    raise MediaLimitError(
+        f"{what} is not among those allowed: expected one of {', '.join(limits.containers)}",
+        source=file.source_name,
+        limit="containers",
+        allowed=limits.containers,
+        found=kind,
+    ) from exc
 
 
 def _why_not_opened(file: MediaFile, exc: Exception) -> str:
@@ -278,26 +319,24 @@ def prepare_decoder(
 
     Raises
     ------
-    UnsupportedMediaError
-        The pictures are larger than `ContainerOptions.max_pixels`.
+    MediaLimitError
+        The codec, the size of the pictures or the rate is beyond a limit.
     """
     codec = stream.codec_context
-    if codec.width * codec.height > options.max_pixels:
-        raise UnsupportedMediaError(
-            f"pictures of {codec.width}x{codec.height} exceed max_pixels={options.max_pixels}; "
-            "raise it to decode them",
-            source=source,
-        )
+    refuse_beyond(stream, options.limits, options.max_pixels, source)
     name = codec_name(codec)
     threads = threads_for(name, 1 if _is_short(stream, size) else options.threads)
     codec.thread_count = threads.count
     codec.thread_type = threads.kind
-    codec.options = {"max_pixels": str(options.max_pixels), **threads.options}
+    codec.options = {"max_pixels": str(largest_for_codec(stream, options.max_pixels)), **threads.options}
     if options.strict and is_strict(name):
         codec.options |= {"err_detect": "explode"}
     ignore_others(stream)
+    found = frozenset[int]()
     if threads.count > 1:
-        open_with_modest_threads(codec, idle=options.idle_priority)
+        found = open_with_modest_threads(codec, idle=options.idle_priority, counted=options.clock is not None)
+    if options.clock is not None:
+        options.clock.watch(found)
     return threads
 
 

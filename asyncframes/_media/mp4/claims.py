@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from asyncframes._media.checked import Fields, MalformedError, TooManyBoxesError
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.mp4.boxes import LONGEST_MOOV, MOST_NESTED, Box, boxes_in, boxes_of
-from asyncframes.errors import UnsupportedMediaError
+from asyncframes.errors import MediaLimitError, UnsupportedMediaError
 
 # Tracks of sound and text have several samples for each frame of the video.
 SAMPLES_A_FRAME = 4
@@ -69,10 +69,31 @@ class ContainerLimits:
         Most frames in a frame table, and most frames that a header may claim.
     allow_containers
         Names of FFmpeg's demuxers that are allowed in addition to the default ones.
+    demuxers, decoders
+        Names of the only demuxers and decoders that are allowed, ``None`` for the default ones and for all.
+    containers, codecs
+        What the caller calls them, for errors.
+    max_fps
+        Highest average rate that a header may claim, ``None`` for any.
+    probed_pixels
+        Most pixels of a picture that FFmpeg decodes to find out its size, ``None`` for any.
     """
 
     max_table_frames: int = 1 << 20
     allow_containers: tuple[str, ...] = ()
+    demuxers: tuple[str, ...] | None = None
+    decoders: tuple[str, ...] | None = None
+    containers: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+    max_fps: float | None = None
+    probed_pixels: int | None = None
+
+
+def too_many_frames(message: str, limits: ContainerLimits, found: int, source: str) -> MediaLimitError:
+    """Return the error for more frames than a table may list, or samples than go with them."""
+    return MediaLimitError(
+        message, source=source, limit="max_frames", allowed=limits.max_table_frames, found=found
+    )
 
 
 def check_claims(file: MediaFile, limits: ContainerLimits) -> None:
@@ -154,7 +175,7 @@ def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
     unrolled, most = _unrolled(memoryview(data)), 2 * limits.max_table_frames * SAMPLES_A_FRAME
     if unrolled > most:
         message = f"the header's runs count {unrolled} samples: expected at most {most}"
-        raise UnsupportedMediaError(message, source=file.source_name)
+        raise too_many_frames(message, limits, unrolled, file.source_name)
     for box in boxes_in(data):
         if box.kind == b"mvhd":
             scale = _scale(memoryview(data)[box.body : box.end])
@@ -164,11 +185,11 @@ def _check_moov(file: MediaFile, data: bytes, limits: ContainerLimits) -> None:
         count = _samples(tables)
         samples += count
         if count > _fitting(tables, file.size) or samples > limits.max_table_frames * SAMPLES_A_FRAME:
-            raise UnsupportedMediaError(
+            message = (
                 f"the header lists {samples} samples: expected no more than the file can hold, "
-                f"and than max_table_frames={limits.max_table_frames} allows",
-                source=file.source_name,
+                f"and than max_table_frames={limits.max_table_frames} allows"
             )
+            raise too_many_frames(message, limits, samples, file.source_name)
         edited, most = _edited(tables, count, scale), max(_MOST_EDITED, 2 * count)
         if edited > most:
             message = f"an edit list turns {count} samples into {edited}: expected at most {most}"

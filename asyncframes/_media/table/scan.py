@@ -26,7 +26,7 @@ from asyncframes._media.container.opening import (
 from asyncframes._media.container.packet_reader import PacketHook
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.mp4.boxes import SparseFile
-from asyncframes._media.mp4.claims import ContainerLimits
+from asyncframes._media.mp4.claims import ContainerLimits, too_many_frames
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.mp4.samples import packets_by_index
 from asyncframes._media.pyav import codec_name
@@ -34,7 +34,7 @@ from asyncframes._model.packets import SoundPackets
 from asyncframes._model.ranges import ByteRange
 from asyncframes._model.table import NO_TIMESTAMP, Packets
 from asyncframes._version import __version__
-from asyncframes.errors import MediaError, UnsupportedMediaError
+from asyncframes.errors import MediaError
 
 MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavformat']}"
 """The programs that list packets. Another version of either may list them differently."""
@@ -247,13 +247,13 @@ def check_length(scanned: Scanned, limits: ContainerLimits, source: str) -> None
 
     Raises
     ------
-    UnsupportedMediaError
+    MediaLimitError
         The stream has more than `ContainerLimits.max_table_frames` frames.
     """
     if len(scanned.packets) > limits.max_table_frames:
         most = f"max_table_frames={limits.max_table_frames}"
         message = f"the video has more than {most} frames: pass a larger max_table_frames"
-        raise UnsupportedMediaError(message, source=source)
+        raise too_many_frames(message, limits, len(scanned.packets), source)
 
 
 def scan_index(file: MediaFile, stream: VideoStream, first: Packets) -> Scanned | None:
