@@ -18,6 +18,7 @@ from asyncframes._model.options import (
 )
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable, Packets, SourceIdentity
 from asyncframes._opening import open_video
+from asyncframes._policy.policy import Policy
 from asyncframes._streaming import stream_frames, stream_frames_to_dir, stream_frames_to_writer
 from asyncframes._types import (
     Fit,
@@ -75,6 +76,7 @@ __all__ = [
     "Overwrite",
     "Packets",
     "PictureOptions",
+    "Policy",
     "SaveOptions",
     "SeekMode",
     "SelectionOptions",

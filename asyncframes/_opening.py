@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, get_args
 
 from asyncframes._media.container.formats import containers_allowed
+from asyncframes._media.container.limits import container_limits
 from asyncframes._media.container.opening import ContainerOptions
-from asyncframes._media.mp4.claims import ContainerLimits
 from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted, quoted_option
 from asyncframes._model.table import FrameTable
+from asyncframes._policy.policy import NEEDED, Policy, limits_of
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
 from asyncframes._requests.requests import Requests, VideoOptions
+from asyncframes._runtime.deadline import leave_behind
 from asyncframes._runtime.threads import shared_executor, threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
 from asyncframes.abc import StreamSource
-from asyncframes.errors import NotPicklableError
-from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike, resolve_source
+from asyncframes.errors import DeadlineError, NotPicklableError
+from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike
 from asyncframes.sources._cache.source import check_cache
 from asyncframes.sources._limits import check_counts, check_seconds
+from asyncframes.sources._registry import admitted_source
 
 _TABLE_CACHE_BYTES = 256 * 1024**2
 
@@ -33,6 +37,7 @@ _TABLE_CACHE_BYTES = 256 * 1024**2
 def open_video(
     source: SourceLike,
     *,
+    policy: Policy | None = None,
     stream_index: int | None = None,
     on_corrupt: OnCorrupt = "raise",
     threads: int | None = None,
@@ -43,8 +48,8 @@ def open_video(
     picture_cache_bytes: int = 256 * 1024 * 1024,
     read_timeout_seconds: float = 60.0,
     deadline_seconds: float | None = None,
-    max_pixels: int = 64 * 1024 * 1024,
-    max_table_frames: int = 1024 * 1024,
+    max_pixels: int | None = None,
+    max_table_frames: int | None = None,
     max_read_bytes: int | None = None,
     allow_containers: Sequence[str] = (),
     seek_mode: SeekMode = "exact",
@@ -65,6 +70,10 @@ def open_video(
         map (not copied), file descriptor, asynchronous iterable of bytes, `StreamSource` or
         `FFmpegUrlSource`. The video opens and closes a source. It never closes a file, a map
         or a descriptor.
+    policy
+        What the video may cost, and what its source may reach: ``Policy.untrusted()`` for files
+        and addresses of other people. By default ``Policy.trusted()``. Options of this function
+        can only make a policy stricter: the lower limit counts.
     stream_index
         Stream of the container to decode. By default, the first video stream that the
         container marks as default, or if it marks none, the first video stream. Cover art is
@@ -109,18 +118,19 @@ def open_video(
         FFmpeg computes. That call continues in its thread, and closing the video waits
         for it.
     max_pixels
-        Refuse pictures with more pixels. Decoding takes up to 8 bytes per pixel.
+        Refuse pictures with more pixels; see `Policy`. 64 Mi without a policy.
     max_table_frames
         Refuse frame tables with more frames, and headers that list many more
-        samples, because each takes about 100 bytes. The default allows over nine hours at
-        30 frames per second. `Video.frames` without an index from the end needs no table.
+        samples; see `max_frames` of `Policy`. 1,048,576 without a policy. `Video.frames` without
+        an index from the end needs no table.
     max_read_bytes
         Refuse to fetch more bytes over the lifetime of the video. By default 64 times
         the size of the source, but at least 1 GiB; 64 GiB if the size is unknown.
     allow_containers
         Names of more FFmpeg demuxers to allow, such as ``("swf",)``. By default, those that
         read one self-contained video file are allowed. Demuxers that open other files or
-        addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed.
+        addresses, such as ``hls``, ``concat`` and ``image2``, are never allowed. A policy with
+        `containers` must allow them too.
     seek_mode
         ``"exact"``: frame i is the i-th frame that a decode of the whole stream outputs.
         ``"approximate"``: frame i is the frame shown ``i / average_rate`` seconds after the
@@ -152,6 +162,8 @@ def open_video(
         other bytes.
     MediaError
         The bytes are not a video that can be decoded.
+    PolicyError
+        The policy does not allow the source, or a limit stops the video.
     ValueError
         An option is invalid, no source type accepts the address, or `frame_table`
         belongs to another stream.
@@ -183,24 +195,36 @@ def open_video(
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     check_seconds(read_timeout_seconds=read_timeout_seconds)
     check_counts(least=0, reorder_bytes=reorder_bytes, picture_cache_bytes=picture_cache_bytes)
-    check_counts(least=1, max_pixels=max_pixels, max_table_frames=max_table_frames)
+    for name, value in (("max_pixels", max_pixels), ("max_table_frames", max_table_frames)):
+        check_counts(least=1, **{} if value is None else {name: value})
     if threads is not None:
         check_counts(least=1, threads=threads)
     if stream_index is not None:
         check_counts(least=0, stream_index=stream_index)
     if max_read_bytes is not None:
         check_counts(least=1, max_read_bytes=max_read_bytes)
+    limits = limits_of(
+        policy,
+        max_pixels=max_pixels,
+        max_frames=max_table_frames,
+        max_read_bytes=max_read_bytes,
+        deadline_seconds=deadline_seconds,
+    )
+    policed = Policy.trusted() if policy is None else policy
     cached_tables = None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES)
     opening = _Opening(
-        source=resolve_source(source),
-        cache=_CacheOptions(cache_bytes, read_ahead_bytes, max_read_bytes),
+        source=admitted_source(source, policed),
+        policy=policed,
+        cache=_CacheOptions(
+            cache_bytes, read_ahead_bytes, None if limits.max_read_bytes == NEEDED else limits.max_read_bytes
+        ),
         container=ContainerOptions(
             stream_index=stream_index,
             threads=threads or threads_per_decoder(1),
-            max_pixels=max_pixels,
+            max_pixels=limits.max_pixels,
             idle_priority=idle_priority,
-            limits=ContainerLimits(
-                max_table_frames=max_table_frames, allow_containers=containers_allowed(allow_containers)
+            limits=container_limits(
+                limits, containers_allowed(allow_containers), probes_within=policed != Policy.trusted()
             ),
         ),
         options=VideoOptions(
@@ -210,7 +234,9 @@ def open_video(
             seek_mode=seek_mode,
             frame_table=frame_table,
             table_cache=cached_tables,
-            deadline_seconds=deadline_seconds,
+            deadline_seconds=limits.deadline_seconds,
+            # The option is for requests for frames, and the policy's deadline for opening too.
+            policy=replace(limits, deadline_seconds=policed.deadline_seconds),
         ),
         read_timeout_seconds=read_timeout_seconds,
         executor=executor,
@@ -236,6 +262,7 @@ class _Opening:
     """The arguments of `open_video`, checked. It holds no lock, thread or cache, so it can be pickled."""
 
     source: StreamSource | FFmpegUrlSource
+    policy: Policy
     cache: _CacheOptions
     container: ContainerOptions
     options: VideoOptions
@@ -250,12 +277,14 @@ class _Opening:
             read_timeout_seconds=self.read_timeout_seconds,
             container=self.container,
             packet_progress=self.packet_progress,
+            cpu_seconds=self.policy.cpu_seconds,
         )
         return Video(Requests(self._input(), reading, self.options))
 
     def _input(self) -> VideoInput:
         source = self.source
         if isinstance(source, FFmpegUrlSource):
+            source._limit(self.policy)
             return UrlInput(source)
         cached = CachedSource(
             source,
@@ -263,6 +292,7 @@ class _Opening:
             read_ahead_bytes=self.cache.read_ahead_bytes,
             max_read_bytes=self.cache.max_read_bytes,
         )
+        cached._limit(self.policy)
         return CachedInput(source, cached)
 
 
@@ -305,8 +335,19 @@ class VideoOpener:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._video is not None:
-            await self._video.aclose()
+        # A policy's deadline is for the caller too, who does not wait for a thread that did not end in time.
+        has_deadline = self._opening.policy.deadline_seconds is not None
+        await self._close(waits=not (has_deadline and isinstance(exc, DeadlineError)))
+
+    async def _close(self, *, waits: bool = True) -> None:
+        if self._video is None:
+            return
+        closing = self._video.aclose()
+        if waits:
+            await closing
+        else:
+            leave_behind(closing)
+            await asyncio.sleep(0)  # a task that is cancelled before its first step would close nothing
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(Video, name):
@@ -321,7 +362,7 @@ class VideoOpener:
             self._video = self._opening.video()
         try:
             await self._video._open()
-        except BaseException:
-            await self._video.aclose()
+        except BaseException as exc:
+            await self._close(waits=not isinstance(exc, DeadlineError))
             raise
         return self._video

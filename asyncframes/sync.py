@@ -28,10 +28,11 @@ from asyncframes import _many, _opening, _streaming, _video
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
 from asyncframes._requests.single import latest
+from asyncframes._runtime.deadline import all_left
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
-from asyncframes.errors import NotPicklableError
+from asyncframes.errors import DeadlineError, NotPicklableError
 
 __all__ = [
     "Video",
@@ -76,6 +77,15 @@ async def _close(frames: AsyncGenerator[Any, None]) -> None:
     await frames.aclose()
 
 
+def _give_back(held: Lease, error: BaseException | None = None) -> None:
+    """Release a lease after a call that failed, if it did."""
+    if isinstance(error, DeadlineError):
+        # The loop ends once the thread that did not end in time has.
+        held.leave_to_loop(all_left)
+    else:
+        held.release()
+
+
 class _Iterator(Generator[T, None, None]):
     """Steps an async generator from outside its loop.
 
@@ -112,8 +122,8 @@ class _Iterator(Generator[T, None, None]):
         portal = self._lease.portal
         try:
             frame = _call(portal, _next, self._frames)
-        except BaseException:
-            self.close()
+        except BaseException as exc:
+            self._end(exc)
             raise
         if frame is _END:
             self.close()
@@ -129,6 +139,9 @@ class _Iterator(Generator[T, None, None]):
 
     def close(self) -> None:
         """End the request, and wait until nothing of it is left."""
+        self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
         self._ended = True
         held, self._lease = self._lease, None
         if held is None or held.guard.is_forked:
@@ -136,7 +149,7 @@ class _Iterator(Generator[T, None, None]):
         try:
             _call(held.portal, _close, self._frames)
         finally:
-            held.release()
+            _give_back(held, error)
 
 
 class LatestFrames(_Iterator[Frame]):
@@ -159,9 +172,12 @@ def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         held = lease()
         try:
-            return _call(held.portal, function, *args, **kwargs)
-        finally:
-            held.release()
+            result = _call(held.portal, function, *args, **kwargs)
+        except BaseException as exc:
+            _give_back(held, exc)
+            raise
+        held.release()
+        return result
 
     return call
 
@@ -330,8 +346,8 @@ def _opener(function: Callable[P, _opening.VideoOpener]) -> Callable[P, Video]:
         held = lease()
         try:
             return Video(held, _call(held.portal, opened))
-        except BaseException:
-            held.release()
+        except BaseException as exc:
+            _give_back(held, exc)
             raise
 
     return open_blocking

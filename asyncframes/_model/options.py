@@ -15,6 +15,7 @@ from typing import Any, ForwardRef, ParamSpec, SupportsIndex, TypedDict, TypeVar
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable
+from asyncframes._policy.policy import Policy
 from asyncframes._types import (
     ImageWriter,
     OnCorrupt,
@@ -187,6 +188,7 @@ class SheetOptions(SelectionOptions, PictureOptions, total=False):
 class OpenOptions(TypedDict, total=False):
     """Options of `open_video`; see there."""
 
+    policy: Policy | None
     stream_index: int | None
     on_corrupt: OnCorrupt
     threads: int | None
@@ -197,8 +199,8 @@ class OpenOptions(TypedDict, total=False):
     picture_cache_bytes: int
     read_timeout_seconds: float
     deadline_seconds: float | None
-    max_pixels: int
-    max_table_frames: int
+    max_pixels: int | None
+    max_table_frames: int | None
     max_read_bytes: int | None
     allow_containers: Sequence[str]
     seek_mode: SeekMode
@@ -258,6 +260,7 @@ DEFAULTS: dict[str, Any] = {
     "overwrite": "error",
     "image_writer": None,
     "show_decoding_progress": False,
+    "policy": None,
     "stream_index": None,
     "on_corrupt": "raise",
     "threads": None,
@@ -268,8 +271,8 @@ DEFAULTS: dict[str, Any] = {
     "picture_cache_bytes": 256 * 1024 * 1024,
     "read_timeout_seconds": 60.0,
     "deadline_seconds": None,
-    "max_pixels": 64 * 1024 * 1024,
-    "max_table_frames": 1024 * 1024,
+    "max_pixels": None,
+    "max_table_frames": None,
     "max_read_bytes": None,
     "allow_containers": (),
     "seek_mode": "exact",

@@ -11,13 +11,13 @@ import numpy as np
 
 from asyncframes._frames.batch import FrameBatch, make_batch
 from asyncframes._frames.frame import Frame
-from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._requests.jobs.images import BatchImages, refuse_too_large
+from asyncframes._requests.limits import expected_shape
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.generators import Pinned, in_turns
-from asyncframes._types import Image, VideoInfo
+from asyncframes._types import Image
 
 # A batch of unknown length is decoded into arrays of this many frames, which are joined at the end.
 _FRAMES_AT_ONCE = 64
@@ -25,7 +25,7 @@ _FRAMES_AT_ONCE = 64
 
 async def one_batch(requests: Requests, request: Request, *, max_bytes: int) -> FrameBatch:
     """Decode all frames of a request into one array; see `Video.batch`."""
-    shape, dtype = _expected_shape(requests.info, request.rendering), request.rendering.dtype
+    shape, dtype = expected_shape(requests.info, request.rendering), request.rendering.dtype
     image_bytes = math.prod(shape) * dtype.itemsize
     fitting = max_bytes // image_bytes
     selection, count = await _counted(requests, request.selection, fitting)
@@ -48,7 +48,7 @@ async def batches(
     requests: Requests, request: Request, *, size: int, drop_last: bool, max_bytes: int
 ) -> AsyncGenerator[FrameBatch, None]:
     """Decode the frames of a request into arrays of `size` frames; see `Video.batches`."""
-    shape = _expected_shape(requests.info, request.rendering)
+    shape = expected_shape(requests.info, request.rendering)
     image_bytes = math.prod(shape) * request.rendering.dtype.itemsize
     refuse_too_large(size, shape, image_bytes, max_bytes)
     images = BatchImages(size, image_bytes, max_bytes, requests.input.name)
@@ -90,12 +90,3 @@ async def _counted(requests: Requests, selection: Selection, most: int) -> tuple
             return selection, bound
     order = await requests.resolve(selection)
     return Selection(indices=order), len(order)
-
-
-def _expected_shape(info: VideoInfo, rendering: Rendering) -> tuple[int, ...]:
-    """Return the shape of images according to the header. If the size changes mid-stream, images differ."""
-    turned = rendering.autorotate and bool(info.rotation % 180)
-    framing = rendering.stored_framing_of(
-        info.coded_width, info.coded_height, info.sample_aspect_ratio, turned=turned
-    )
-    return rendering.shape_of(framing.size)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from asyncframes._media.codec.clock import CodecClock
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.describe import pixel_shape_of
@@ -21,6 +22,7 @@ from asyncframes._media.table.scan import Scanned, scan_index
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable, Packets
 from asyncframes._requests.inputs import VideoInput
+from asyncframes._requests.limits import CpuBudget, Meter
 from asyncframes._requests.pump import Turn, Worker
 from asyncframes._requests.steps import run_steps
 from asyncframes._runtime.life import ForkGuard, watch
@@ -41,12 +43,15 @@ class ReadOptions:
         How FFmpeg opens the container.
     packet_progress
         Called for each packet read.
+    cpu_seconds
+        Most CPU time for opening a decoder, and for each request; ``None`` for any.
     """
 
     executor: Executor
     read_timeout_seconds: float
     container: ContainerOptions
     packet_progress: PacketProgress | None
+    cpu_seconds: float | None = None
 
 
 class DecoderSession:
@@ -54,6 +59,9 @@ class DecoderSession:
 
     def __init__(self, video_input: VideoInput, options: ReadOptions, turn: Turn) -> None:
         self._input = video_input
+        self._clock = CodecClock()
+        if options.cpu_seconds is not None:
+            options = replace(options, container=replace(options.container, clock=self._clock))
         self._options = options
         self._file: DirectFile | BridgeFile | UrlFile | None = None
         self._decoder: Decoder | None = None
@@ -62,7 +70,14 @@ class DecoderSession:
         self._guard = ForkGuard(f"a decoder of {video_input.name}")
         self.turn = turn
         self.worker = Worker(options.executor, self._abort)
+        self.charge()
         watch(self)
+
+    def charge(self, budget: CpuBudget | None = None) -> None:
+        """Charge the CPU time of calls from now on to a budget, by default to one of their own."""
+        seconds = self._options.cpu_seconds
+        if seconds is not None:
+            self.worker.meter = Meter(budget or CpuBudget(seconds), self._clock.seconds)
 
     # The thread that opens an object also stores it in `self`: a cancelled caller never gets the result, and
     # `aclose` still has to find it.
@@ -234,6 +249,7 @@ class DecoderSession:
         """Close the decoder, in a worker thread, and the file. A second call does nothing."""
         if self._guard.is_forked:
             return  # the codec's threads exist only in the parent, so closing would wait for them forever
+        self.worker.meter = None
         decoder, self._decoder = self._decoder, None
         file, self._file = self._file, None
         direct = file if isinstance(file, DirectFile) else None

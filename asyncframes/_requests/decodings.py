@@ -78,6 +78,7 @@ class Decodings:
         """
         self._pool.refuse_if_closed()
         session = await self._pool.take(max(1, self._threads // lanes))
+        session.charge(options.budget)
         try:
             # A sequential source delivers its bytes once. A second request has it store them, if it can.
             await session.release_consumed_bytes()

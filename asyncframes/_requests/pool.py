@@ -58,6 +58,7 @@ class DecoderPool:
             turn.end()
             raise
         session.turn = turn
+        session.charge()
         return session
 
     async def _idle_or_new(self, threads: int, turn: Turn, *, looks: bool) -> DecoderSession:
@@ -78,7 +79,9 @@ class DecoderPool:
         if not self._idle:
             return None
         self._in_use += 1
-        return self._idle.pop()
+        session = self._idle.pop()
+        session.charge()
+        return session
 
     async def _open(self, threads: int, turn: Turn, *, looks: bool) -> DecoderSession:
         options = self._options

@@ -16,6 +16,7 @@ from traceback import clear_frames
 from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._frames.frame import Frame
+from asyncframes._requests.limits import Meter
 from asyncframes._runtime.threads import cpus, result_of, wait_until_done
 from asyncframes.errors import ClosedError, CorruptMediaError
 
@@ -109,17 +110,30 @@ class Worker:
     ----------
     aborted
         Whether a call was aborted. If so, the state of the decoder is undefined.
+    meter
+        Charges the CPU time of calls to a budget, if set.
     """
 
     def __init__(self, executor: Executor, abort: Callable[[], None]) -> None:
         self._executor = executor
         self._abort = abort
         self.aborted = False
+        self.meter: Meter | None = None
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in the executor."""
+        """Call a function in the executor.
+
+        Raises
+        ------
+        PolicyLimitError
+            The CPU time of its budget is used up.
+        """
         process = os.getpid()
-        call = self._executor.submit(_called, partial(function, *args, **kwargs))
+        work = partial(function, *args, **kwargs)
+        if self.meter is not None:
+            self.meter.budget.check()
+            work = partial(self.meter.run, work)
+        call = self._executor.submit(_called, work)
         try:
             return await result_of(call)
         except asyncio.CancelledError:

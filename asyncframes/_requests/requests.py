@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from asyncframes._media.table.cache import TableCache
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._policy.policy import Policy
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import BatchImages
 from asyncframes._requests.jobs.job import JobOptions, Kept, LeftOut
 from asyncframes._requests.lanes import Deal, side_by_side
+from asyncframes._requests.limits import RequestLimits, share_needed
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
@@ -33,12 +35,14 @@ from asyncframes._requests.single.latest import LatestFrames, Newest, newest_fra
 from asyncframes._requests.single.near import NearFrames
 from asyncframes._requests.single.steps import Steps
 from asyncframes._requests.tables import VideoTable
-from asyncframes._runtime.deadline import within_deadline
+from asyncframes._runtime.deadline import done_within, within_deadline
 from asyncframes._runtime.generators import Departures, Pinned, in_turns
 from asyncframes._runtime.life import GuardedFrames
-from asyncframes._runtime.threads import lanes_for
+from asyncframes._runtime.threads import in_thread, lanes_for
 from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
 from asyncframes.errors import ClosedError, MediaError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +51,14 @@ class VideoOptions:
 
     Attributes
     ----------
-    on_corrupt, reorder_bytes, seek_mode, frame_table, deadline_seconds, picture_cache_bytes
+    on_corrupt, reorder_bytes, seek_mode, frame_table, picture_cache_bytes
         As for `open_video`.
     table_cache
         Where frame tables are stored, ``None`` for nowhere.
+    deadline_seconds
+        Most seconds for each request for frames, ``None`` for any.
+    policy
+        Limits of the video and of each request. Its deadline is for what is not a request for frames.
     """
 
     on_corrupt: OnCorrupt
@@ -60,6 +68,7 @@ class VideoOptions:
     table_cache: TableCache | None
     deadline_seconds: float | None
     picture_cache_bytes: int
+    policy: Policy
 
 
 class Requests:
@@ -79,6 +88,7 @@ class Requests:
         self.input = video_input
         self.executor: Executor = reading.executor
         self._options = options
+        self._limits = RequestLimits(options.policy, video_input.name)
         self._threads = reading.container.threads
         self._pool = DecoderPool(video_input, reading)
         self._resolver = Resolver(reading.executor, video_input.name)
@@ -96,9 +106,19 @@ class Requests:
         self._steps = Steps(KeptPictures(options.picture_cache_bytes), reading.executor, video_input.name)
         self._logged: set[int] = set()
         self._look: FirstLook | None = None
+        self._checked: FrameTable | None = None
+        """The last frame table that was found to be within the limits."""
+
+    async def _in_time(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        """Wait for work that is not a request for frames, within the deadline of the policy."""
+        what = f"{what} {self.input.name}"
+        return await done_within(work, self._options.policy.deadline_seconds, what, self.departures)
 
     async def open(self) -> None:
         """Open the source and take the first look at it."""
+        await self._in_time(self._open(), "opening")
+
+    async def _open(self) -> None:
         await self.input.open()
         try:
             look = await self._first_look_at()
@@ -109,6 +129,7 @@ class Requests:
             look = await self._first_look_at()
         if look.info.seek_mode != self._options.seek_mode:
             look = replace(look, info=replace(look.info, seek_mode=self._options.seek_mode))
+        self._limits.check_info(look.info)
         self._look = look
         self._tables.accept(look)
 
@@ -138,9 +159,19 @@ class Requests:
     async def table(self) -> FrameTable:
         """Return the frame table; see `Video.frame_table`."""
         self._pool.refuse_if_closed()
+        return await self._in_time(self._find_table(), "the look-up of the frame table of")
+
+    async def _find_table(self) -> FrameTable:
         if self._tables.table is None:
             await self._store_source("finding frames by index needs a frame table")
-        return await self._tables.get(self._first_look)
+        table = await self._tables.get(self._first_look)
+        if table is not self._checked:
+            if self._options.frame_table is None:
+                self._limits.check_count(table)
+            if self._limits.limits_times:
+                await in_thread(self.executor, self._limits.check_times, table)
+            self._checked = table
+        return table
 
     async def rows(self, selection: Selection | None = None) -> FrameTable:
         """Return the table that resolves selections: the frame table, or the nominal one from the header."""
@@ -172,11 +203,16 @@ class Requests:
 
     async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
         options = self._job_options(request.rendering)
+        self.input.allow_request()
         with self.departures.open_request(), options.left_out:
             route = await self._choose(await in_turns(request.selection.read()))
+            output = self._limits.output(self.info, request.rendering)
+            output.expect(self._frames_of(route))
+            if route.dealt is not None and len(route.dealt.order) > 1 and self._limits.counts_bytes:
+                await self._allow_more(route.dealt.order)
             if images is None and route.single is not None:
                 if (frame := await self._single_frame(*route.single, options)) is not None:
-                    yield frame
+                    yield output.add(frame)
                     return
                 options = self._with_kept(*route.single, options)
             delivered = 0
@@ -187,7 +223,7 @@ class Requests:
                     async with Pinned(aclosing(lanes), self.departures) as frames:
                         async for place, frame in frames:
                             delivered = place + 1
-                            yield frame
+                            yield output.add(frame)
                             del frame
                 except TableMismatchError:
                     # The table is wrong. One decoder rebuilds it and serves the remaining frames.
@@ -206,8 +242,24 @@ class Requests:
             )
             async with Pinned(decoding, self.departures) as pump:
                 while (got := await pump.get()) is not None:
-                    yield got
+                    yield output.add(got)
                     del got
+
+    async def _allow_more(self, order: Int64Array) -> None:
+        """Allow the bytes for frames that are requested out of order: some may be read many times."""
+        share = await in_thread(self.executor, share_needed, await self.table(), order)
+        # What was read ahead is of no use to a run of frames elsewhere.
+        self.input.allow_request(max(2 * share - 1, 0.0))
+
+    def _frames_of(self, route: Route) -> int | None:
+        """Return how many frames a route delivers, as far as that is known; ``None`` if it is not."""
+        if route.dealt is not None:
+            return len(route.dealt.order)
+        if route.table is not None or self.known_count is None:
+            return None
+        start, end, step = route.selection.forward_range
+        last = self.known_count - 1 if end is None else min(end, self.known_count - 1)
+        return len(range(start, last + 1, step))
 
     def latest(self, rendering: Rendering) -> LatestFrames:
         """Stream the newest frames; see `Video.latest`."""
@@ -217,6 +269,8 @@ class Requests:
 
     async def _latest(self, rendering: Rendering, newest: Newest) -> AsyncGenerator[Frame, None]:
         options = replace(self._job_options(rendering), newest=newest.put)
+        self.input.allow_request()
+        output = self._limits.output(self.info, rendering)
         with self.departures.open_request(), options.left_out:
             everything = make_selection(None, None, 1)
             decoding = self._decodings.pumped(
@@ -227,7 +281,7 @@ class Requests:
                 Pinned(aclosing(newest_frames(pump, newest, self.executor))) as frames,
             ):
                 async for frame in frames:
-                    yield frame
+                    yield output.add(frame)
                     del frame
 
     def _job_options(self, rendering: Rendering) -> JobOptions:
@@ -236,6 +290,7 @@ class Requests:
             on_corrupt=self._options.on_corrupt,
             held_bytes=self._options.reorder_bytes,
             left_out=LeftOut(self._logged),
+            budget=self._limits.budget(),
         )
 
     async def _single_frame(self, table: FrameTable, index: int, options: JobOptions) -> Frame | None:
@@ -254,6 +309,7 @@ class Requests:
 
     async def prefetch(self, selection: Selection) -> None:
         """Decode frames, and keep their pictures; see `Video.prefetch`."""
+        self.input.allow_request()
         selection = await in_turns(selection.read())
         table = await self.rows(selection)
         rows = await self._resolver.resolve(selection, table, distinct=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from asyncframes._requests.pump import Worker
+from asyncframes.errors import PolicyLimitError
 
 T = TypeVar("T")
 
@@ -23,12 +24,16 @@ class _Done(Generic[T]):
 
 
 async def run_steps(worker: Worker, steps: Generator[None, None, T]) -> T:
-    """Run a generator to its end and return its result. A cancellation closes it after the current step."""
+    """Run a generator to its end and return its result.
+
+    A cancellation, or CPU time that is used up, closes it after the current step.
+    """
     process = os.getpid()
     try:
         while (done := await worker.run(_step, steps)) is None:
             pass
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, PolicyLimitError):
+        worker.meter = None
         if os.getpid() == process:  # in a forked child the generator is the parent's
             # Closing the generator closes its container, which may block: do it in a worker thread.
             await worker.run(steps.close)

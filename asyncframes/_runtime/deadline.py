@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
 
 from asyncframes._runtime.generators import Departures
 from asyncframes._runtime.threads import wait_until_done
@@ -44,14 +44,8 @@ async def within_deadline(
             if not step.done():
                 is_late = True
                 departures.begin()
-                leaving = loop.create_task(_leave(step, frames, departures), name="asyncframes late request")
-                _leaving.add(leaving)
-                leaving.add_done_callback(_leaving.discard)
-                raise DeadlineError(
-                    f"{what} did not finish within deadline_seconds={seconds:g}: "
-                    "request fewer frames, or pass a longer deadline",
-                    seconds=seconds,
-                )
+                leave_behind(_leave(step, frames, departures))
+                raise _too_late(what, seconds)
             item = step.result()
             del step
             if item is None:
@@ -61,6 +55,65 @@ async def within_deadline(
     finally:
         if not is_late:
             await frames.aclose()
+
+
+async def done_within(
+    work: Coroutine[Any, Any, T], seconds: float | None, what: str, departures: Departures
+) -> T:
+    """Wait for a coroutine, at most some seconds, and not for a thread inside FFmpeg; see `within_deadline`.
+
+    Raises
+    ------
+    DeadlineError
+        The time passed before the coroutine ended.
+    """
+    if seconds is None:
+        return await work
+    task = asyncio.get_running_loop().create_task(work, name="asyncframes request")
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        await wait_until_done(task)
+        raise
+    if task.done():
+        try:
+            return task.result()
+        finally:
+            del task  # an error's traceback refers to this frame: together they would keep a codec alive
+    departures.begin()
+    leave_behind(_drop(task, departures))
+    raise _too_late(what, seconds)
+
+
+def leave_behind(work: Coroutine[Any, Any, None]) -> None:
+    """Let a coroutine end by itself, in a task that nobody waits for."""
+    task = asyncio.get_running_loop().create_task(work, name="asyncframes late request")
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
+
+
+async def all_left() -> None:
+    """Wait until everything that was left behind on this loop has ended."""
+    loop = asyncio.get_running_loop()
+    for task in [task for task in _leaving if task.get_loop() is loop]:
+        await wait_until_done(task)
+
+
+def _too_late(what: str, seconds: float) -> DeadlineError:
+    return DeadlineError(
+        f"{what} did not finish within deadline_seconds={seconds:g}: "
+        "request fewer frames, or pass a longer deadline",
+        seconds=seconds,
+    )
+
+
+async def _drop(task: asyncio.Task[Any], departures: Departures) -> None:
+    try:
+        task.cancel()
+        await wait_until_done(task)
+    finally:
+        departures.end()
 
 
 async def _leave(

@@ -41,7 +41,7 @@ async def by_every_selection() -> None:
 
 
 async def in_one_call() -> None:
-    async for index, image in af.stream_frames("film.mp4", indices=range(3), accurate_color=True):
+    async for index, image in af.stream_frames("film.mp4", indices=range(3), policy=af.Policy.untrusted()):
         assert_type(index, int)
         assert_type(image, NDArray[Any])
 

@@ -21,6 +21,7 @@ from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import Int64Array
 from asyncframes._requests.jobs.images import PlacedImages
+from asyncframes._requests.limits import CpuBudget
 from asyncframes._requests.steps import STEP_SECONDS
 from asyncframes._types import OnCorrupt
 from asyncframes.errors import CorruptMediaError
@@ -118,6 +119,8 @@ class JobOptions:
         Called with what makes a frame, in place of making it, if only the newest is delivered.
     left_out
         Counts the damaged frames that are left out.
+    budget
+        The CPU time of the request; ``None`` for any.
     """
 
     rendering: Rendering
@@ -127,6 +130,7 @@ class JobOptions:
     kept: Kept | None = None
     newest: Callable[[Callable[[], Frame]], None] | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
+    budget: CpuBudget | None = None
 
 
 @dataclass(slots=True)
