@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncframes as af
 from asyncframes.abc import StreamSource
-from asyncframes.cli import _supervisely
+from asyncframes.cli import _policy, _supervisely
 from asyncframes.cli._progress import Progress
 from asyncframes.sources import HttpSource
 
@@ -25,6 +25,7 @@ async def opened_video(
     with Progress(arguments) as progress:
         opener = af.open_video(
             await asyncio.to_thread(_source, arguments),
+            policy=_policy.policy_of(arguments),
             stream_index=arguments.stream,
             threads=arguments.threads,
             read_timeout_seconds=arguments.timeout,

@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncframes._model.options import SaveOptions, part_of
 from asyncframes._saving.save import Saving
-from asyncframes.cli import _common, _options, _pictures
+from asyncframes.cli import _common, _options, _pictures, _policy
 
 EXAMPLES = """\
   asyncframes extract film.mp4 frames --start 100 --end 199
@@ -31,6 +31,7 @@ def add_parser(commands: _options.Commands) -> None:
     add_selection_options(parser)
     _pictures.add_picture_options(parser)
     add_file_options(parser)
+    _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=INTERRUPTED)
 

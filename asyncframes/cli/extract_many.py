@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import asyncframes as af
-from asyncframes.cli import _common, _options, _pictures, extract
+from asyncframes.cli import _common, _options, _pictures, _policy, extract
 from asyncframes.cli._list import directory_name, read_list
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import AsyncFramesError
@@ -48,6 +48,7 @@ def add_parser(commands: _options.Commands) -> None:
     extract.add_selection_options(parser)
     _pictures.add_picture_options(parser)
     extract.add_file_options(parser)
+    _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run, interrupted=extract.INTERRUPTED)
 
@@ -59,6 +60,7 @@ async def run(arguments: argparse.Namespace) -> None:
     with Progress(arguments) as progress:
         results = af.extract_many(
             videos,
+            policy=_policy.policy_of(arguments),
             concurrency=arguments.at_once,
             show_progress=progress.is_shown,
             threads=arguments.threads,

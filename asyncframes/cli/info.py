@@ -10,7 +10,7 @@ from typing import Any
 import asyncframes as af
 from asyncframes._frames.drawing import clock
 from asyncframes._model.quoting import shortened
-from asyncframes.cli import _common, _options
+from asyncframes.cli import _common, _options, _policy
 
 EXAMPLES = """\
   asyncframes info film.mp4
@@ -33,6 +33,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument(
         "--count", action="store_true", help="count the frames exactly; may read the whole source"
     )
+    _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 

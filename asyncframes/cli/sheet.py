@@ -13,7 +13,7 @@ from asyncframes._frames.encoders import encoder_for
 from asyncframes._model.options import DEFAULTS, option
 from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import whole_file
-from asyncframes.cli import _common, _options
+from asyncframes.cli import _common, _options, _policy
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import FrameWriteError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
@@ -52,6 +52,7 @@ def add_parser(commands: _options.Commands) -> None:
         metavar="PIXELS",
         help="width of the sheet (default: %(default)s)",
     )
+    _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 

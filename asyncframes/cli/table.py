@@ -15,7 +15,7 @@ import numpy as np
 import asyncframes as af
 from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import whole_file, write_whole
-from asyncframes.cli import _common, _options
+from asyncframes.cli import _common, _options, _policy
 from asyncframes.errors import MissingExtraError
 
 EXAMPLES = """\
@@ -46,6 +46,7 @@ def add_parser(commands: _options.Commands) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write to this file (default: stdout)"
     )
+    _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
 
