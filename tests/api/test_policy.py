@@ -312,6 +312,25 @@ async def test_no_picture_is_decoded_to_learn_that_it_is_too_large(
         await all_frames(WEBM, max_pixels=most)
 
 
+async def test_pictures_that_grow_beyond_the_limit_end_a_request() -> None:
+    """The frames before them are delivered; without a policy they count as damaged."""
+    small, large = (
+        clip_bytes(frames=5, width=width, height=width, codec="libx265", container="hevc", b_frames=0)
+        for width in (96, 320)
+    )
+    for threads in (1, 3):
+        seen = []
+        with pytest.raises(MediaLimitError, match="pictures of 320x320 exceed max_pixels=20000") as caught:
+            async for index, _ in af.stream_frames(
+                small + large, policy=af.Policy(max_pixels=20_000), threads=threads, on_corrupt="skip"
+            ):
+                seen.append(index)
+        assert seen == list(range(5))
+        assert caught.value.found == 320 * 320
+    assert len(await all_frames(small + large, max_pixels=20_000, on_corrupt="skip")) == 5
+    assert len(await all_frames(small + large, policy=af.Policy(max_pixels=320 * 320))) == 10
+
+
 async def test_a_table_shows_what_a_header_hides() -> None:
     """A clip whose header claims nothing is refused once its table is known."""
     clip = clip_bytes(frames=8, codec="libvpx-vp9", container="webm", b_frames=0, pts=[*range(7), 500])

@@ -27,6 +27,7 @@ from asyncframes._media.codec.draining import await_marks, shown_before, with_da
 from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.codec.threads import is_strict, marks_late
+from asyncframes._media.container.limits import refuse_growth
 from asyncframes._media.container.opening import ContainerOptions, prepare_decoder
 from asyncframes._media.container.packet_reader import PacketReader, are_checked
 from asyncframes._media.files.media_files import MediaFile
@@ -59,12 +60,10 @@ _REMEMBERED_PTS = 1024
 class Decoder:
     """Decodes the packets of a reader, from the start or from a packet of a table.
 
-    Every method runs in a worker thread, one at a time.
-
-    The output of one codec thread is correct by definition, so only a single thread
-    reports damage. With several threads, or with strict error detection, `decode` raises
-    `DoubtError` at the first sign of damage, before any picture that may be spoilt. The
-    caller then calls `fall_back_to_one_thread` and decodes again.
+    Every method runs in a worker thread, one at a time. The output of one codec thread is correct by
+    definition, so only a single thread reports damage. With several threads, or with strict error
+    detection, `decode` raises `DoubtError` at the first sign of damage, before any picture that may be
+    spoilt. The caller then calls `fall_back_to_one_thread` and decodes again.
 
     Attributes
     ----------
@@ -376,6 +375,7 @@ class Decoder:
         if refusal is not None:
             # A failed read may have cut this packet short. Its error then names the cause.
             self.file.raise_error()
+            refuse_growth(self.stream, self._options.limits, self._options.max_pixels, self.file.source_name)
             return [Damage(number, pts, refusal)]
         if frames:
             self._newest, self._fruitless = frames[-1], 0

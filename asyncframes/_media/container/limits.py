@@ -119,23 +119,14 @@ def refuse_beyond(stream: VideoStream, limits: ContainerLimits, max_pixels: int,
             allowed=limits.codecs,
             found=name,
         )
-    pixels = codec.width * codec.height
-    if not pixels and limits.probed_pixels is not None and _declares_size(stream):
+    if not codec.width * codec.height and limits.probed_pixels is not None and _declares_size(stream):
         raise MediaLimitError(
             f"the size of the pictures is unknown, or exceeds max_pixels={max_pixels}",
             source=source,
             limit="max_pixels",
             allowed=max_pixels,
         )
-    if pixels > max_pixels:
-        raise MediaLimitError(
-            f"pictures of {codec.width}x{codec.height} exceed max_pixels={max_pixels}; "
-            "raise it to decode them",
-            source=source,
-            limit="max_pixels",
-            allowed=max_pixels,
-            found=pixels,
-        )
+    _refuse_larger(stream, max_pixels, source)
     rate = fraction_of(stream.average_rate)
     if limits.max_fps is not None and rate is not None and rate > limits.max_fps:
         raise MediaLimitError(
@@ -145,6 +136,32 @@ def refuse_beyond(stream: VideoStream, limits: ContainerLimits, max_pixels: int,
             limit="max_fps",
             allowed=limits.max_fps,
             found=as_float(rate),
+        )
+
+
+def refuse_growth(stream: VideoStream, limits: ContainerLimits, max_pixels: int, source: str) -> None:
+    """Refuse a stream of which FFmpeg refused a packet, if that is because its pictures became too large.
+
+    Raises
+    ------
+    MediaLimitError
+        It is, and a policy limits them. Without a policy, the packet counts as damaged.
+    """
+    if limits.probed_pixels is not None:
+        _refuse_larger(stream, max_pixels, source)
+
+
+def _refuse_larger(stream: VideoStream, max_pixels: int, source: str) -> None:
+    codec = stream.codec_context
+    pixels = codec.width * codec.height
+    if pixels > max_pixels:
+        raise MediaLimitError(
+            f"pictures of {codec.width}x{codec.height} exceed max_pixels={max_pixels}; "
+            "raise it to decode them",
+            source=source,
+            limit="max_pixels",
+            allowed=max_pixels,
+            found=pixels,
         )
 
 
