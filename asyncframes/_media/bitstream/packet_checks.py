@@ -71,7 +71,6 @@ class PacketChecks:
             return False
         read = [*packets]
         heads = walk.heads(HEAD_BYTES) if walk else (yield from mapped(self._head, read))
-        yield
         refused = yield from self._headers.refused(read, heads)
         if refused:
             # If all are refused, the stream has something that the parser does not know.

@@ -58,7 +58,6 @@ def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Generato
         packets=replace(packets, is_discard=packets.is_discard | ~walk.has_picture & ~walk.is_broken),
         is_doubtful=scanned.is_doubtful or bool(walk.is_broken.any()),
     )
-    yield
     places = zip(starts.tolist(), packets.size.tolist(), strict=True)
     return (yield from _checked(looked, (data[start : start + size] for start, size in places), walk))
 
