@@ -95,7 +95,7 @@ class FFmpegUrlSource(SequentialSource):
         self.options: dict[str, str] = dict(options or {})
         self.open_timeout_seconds = open_timeout_seconds
         self.read_timeout_seconds = read_timeout_seconds
-        self.http = http
+        self.http: Callable[[str], StreamSource] = http
         self.over_http: bool = scheme in {"http", "https"}
         self._name = public_url(url)
 
