@@ -47,6 +47,9 @@ _ARE_SLICES = {
 _MAY_BE_PICTURES_AS_LIST: dict[bool, list[bool]] = {
     is_hevc: kinds.tolist() for is_hevc, kinds in _MAY_BE_PICTURES.items()
 }
+_ARE_MESSAGES_AS_LIST: dict[bool, list[bool]] = {
+    is_hevc: kinds.tolist() for is_hevc, kinds in _ARE_MESSAGES.items()
+}
 _ARE_SLICES_AS_LIST: dict[bool, list[bool]] = {
     is_hevc: kinds.tolist() for is_hevc, kinds in _ARE_SLICES.items()
 }
@@ -124,7 +127,7 @@ class UnitFormat:
         # A packet of empty units has no starts, but one end.
         for start, end in zip(starts, ends, strict=False):
             header = packet[start]
-            if _MAY_BE_PICTURES_AS_LIST[self.is_hevc][header]:
+            if self._may_be_picture(header):
                 is_slice = self._is_slice(packet[start : start + 2])
                 has_slice, has_other = has_slice or is_slice, has_other or not is_slice
                 found.append(packet[start : min(end, start + length)])
@@ -136,8 +139,7 @@ class UnitFormat:
 
     def is_picture(self, units: Iterable[bytes]) -> bool:
         """Whether one of some units may belong to a picture."""
-        may_be = _MAY_BE_PICTURES_AS_LIST[self.is_hevc]
-        return any(may_be[unit[0]] for unit in units)
+        return any(self._may_be_picture(unit[0]) for unit in units)
 
     def is_one_slice(self, packet: bytes) -> bool:
         """Whether a packet is one slice with its length before it."""
@@ -152,7 +154,7 @@ class UnitFormat:
 
     def _is_message(self, header: int) -> bool:
         """Whether a unit is a message or filler, which decoders may ignore."""
-        return header >> 1 & 0x3F in _HEVC_MESSAGES if self.is_hevc else header & 0x1F in _H264_MESSAGES
+        return _ARE_MESSAGES_AS_LIST[self.is_hevc][header]
 
     def packet_of(self, units: Iterable[bytes]) -> bytes:
         """Join units to a packet."""
@@ -168,7 +170,7 @@ class UnitFormat:
         return is_slice and len(header) > 1 and not header[1] >> 3 and bool(header[1] & 7)
 
     def _may_be_picture(self, header: int) -> bool:
-        return bool(_MAY_BE_PICTURES[self.is_hevc][header])
+        return _MAY_BE_PICTURES_AS_LIST[self.is_hevc][header]
 
     def may_be_pictures(self, headers: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell for many units, by their first bytes, whether they may belong to a picture."""

@@ -107,8 +107,8 @@ class HeldPictures:
         DoubtError
             The packet is marked as damaged, a reference is missing, or an earlier packet became no picture.
         """
-        # Copying the bytes costs time, so they are copied only for the checks that read them.
         numbers = None if is_known else self._numbers
+        # Copying the bytes costs time, so they are copied only for the checks that read them.
         data = bytes(packet) if numbers is not None or skips or packet.is_discard else b""
         # What a decoder substitutes for a missing reference depends on the pictures it skipped before, so a
         # gap in the numbers is a doubt.
