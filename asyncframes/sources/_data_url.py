@@ -15,7 +15,7 @@ from asyncframes._policy.policy import Policy
 from asyncframes._runtime.threads import in_thread, shared_executor
 from asyncframes.abc import StreamSource
 from asyncframes.errors import NotPicklableError, SourceAddressError, SourceLimitError
-from asyncframes.sources._limits import SourceSize
+from asyncframes.sources._limits import ByteLimit
 
 MOST_CHARACTERS = 128 * 1024**2
 """Longest URL that is decoded."""
@@ -70,7 +70,7 @@ class DataUrlSource(StreamSource):
                 source=self._name,
             )
         self._url = url
-        self._longest = SourceSize()
+        self._longest = ByteLimit()
         self._data: bytes | None = None
         self._opening = asyncio.Lock()
 

@@ -62,42 +62,49 @@ async def within(seconds: float, exchange: Awaitable[T], *, name: str) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSize:
-    """The most bytes that a source may have.
+class ByteLimit:
+    """The most bytes that a source, or a temporary file of its bytes, may have.
 
     Attributes
     ----------
     max_bytes
         The number, ``None`` for any.
+    name
+        Name of the option or of the field of a policy that sets it.
     """
 
     max_bytes: int | None = None
+    name: str = "max_source_bytes"
 
-    def limited_by(self, policy: Policy) -> SourceSize:
-        """Return the lower limit: this one, or that of a policy."""
-        limits = [limit for limit in (self.max_bytes, policy.max_source_bytes) if limit is not None]
-        return SourceSize(min(limits, default=None))
+    def limited_by(self, policy: Policy) -> ByteLimit:
+        """Return the lower limit: this one, or the length of a source that a policy allows."""
+        most = policy.max_source_bytes
+        is_lower = most is not None and (self.max_bytes is None or most < self.max_bytes)
+        return ByteLimit(most) if is_lower else self
 
-    def check(self, size: int | None, name: str) -> None:
-        """Refuse a longer source.
+    def check(self, size: int | None, source: str, what: str = "") -> None:
+        """Refuse more bytes.
 
         Parameters
         ----------
         size
-            Length, or a lower bound of it; ``None`` while it is unknown.
-        name
+            How many there are at least; ``None`` while that is unknown.
+        source
             Name of the source, for errors.
+        what
+            What the error says of them, before the limit.
 
         Raises
         ------
         SourceLimitError
-            The source is longer.
+            There are more.
         """
         if size is not None and self.max_bytes is not None and size > self.max_bytes:
+            what = what or f"the source has {size} bytes or more: expected at most"
             raise SourceLimitError(
-                f"the source has {size} bytes or more: expected at most max_source_bytes={self.max_bytes}",
-                source=name,
-                limit="max_source_bytes",
+                f"{what} {self.name}={self.max_bytes}",
+                source=source,
+                limit=self.name,
                 allowed=self.max_bytes,
                 found=size,
             )

@@ -6,54 +6,15 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, TypeVar
 
 from asyncframes._model.quoting import shortened
-from asyncframes._policy.policy import Policy
 from asyncframes._runtime.threads import in_thread, reading_executor
-from asyncframes.errors import ClosedError, SourceError, SourceLimitError
+from asyncframes.errors import ClosedError, SourceError
 from asyncframes.sources._files import PositionalFile, open_in_thread
+from asyncframes.sources._limits import ByteLimit
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolLimit:
-    """Most bytes of a temporary file.
-
-    Attributes
-    ----------
-    max_bytes
-        The number.
-    name
-        Name of the option or of the field of a policy that sets it.
-    """
-
-    max_bytes: int
-    name: str = "max_spool_bytes"
-
-    def limited_by(self, policy: Policy) -> SpoolLimit:
-        """Return the lower limit: this one, or the length of a source that a policy allows."""
-        most = policy.max_source_bytes
-        return self if most is None or most >= self.max_bytes else SpoolLimit(most, "max_source_bytes")
-
-    def check(self, length: int, what: str, source: str) -> None:
-        """Refuse a file of more bytes.
-
-        Raises
-        ------
-        SourceLimitError
-            It has more.
-        """
-        if length > self.max_bytes:
-            raise SourceLimitError(
-                f"{what} more than {self.name}={self.max_bytes}",
-                source=source,
-                limit=self.name,
-                allowed=self.max_bytes,
-                found=length,
-            )
 
 
 class Spool:
@@ -72,9 +33,9 @@ class Spool:
         Directory of the file; ``None`` for the system's.
     """
 
-    def __init__(self, *, name: str, limit: SpoolLimit, directory: str | os.PathLike[str] | None) -> None:
+    def __init__(self, *, name: str, limit: ByteLimit, directory: str | os.PathLike[str] | None) -> None:
         self._name = name
-        self.limit: SpoolLimit = limit
+        self.limit: ByteLimit = limit
         self._directory = directory
         self._file: _SpoolFile | None = None
         self._arrived = 0
@@ -102,7 +63,7 @@ class Spool:
         SourceLimitError
             The file would be longer than its limit.
         """
-        self.limit.check(self._arrived + len(data), "the bytes to store on disk are", self._name)
+        self.limit.check(self._arrived + len(data), self._name, "the bytes to store on disk are more than")
         file = self._open_file()
         await self._on_disk(lambda: file.write_at(self._arrived, data))
         self._arrived += len(data)

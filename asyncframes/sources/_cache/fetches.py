@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceLimitError
-from asyncframes.sources._limits import SourceSize
+from asyncframes.sources._limits import ByteLimit
 
 _MOST_PASSES = 64
 _MOST_AT_LEAST = 1024**3
@@ -36,7 +36,7 @@ class FetchLimit:
     def __init__(self, source: StreamSource, *, max_read_bytes: int | None) -> None:
         self._source = source
         self._max_read_bytes = max_read_bytes
-        self.longest: SourceSize = SourceSize()
+        self.longest: ByteLimit = ByteLimit()
         self._passes: float | None = None
         self._asked = 0
 

@@ -17,9 +17,9 @@ from asyncframes.abc import Source, StreamSource
 from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
 from asyncframes.sources._http.pace import Pace, Rate
-from asyncframes.sources._limits import SourceSize
+from asyncframes.sources._limits import ByteLimit
 from asyncframes.sources._names import harmless_cause, public_name
-from asyncframes.sources._spool import Spool, SpoolLimit
+from asyncframes.sources._spool import Spool
 
 _log = logging.getLogger("asyncframes")
 
@@ -99,11 +99,13 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         self._input = make_input(stream)
         self._stores = keep
         self._spool: Spool | None = Spool(
-            name=self._name, limit=SpoolLimit(max_spool_bytes), directory=spool_directory
+            name=self._name,
+            limit=ByteLimit(max_spool_bytes, "max_spool_bytes"),
+            directory=spool_directory,
         )
         self._rate = Rate()
         self._pace = Pace(self._rate, name=self._name)
-        self._longest = SourceSize()
+        self._longest = ByteLimit()
         self._opened = False
         self._opening = asyncio.Lock()
         self._last = (0, b"")

@@ -32,9 +32,9 @@ from asyncframes.sources._http.reply import (
     content_range,
 )
 from asyncframes.sources._http.sessions import ClientSessions, refuse_session
-from asyncframes.sources._limits import check_counts, check_seconds, within
+from asyncframes.sources._limits import ByteLimit, check_counts, check_seconds, within
 from asyncframes.sources._retries import Retries
-from asyncframes.sources._spool import Spool, SpoolLimit
+from asyncframes.sources._spool import Spool
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ class HttpSource(OneProcess, StreamSource):
         )
         self._range_timeout_seconds = range_timeout_seconds
         self._rate = Rate(min_bytes_per_second=min_bytes_per_second, window_seconds=read_timeout_seconds)
-        self._spool_limit = SpoolLimit(max_spool_bytes)
+        self._spool_limit = ByteLimit(max_spool_bytes, "max_spool_bytes")
         self._spool_timeout_seconds = spool_timeout_seconds
         self._spool_directory = spool_directory
         self._version: Version | None = None
@@ -311,8 +311,8 @@ class HttpSource(OneProcess, StreamSource):
         try:
             check_whole(response.headers, name=self.name)
             length = content_length(response.headers)
-            what = f"the server does not support ranges, and the file's {length} bytes are"
-            self._spool_limit.check(length or 0, what, self.name)
+            what = f"the server does not support ranges, and the file's {length} bytes are more than"
+            self._spool_limit.check(length, self.name, what)
             await spool.open()
             self.check_open()
         except BaseException:
