@@ -195,14 +195,15 @@ def open_video(
         raise ValueError(f"deadline_seconds={deadline_seconds}: expected more than 0, or None")
     check_seconds(read_timeout_seconds=read_timeout_seconds)
     check_counts(least=0, reorder_bytes=reorder_bytes, picture_cache_bytes=picture_cache_bytes)
-    for name, value in (("max_pixels", max_pixels), ("max_table_frames", max_table_frames)):
-        check_counts(least=1, **{} if value is None else {name: value})
-    if threads is not None:
-        check_counts(least=1, threads=threads)
+    counts = {
+        "max_pixels": max_pixels,
+        "max_table_frames": max_table_frames,
+        "threads": threads,
+        "max_read_bytes": max_read_bytes,
+    }
+    check_counts(least=1, **{name: count for name, count in counts.items() if count is not None})
     if stream_index is not None:
         check_counts(least=0, stream_index=stream_index)
-    if max_read_bytes is not None:
-        check_counts(least=1, max_read_bytes=max_read_bytes)
     limits = limits_of(
         policy,
         max_pixels=max_pixels,

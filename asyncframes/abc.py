@@ -201,6 +201,23 @@ class StreamSource(Source):
         return None
 
 
+class SourceAround(StreamSource):
+    """A source that reads another one, which a policy admits and limits in its place."""
+
+    _source: StreamSource
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return self._source._schemes
+
+    @property
+    def _checks_hosts(self) -> bool:
+        return self._source._checks_hosts
+
+    def _limit(self, policy: Policy) -> None:
+        self._source._limit(policy)
+
+
 class FrameWriter(ABC):
     """Where frames go.
 

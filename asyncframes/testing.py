@@ -19,8 +19,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import wraps
 from typing import Any, BinaryIO, ClassVar, TypeVar
 
-from asyncframes._policy.policy import Policy
-from asyncframes.abc import StreamSource
+from asyncframes.abc import SourceAround, StreamSource
 from asyncframes.errors import ClosedError, ShortReadError, SourceUnavailableError
 
 E = TypeVar("E", bound=Exception)
@@ -240,7 +239,7 @@ class SourceContract:
             )
 
 
-class FaultySource(StreamSource):
+class FaultySource(SourceAround):
     """Wraps a source, and fails where you tell it to.
 
     Parameters
@@ -296,17 +295,6 @@ class FaultySource(StreamSource):
     @property
     def name(self) -> str:
         return self._source.name
-
-    @property
-    def _schemes(self) -> tuple[str, ...]:
-        return self._source._schemes
-
-    @property
-    def _checks_hosts(self) -> bool:
-        return self._source._checks_hosts
-
-    def _limit(self, policy: Policy) -> None:
-        self._source._limit(policy)
 
     @property
     def size(self) -> int | None:

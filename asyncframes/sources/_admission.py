@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from asyncframes._model.quoting import shortened
 from asyncframes._policy.policy import Policy
@@ -21,7 +21,7 @@ def admit(source: Source, policy: Policy) -> None:
         One of its schemes is not allowed, or its connections cannot be checked.
     """
     schemes = source._schemes
-    admit_schemes(schemes, policy, name=source.name)
+    admit_schemes(schemes, policy.schemes, name=source.name)
     if schemes and policy.hosts is not None and not source._checks_hosts:
         raise PolicyAccessError(
             f"the connections of a {type(source).__name__} for {schemes[0]} cannot be checked, and the "
@@ -33,15 +33,14 @@ def admit(source: Source, policy: Policy) -> None:
         )
 
 
-def admit_schemes(schemes: Sequence[str], policy: Policy, *, name: str) -> None:
-    """Refuse schemes that a policy does not allow.
+def admit_schemes(schemes: Sequence[str], allowed: Collection[str] | None, *, name: str) -> None:
+    """Refuse schemes that are not among those allowed, ``None`` for all.
 
     Raises
     ------
     PolicyAccessError
         One of them is not allowed.
     """
-    allowed = policy.schemes
     for scheme in schemes:
         if allowed is not None and scheme not in allowed:
             known = ", ".join(sorted(allowed)) or "none"

@@ -102,9 +102,9 @@ def admitted_source(source: SourceLike, policy: Policy) -> StreamSource | FFmpeg
         if not is_known_scheme(scheme):
             raise ValueError(f"schemes: no source opens {quoted_option(scheme)} addresses")
     if isinstance(source, str):
-        admit_schemes(schemes_of_text(source), policy, name=name_of(source))
+        admit_schemes(schemes_of_text(source), policy.schemes, name=name_of(source))
     elif isinstance(source, int):
-        admit_schemes(("file",), policy, name=name_of(source))
+        admit_schemes(("file",), policy.schemes, name=name_of(source))
     made = resolve_source(source)
     admit(made, policy)
     return made

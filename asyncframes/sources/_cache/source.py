@@ -11,7 +11,7 @@ from asyncframes._model.quoting import quoted_option
 from asyncframes._model.ranges import ByteRange, merge_ranges
 from asyncframes._policy.policy import NEEDED, Policy
 from asyncframes._runtime.life import OneProcess
-from asyncframes.abc import StreamSource
+from asyncframes.abc import SourceAround, StreamSource
 from asyncframes.sources._cache.blocks import BlockCache, LoadedRanges
 from asyncframes.sources._cache.cursor import ReadCursor, ReaderRequests
 from asyncframes.sources._cache.fetches import FetchLimit
@@ -42,7 +42,7 @@ def check_cache(*, cache_bytes: int, read_ahead_bytes: int, block_size: int = _B
         raise ValueError(f"read_ahead_bytes={quoted_option(read_ahead_bytes)}: expected 0 or more bytes")
 
 
-class CachedSource(OneProcess, StreamSource):
+class CachedSource(OneProcess, SourceAround):
     """A bounded cache of blocks over another source.
 
     Readers share the blocks and the requests: no block is fetched twice at the same time.
@@ -119,16 +119,8 @@ class CachedSource(OneProcess, StreamSource):
     def name(self) -> str:
         return self._source.name
 
-    @property
-    def _schemes(self) -> tuple[str, ...]:
-        return self._source._schemes
-
-    @property
-    def _checks_hosts(self) -> bool:
-        return self._source._checks_hosts
-
     def _limit(self, policy: Policy) -> None:
-        self._source._limit(policy)
+        super()._limit(policy)
         limit = self._loader.limit
         limit.longest = limit.longest.limited_by(policy)
         if policy.max_read_bytes == NEEDED:

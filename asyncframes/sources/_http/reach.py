@@ -13,6 +13,7 @@ from asyncframes._model.quoting import shortened
 from asyncframes._policy.hosts import PUBLIC, Hosts
 from asyncframes._policy.policy import Policy
 from asyncframes.errors import PolicyAccessError, SourceUnavailableError
+from asyncframes.sources._admission import admit_schemes
 
 USUAL_REDIRECTS = 10
 
@@ -72,15 +73,7 @@ class Reach:
         PolicyAccessError
             Its scheme or its host is not allowed.
         """
-        if self.schemes is not None and url.scheme not in self.schemes:
-            allowed = tuple(sorted(self.schemes))
-            raise PolicyAccessError(
-                f"{url.scheme} is not among the allowed schemes: expected one of {', '.join(allowed)}",
-                source=name,
-                limit="schemes",
-                allowed=allowed,
-                found=url.scheme,
-            )
+        admit_schemes((url.scheme,), self.schemes, name=name)
         host, port = _place(url)
         for hosts in self.hosts:
             if not hosts.may_allow(host, port):
