@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-EXTRAS = {"obstore": "cloud", "fsspec": "fsspec", "dotenv": "supervisely", "torch": "torch"}
+EXTRAS = {
+    "obstore": "cloud",
+    "fsspec": "fsspec",
+    "landlockpy": "isolation",
+    "seccompy": "isolation",
+    "dotenv": "supervisely",
+    "torch": "torch",
+}
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRAS)}))\n"
 """Has Python take packages as absent that are there."""
 
