@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from fractions import Fraction
 from typing import Any, Protocol, cast
 
@@ -17,6 +19,10 @@ _METADATA_ARGUMENTS: dict[str, Any] = (
 )
 
 
+# A program, and downloads of samples.
+_OTHER_MODULES = {"av.__main__", "av.datasets"}
+
+
 class Ratio(Protocol):
     """A ratio: a `Fraction` in PyAV 18, an `AVRational` in 19."""
 
@@ -27,6 +33,16 @@ class Ratio(Protocol):
     @property
     def denominator(self) -> int:
         """The denominator; 0 if the file says 0."""
+
+
+def import_late_modules() -> None:
+    """Import what PyAV imports when a file first needs it, such as what decodes subtitles.
+
+    A process that cannot open files afterwards needs all of it.
+    """
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in _OTHER_MODULES:
+            importlib.import_module(module.name)
 
 
 def open_input(file: object, *, options: dict[str, str], buffer_size: int, **more: Any) -> InputContainer:

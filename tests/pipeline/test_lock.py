@@ -45,7 +45,9 @@ USEFUL = (
     "usage",
     "socket",
     "shared memory",
+    "idle codec threads",
     "late import",
+    "late import of PyAV",
 )
 
 # What an unlocked process may do here as well, whatever its user.

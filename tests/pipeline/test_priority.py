@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 import asyncframes as af
+from asyncframes._media.codec import priority
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a policy")
@@ -51,6 +52,19 @@ async def test_only_codec_threads_give_way(threads: int, expected: int, *, idle:
         assert (await video.frame(5)).index == 5
         assert await until_under(policy, expected)
     assert await until_under(policy, 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("long_streams")
+async def test_threads_are_found_without_a_list_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A locked process may not list its own."""
+    monkeypatch.setattr(priority, "_THREADS", tmp_path / "absent")
+    async with af.open_video(clip_bytes(frames=48), threads=3, idle_priority=True) as video:
+        assert painted_index((await video.frame(40)).image) == 40
+        assert await until_under(os.SCHED_IDLE, 3)
+    assert await until_under(os.SCHED_IDLE, 0)
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import importlib
 import io
 import json
 import mmap
@@ -30,10 +31,11 @@ from typing import Any
 import av
 import av.filter
 
-import asyncframes  # noqa: F401 - with all that it imports, as the real process has
+import asyncframes as af
+from asyncframes._media.pyav import import_late_modules
 
 Settings = dict[str, Any]
-"""What a child is told, as JSON; `defaults` has all of it."""
+"""What a child is told, as JSON; `settings` of test_lock.py has all of it."""
 
 _CHILD = "import sys; sys.path[:] = {path!r}; from tests.support import locked; locked.main(sys.argv[1])"
 
@@ -104,7 +106,9 @@ def main(text: str) -> None:
 
     _say("parent", die_with_parent(settings["parent"]))
     clips = {name: Path(path).read_bytes() for name, path in settings["clips"].items()}
-    _digest(files("asyncframes.data").joinpath("bunny.mp4").read_bytes(), 1, "rgb24")
+    import_late_modules()
+    bunny = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
+    _digest(bunny, 1, "rgb24")
     forgotten = os.open("/", os.O_RDONLY)
     locked = threading.Event()
     for _ in range(settings["threads"]):
@@ -119,7 +123,7 @@ def main(text: str) -> None:
     _say("forgotten descriptor", _outcome(lambda: fcntl.fcntl(forgotten, fcntl.F_GETFD)))
     for name, clip in clips.items():
         _say(name, digests(clip))
-    for name, attempt in (_useful(settings) | _hostile(settings)).items():
+    for name, attempt in (_useful(settings, bunny) | _hostile(settings)).items():
         if name in settings["attempts"]:
             _say(name, _outcome(attempt))
 
@@ -148,7 +152,7 @@ def _outcome(attempt: Callable[[], object]) -> str:
     return "done"
 
 
-def _useful(settings: Settings) -> dict[str, Callable[[], object]]:
+def _useful(settings: Settings, clip: bytes) -> dict[str, Callable[[], object]]:
     """What decoding and its protocol need."""
     return {
         "thread": _in_threads,
@@ -163,7 +167,9 @@ def _useful(settings: Settings) -> dict[str, Callable[[], object]]:
         "usage": lambda: resource.getrusage(resource.RUSAGE_SELF),
         "socket": lambda: _ping(settings["keep"][0]),
         "shared memory": lambda: _fill(settings["keep"][1]),
+        "idle codec threads": lambda: _show(clip),
         "late import": _import_late,
+        "late import of PyAV": lambda: importlib.import_module("av.subtitles.codeccontext"),
     }
 
 
@@ -197,6 +203,11 @@ def _ping(descriptor: int) -> None:
 def _fill(descriptor: int) -> None:
     with mmap.mmap(descriptor, 4096) as shared:
         shared[:5] = b"child"
+
+
+def _show(clip: bytes) -> None:
+    with af.sync.open_video(clip, threads=3, idle_priority=True) as video:
+        assert video.frame(30).index == 30
 
 
 def _import_late() -> None:

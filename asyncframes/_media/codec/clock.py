@@ -26,7 +26,12 @@ class CodecClock:
     def seconds(self) -> float:
         """Return the time that all of these threads have used so far."""
         for thread in self._seconds:
-            # The kernel's number for the clock of a thread; see clock_getcpuclockid(3).
             with suppress(OSError):
-                self._seconds[thread] = time.clock_gettime((~thread << 3) | 6)
+                self._seconds[thread] = thread_seconds(thread)
         return self._past + sum(self._seconds.values())
+
+
+def thread_seconds(thread: int) -> float:
+    """Return the CPU time of a thread of this process, by the system's number; `OSError` if there is none."""
+    # The kernel's number for the clock of a thread; see clock_getcpuclockid(3).
+    return time.clock_gettime((~thread << 3) | 6)

@@ -12,7 +12,11 @@ from pathlib import Path
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from asyncframes._media.codec.clock import thread_seconds
 from asyncframes._runtime.life import on_fork
+
+_THREADS = Path("/proc/self/task")
+_NEAR = 128
 
 # Held while a codec opens whose threads are searched for, so that threads of no other such codec are new.
 _opening = threading.Lock()
@@ -83,8 +87,26 @@ def _open_and_find(codec: VideoCodecContext, found: set[int], *, idle: bool) -> 
 
 def _batch_threads() -> set[int]:
     threads = set()
-    for entry in Path("/proc/self/task").iterdir():
+    for thread in _own_threads():
         with suppress(OSError):
-            if os.sched_getscheduler(int(entry.name)) == os.SCHED_BATCH:
-                threads.add(int(entry.name))
+            if os.sched_getscheduler(thread) == os.SCHED_BATCH:
+                threads.add(thread)
     return threads
+
+
+def _own_threads() -> list[int]:
+    """List the threads of this process, or where it may not, at least those that this thread started last."""
+    try:
+        return [int(entry.name) for entry in _THREADS.iterdir()]
+    except OSError:
+        # The system gives numbers in turn, and other processes may take some in between.
+        own = threading.get_native_id()
+        return [thread for thread in range(own, own + _NEAR) if _is_own(thread)]
+
+
+def _is_own(thread: int) -> bool:
+    try:
+        thread_seconds(thread)
+    except OSError:
+        return False
+    return True
