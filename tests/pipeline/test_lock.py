@@ -6,6 +6,8 @@ import array
 import ctypes
 import mmap
 import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -259,16 +261,21 @@ def test_an_unlocked_process_is_not_refused(tmp_path: Path) -> None:
     assert {name: said[name] for name in PROVABLE} == dict.fromkeys(PROVABLE, "done")
 
 
+FILES = ("read a file", "write a file", "remove a file", "list a folder", "environment of the parent")
+
+
 def test_landlock_alone_refuses_files_and_networks(tmp_path: Path) -> None:
     """It is a second wall: what it knows is refused without the filter of system calls."""
-    by_files = dict.fromkeys(
-        ["read a file", "write a file", "remove a file", "list a folder", "environment of the parent"],
-        "EACCES",
-    )
-    expected = by_files | {"memory of the parent": "EPERM", "fork": "done"}
+    abi = pytest.importorskip("landlockpy").abi_version()
+    expected = dict.fromkeys(FILES, "EACCES") | {"memory of the parent": "EPERM", "fork": "done"}
+    if abi >= 4:
+        expected |= {"connect": "EACCES", "listen": "EACCES"}
+    if abi >= 6:
+        expected |= {"signal to the parent": "EPERM"}
     with settings(tmp_path, attempts=list(expected), absent=["seccompy"]) as (told, keep, _own):
         said = run_locked(told, keep=keep)
     report = IsolationReport.from_dict(said["report"])
+    assert report.landlock_abi == abi
     assert report.measures == MEASURES - {"seccomp"}
     assert {name: said[name] for name in expected} == expected
     assert [note.split(":")[0] for note in report.notes] == ["seccomp is off", "Processes are not limited"]
@@ -337,3 +344,63 @@ def test_a_process_whose_parent_died_before_ends() -> None:
     script = CHILD.format(path=sys.path, parent=os.getpid() + 1)
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+
+
+SPINNING = """
+import ctypes, signal, sys
+sys.path[:] = {path!r}
+from asyncframes._isolation.lock import LockLimits, lock
+if {stubborn}:
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+lock([1], LockLimits(address_space_bytes=1 << 30, cpu_seconds=1))
+print("locked", flush=True)
+size = 50_000_000
+memory = ctypes.create_string_buffer(size)
+while True:
+    ctypes.memset(memory, 1, size)
+"""
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_cpu_time_is_limited(*, stubborn: bool) -> None:
+    """A signal says why, and another ends a process that ignores it."""
+    script = SPINNING.format(path=sys.path, stubborn=stubborn)
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
+    assert done.stdout == b"locked\n"
+    assert done.returncode == -(signal.SIGKILL if stubborn else signal.SIGXCPU)
+
+
+def test_the_parent_can_lower_a_limit_later() -> None:
+    """It gives each video its time, although the process cannot be traced."""
+    script = SPINNING.format(path=sys.path, stubborn=False).replace("cpu_seconds=1", "cpu_seconds=10_000")
+    with subprocess.Popen([sys.executable, "-I", "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"locked\n"
+        _, hard = resource.prlimit(child.pid, resource.RLIMIT_CPU)
+        resource.prlimit(child.pid, resource.RLIMIT_CPU, (1, hard))
+        assert child.wait() == -signal.SIGXCPU
+
+
+ANOTHER_ARCHITECTURE = """
+import ctypes, mmap, sys
+sys.path[:] = {path!r}
+from asyncframes._isolation.lock import LockLimits, lock
+code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes.fromhex("b814000000cd80c3"))  # getpid of i386: mov eax, 20; int 0x80; ret
+call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+print(call(), flush=True)
+lock([1], LockLimits(address_space_bytes=1 << 30, cpu_seconds=60))
+print("locked", flush=True)
+print(call(), flush=True)
+"""
+
+
+@pytest.mark.skipif(not IS_X86_64, reason="the machine code is of i386")
+def test_calls_of_another_architecture_kill() -> None:
+    """Their numbers mean other calls, so a filter of numbers would let them through."""
+    script = ANOTHER_ARCHITECTURE.format(path=sys.path)
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, check=False)
+    if done.returncode == -signal.SIGSEGV and not done.stdout:
+        pytest.skip("this kernel has no calls of i386")
+    assert done.stdout.splitlines()[1:] == [b"locked"]
+    assert done.returncode == -signal.SIGSYS

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncframes._isolation import landlock, privileges, rlimits, seccomp
+from asyncframes._isolation import landlock, lock, privileges, rlimits, seccomp
+from asyncframes._isolation.report import IsolationReport
 from asyncframes._isolation.rlimits import LockLimits
 from asyncframes._isolation.unavailable import UnavailableError
 
@@ -153,3 +154,54 @@ def test_memory_is_not_limited_without_proc(
     monkeypatch.setattr(Path, "read_text", refuse)
     assert "address_space" not in dict(rlimits.limit_resources(LIMITS, 2))
     assert set_limits
+
+
+@pytest.mark.parametrize(
+    ("alone", "filtered", "carried"),
+    [(True, True, True), (True, False, True), (False, True, True), (False, False, False)],
+)
+def test_what_holds_for_one_thread_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, *, alone: bool, filtered: bool, carried: bool
+) -> None:
+    """Only a filter of system calls reaches threads that run already."""
+
+    def filter_calls(_calls: object) -> str:
+        if not filtered:
+            raise UnavailableError("seccomp is off: the kernel refused it (Operation not permitted).")
+        return "allow-list"
+
+    # Nothing may be taken from the process of the tests.
+    replaced: dict[str, Callable[..., object]] = {
+        "_close_others": lambda _keep: None,
+        "runs_alone": lambda: alone,
+        "new_filter": object,
+        "limit_resources": lambda _limits, _highest: (("file_size", 0), ("core_size", 0)),
+        "drop_privileges": lambda: True,
+        "refuse_everything": lambda alone: 7 if alone else _raise(UnavailableError("Landlock is off.")),
+        "load_filter": filter_calls,
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(lock, name, function)
+    report = lock.lock({0, 1, 2}, LIMITS)
+    assert report.no_new_privileges == carried
+    assert ("landlock" in report.measures, "seccomp" in report.measures) == (alone, filtered)
+    missing = ["address_space", "cpu_seconds", "descriptors"]
+    assert [note for note in report.notes if note.startswith("The limit")] == [
+        f"The limit {name} is missing: the system refused it." for name in missing
+    ]
+    assert any(note.startswith("Processes") for note in report.notes) != filtered
+    assert IsolationReport.from_dict(report.as_dict()) == report
+
+
+def _raise(exc: Exception) -> None:
+    raise exc
+
+
+def test_no_list_of_threads_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be known, others may run."""
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert not privileges.runs_alone()
