@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from asyncframes._isolation.report import IsolationReport
 from asyncframes._model.quoting import quoted
 from asyncframes._model.table import FrameTable
 from asyncframes._model.timing import as_float
-from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._runtime.life import Opened
 from asyncframes._types import VideoInfo
 from asyncframes.errors import ClosedError, NotPicklableError
@@ -16,7 +17,7 @@ from asyncframes.errors import ClosedError, NotPicklableError
 class OpenVideo(Opened):
     """The part of `Video` that selects no frames: facts, the frame table and closing."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: VideoRequests) -> None:
         super().__init__("video", requests.input.name)
         self._requests = requests
 
@@ -48,6 +49,11 @@ class OpenVideo(Opened):
     def info(self) -> VideoInfo:
         """Facts about the video from its header and first picture."""
         return self._requests.info
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """What separates the decoder from the program; see ``isolation`` of `Policy`."""
+        return self._requests.isolation
 
     @property
     def bytes_read(self) -> int:

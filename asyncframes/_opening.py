@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, get_args
 
@@ -16,18 +16,15 @@ from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted, quoted_option
 from asyncframes._model.table import FrameTable
-from asyncframes._policy.policy import NEEDED, Policy, limits_of
-from asyncframes._requests.decoder_session import ReadOptions
-from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
-from asyncframes._requests.requests import Requests, VideoOptions
+from asyncframes._policy.policy import NEEDED, Isolation, Policy, check_isolation, limits_of
+from asyncframes._requests.requests import VideoOptions
 from asyncframes._runtime.deadline import leave_behind
-from asyncframes._runtime.threads import shared_executor, threads_per_decoder
+from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode
 from asyncframes._video import Video
-from asyncframes.abc import StreamSource
+from asyncframes._video_arguments import CacheOptions, VideoArguments
 from asyncframes.errors import DeadlineError, NotPicklableError
-from asyncframes.sources import CachedSource, FFmpegUrlSource, SourceLike
-from asyncframes.sources._cache.source import check_cache
+from asyncframes.sources import SourceLike
 from asyncframes.sources._limits import check_counts, check_seconds
 from asyncframes.sources._registry import admitted_source
 
@@ -38,6 +35,7 @@ def open_video(
     source: SourceLike,
     *,
     policy: Policy | None = None,
+    isolation: Isolation | None = None,
     stream_index: int | None = None,
     on_corrupt: OnCorrupt = "raise",
     threads: int | None = None,
@@ -74,6 +72,10 @@ def open_video(
         What the video may cost, and what its source may reach: ``Policy.untrusted()`` for files
         and addresses of other people. By default ``Policy.trusted()``. Options of this function
         can only make a policy stricter: the lower limit counts.
+    isolation
+        ``"process"`` decodes in a locked process of its own, ``"none"`` in threads of this one. By
+        default as `policy` says, which this option can only make stricter. See ``isolation`` of
+        `Policy`, and `Video.isolation` for what the system provides.
     stream_index
         Stream of the container to decode. By default, the first video stream that the
         container marks as default, or if it marks none, the first video stream. Cover art is
@@ -163,7 +165,10 @@ def open_video(
     MediaError
         The bytes are not a video that can be decoded.
     PolicyError
-        The policy does not allow the source, or a limit stops the video.
+        The policy does not allow the source, or a limit stops the video; `IsolationError` if the
+        system cannot isolate it as required.
+    DecoderCrashedError
+        The process that decodes the video ended.
     ValueError
         An option is invalid, no source type accepts the address, or `frame_table`
         belongs to another stream.
@@ -212,11 +217,14 @@ def open_video(
         deadline_seconds=deadline_seconds,
     )
     policed = Policy.trusted() if policy is None else policy
+    if isolation is not None:
+        check_isolation(isolation)
+        limits = limits if isolation == "none" else replace(limits, isolation=isolation)
     cached_tables = None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES)
-    opening = _Opening(
+    opening = VideoArguments(
         source=admitted_source(source, policed),
         policy=policed,
-        cache=_CacheOptions(
+        cache=CacheOptions(
             cache_bytes, read_ahead_bytes, None if limits.max_read_bytes == NEEDED else limits.max_read_bytes
         ),
         container=ContainerOptions(
@@ -246,64 +254,13 @@ def open_video(
     return VideoOpener(opening)
 
 
-@dataclass(frozen=True, slots=True)
-class _CacheOptions:
-    """How the bytes of a source are cached; see `open_video`."""
-
-    cache_bytes: int
-    read_ahead_bytes: int
-    max_read_bytes: int | None
-
-    def __post_init__(self) -> None:
-        check_cache(cache_bytes=self.cache_bytes, read_ahead_bytes=self.read_ahead_bytes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Opening:
-    """The arguments of `open_video`, checked. It holds no lock, thread or cache, so it can be pickled."""
-
-    source: StreamSource | FFmpegUrlSource
-    policy: Policy
-    cache: _CacheOptions
-    container: ContainerOptions
-    options: VideoOptions
-    read_timeout_seconds: float
-    executor: Executor | None
-    packet_progress: PacketProgress | None
-
-    def video(self) -> Video:
-        """Make the video, which is not open yet."""
-        reading = ReadOptions(
-            executor=self.executor or shared_executor(),
-            read_timeout_seconds=self.read_timeout_seconds,
-            container=self.container,
-            packet_progress=self.packet_progress,
-            cpu_seconds=self.policy.cpu_seconds,
-        )
-        return Video(Requests(self._input(), reading, self.options))
-
-    def _input(self) -> VideoInput:
-        source = self.source
-        if isinstance(source, FFmpegUrlSource):
-            source._limit(self.policy)
-            return UrlInput(source)
-        cached = CachedSource(
-            source,
-            cache_bytes=self.cache.cache_bytes,
-            read_ahead_bytes=self.cache.read_ahead_bytes,
-            max_read_bytes=self.cache.max_read_bytes,
-        )
-        cached._limit(self.policy)
-        return CachedInput(source, cached)
-
-
 class VideoOpener:
     """The result of `open_video`: await it, or enter it with ``async with``.
 
     It can be pickled until it is entered, and entered in another process.
     """
 
-    def __init__(self, opening: _Opening) -> None:
+    def __init__(self, opening: VideoArguments) -> None:
         self._opening = opening
         self._video: Video | None = None
 

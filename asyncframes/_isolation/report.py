@@ -123,6 +123,10 @@ class IsolationReport:
         return report
 
 
+NOT_ISOLATED = IsolationReport(mode="none")
+"""Of a video that threads of the program decode."""
+
+
 def _one_of(values: Mapping[str, Any], name: str, allowed: tuple[Any, ...]) -> Any:
     value = values[name]
     if not any(type(value) is type(each) and value == each for each in allowed):

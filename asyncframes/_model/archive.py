@@ -42,8 +42,19 @@ def pack(version: int, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
     return body + _checksum(body)
 
 
-def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def unpack(
+    version: int, data: bytes, *, most_bytes: int | None = None
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the facts and arrays that `pack` converted to bytes.
+
+    Parameters
+    ----------
+    version
+        As it was passed to `pack`.
+    data
+        The bytes.
+    most_bytes
+        Most bytes of all arrays together, ``None`` for any.
 
     Raises
     ------
@@ -60,7 +71,7 @@ def unpack(version: int, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray
         raise ArchiveError("damaged: the checksum does not match")
     try:
         header = json.loads(body[_HEAD.size : _HEAD.size + header_length])
-        arrays = _decoded(header["arrays"], body[_HEAD.size + header_length :])
+        arrays = _decoded(header["arrays"], body[_HEAD.size + header_length :], most_bytes)
         return dict(header["facts"]), arrays
     except (KeyError, TypeError, ValueError, RecursionError, zlib.error) as exc:
         raise ArchiveError(f"malformed: {exc}") from exc
@@ -77,10 +88,10 @@ def _encoded(array: NDArray[Any]) -> bytes:
     return steps.view(np.uint8).reshape(-1, 8).T.tobytes()
 
 
-def _decoded(described: list[Any], payload: bytes) -> dict[str, NDArray[Any]]:
+def _decoded(described: list[Any], payload: bytes, most_bytes: int | None) -> dict[str, NDArray[Any]]:
     sizes = [np.dtype(_DTYPES[kind]).itemsize * length for _, kind, length in described]
     total = sum(sizes)
-    if min(sizes, default=0) < 0 or total > _MOST_INFLATION * len(payload):
+    if min(sizes, default=0) < 0 or total > _MOST_INFLATION * len(payload) or total > (most_bytes or total):
         raise ValueError("impossible lengths")
     inflater = zlib.decompressobj()
     data = inflater.decompress(payload, total + 1)

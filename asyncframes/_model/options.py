@@ -15,7 +15,7 @@ from typing import Any, ForwardRef, ParamSpec, SupportsIndex, TypedDict, TypeVar
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import FrameTable
-from asyncframes._policy.policy import Policy
+from asyncframes._policy.policy import Isolation, Policy
 from asyncframes._types import (
     ImageWriter,
     OnCorrupt,
@@ -189,6 +189,7 @@ class OpenOptions(TypedDict, total=False):
     """Options of `open_video`; see there."""
 
     policy: Policy | None
+    isolation: Isolation | None
     stream_index: int | None
     on_corrupt: OnCorrupt
     threads: int | None
@@ -261,6 +262,7 @@ DEFAULTS: dict[str, Any] = {
     "image_writer": None,
     "show_decoding_progress": False,
     "policy": None,
+    "isolation": None,
     "stream_index": None,
     "on_corrupt": "raise",
     "threads": None,

@@ -64,7 +64,7 @@ def pack_table(table: TableFields) -> bytes:
     )
 
 
-def unpack_table(data: bytes) -> TableFields:
+def unpack_table(data: bytes, *, most_bytes: int | None = None) -> TableFields:
     """Return the fields that `pack_table` turned into bytes.
 
     Raises
@@ -72,7 +72,7 @@ def unpack_table(data: bytes) -> TableFields:
     ArchiveError
         The bytes are not a table, are damaged, or are in another version of the format.
     """
-    facts, arrays = unpack(_FORMAT_VERSION, data)
+    facts, arrays = unpack(_FORMAT_VERSION, data, most_bytes=most_bytes)
     try:
         return _checked(facts, arrays)
     except (KeyError, TypeError, ValueError, ArithmeticError, IndexError) as exc:

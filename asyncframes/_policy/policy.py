@@ -6,16 +6,29 @@ import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes._policy.hosts import PUBLIC, Hosts
 
 NEEDED: Literal["needed"] = "needed"
 
+Isolation: TypeAlias = Literal["none", "process"]
+"""Where a video is decoded: in threads of this process, or in a process of its own."""
+
+MEASURES = frozenset({"landlock", "no_new_privileges", "process", "rlimits", "seccomp"})
+"""What can confine a process that decodes; see `IsolationReport.measures`."""
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+")
-_NAMES = ("schemes", "hosts", "codecs", "containers")
-_COUNTS = ("max_source_bytes", "max_pixels", "max_frames", "max_output_frames", "max_output_bytes")
+_NAMES = ("schemes", "hosts", "codecs", "containers", "require_isolation")
+_COUNTS = (
+    "max_source_bytes",
+    "max_pixels",
+    "max_frames",
+    "max_output_frames",
+    "max_output_bytes",
+    "max_workers",
+)
 _SECONDS = ("max_duration_seconds", "max_fps", "deadline_seconds", "cpu_seconds")
 
 
@@ -108,6 +121,19 @@ class Policy:
         names: ``mp4`` includes ``mov`` and ``3gp``, and ``webm`` includes ``matroska``. ``None``,
         the default, for all that the library opens. Untrusted: ``mp4`` and ``webm``, for the same
         reason as with codecs.
+    isolation
+        ``"process"``: a process of its own demuxes, decodes and converts the video. It has no access to
+        files and the network, as far as the system can deny it (see `Video.isolation`), and it
+        can be killed. ``"none"``, the default: threads of this process do, which costs less for
+        your own files. Untrusted: ``"process"``, because FFmpeg has flaws that hostile files use.
+        `FFmpegUrlSource` reads the network itself, and is refused.
+    require_isolation
+        What must confine that process, of ``"rlimits"``, ``"no_new_privileges"``, ``"landlock"`` and
+        ``"seccomp"``: if the system lacks one, opening raises `IsolationError`. None by default and
+        untrusted, because systems differ; on Linux, servers can require all of them.
+    max_workers
+        Most of these processes at once, for all videos of this program. A video that would
+        need another one waits. ``None``, the default and untrusted, for the number of CPUs.
     """
 
     schemes: Collection[str] | None = None
@@ -126,6 +152,9 @@ class Policy:
     cpu_seconds: float | None = None
     codecs: Collection[str] | None = None
     containers: Collection[str] | None = None
+    isolation: Isolation = "none"
+    require_isolation: Collection[str] = frozenset()
+    max_workers: int | None = None
 
     def __post_init__(self) -> None:
         for name in _NAMES:
@@ -140,6 +169,7 @@ class Policy:
         _check_number("min_bytes_per_second", self.min_bytes_per_second, least=0)
         for name in _SECONDS:
             _check_positive(name, getattr(self, name))
+        _check_isolation(self.isolation, self.require_isolation)
 
     @classmethod
     def trusted(cls) -> Policy:
@@ -166,6 +196,7 @@ class Policy:
             cpu_seconds=60,
             codecs={"av1", "h263", "h264", "hevc", "mpeg4", "prores", "vp8", "vp9"},
             containers={"mp4", "webm"},
+            isolation="process",
         )
 
 
@@ -217,6 +248,31 @@ def _check_schemes(schemes: Collection[str] | None) -> None:
             raise ValueError(
                 f"schemes: {quoted_option(scheme)} is invalid: expected the scheme of a URL, such as 'https'"
             )
+
+
+def check_isolation(isolation: object) -> None:
+    """Refuse an unknown kind of isolation.
+
+    Raises
+    ------
+    ValueError
+        It is unknown.
+    """
+    if isolation not in get_args(Isolation):
+        raise ValueError(
+            f"isolation={quoted_option(isolation)}: expected one of {', '.join(get_args(Isolation))}"
+        )
+
+
+def _check_isolation(isolation: Isolation, required: Collection[str]) -> None:
+    check_isolation(isolation)
+    for name in sorted(set(required) - MEASURES):
+        raise ValueError(
+            f"require_isolation: {quoted_option(name)} is unknown: "
+            f"expected one of {', '.join(sorted(MEASURES))}"
+        )
+    if required and isolation == "none":
+        raise ValueError("require_isolation without isolation='process': nothing would be isolated")
 
 
 def _check_number(name: str, value: float | None, *, least: float, other: str = "") -> None:

@@ -15,7 +15,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._requests.jobs.images import BatchImages, refuse_too_large
 from asyncframes._requests.limits import expected_shape
 from asyncframes._requests.request import Request
-from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._runtime.generators import Pinned, in_turns
 from asyncframes._types import Image
 
@@ -23,7 +23,7 @@ from asyncframes._types import Image
 _FRAMES_AT_ONCE = 64
 
 
-async def one_batch(requests: Requests, request: Request, *, max_bytes: int) -> FrameBatch:
+async def one_batch(requests: VideoRequests, request: Request, *, max_bytes: int) -> FrameBatch:
     """Decode all frames of a request into one array; see `Video.batch`."""
     shape, dtype = expected_shape(requests.info, request.rendering), request.rendering.dtype
     image_bytes = math.prod(shape) * dtype.itemsize
@@ -45,7 +45,7 @@ async def one_batch(requests: Requests, request: Request, *, max_bytes: int) -> 
 
 
 async def batches(
-    requests: Requests, request: Request, *, size: int, drop_last: bool, max_bytes: int
+    requests: VideoRequests, request: Request, *, size: int, drop_last: bool, max_bytes: int
 ) -> AsyncGenerator[FrameBatch, None]:
     """Decode the frames of a request into arrays of `size` frames; see `Video.batches`."""
     shape = expected_shape(requests.info, request.rendering)
@@ -69,11 +69,11 @@ async def batches(
         yield _batch(requests, request, frames, last)
 
 
-def _batch(requests: Requests, request: Request, frames: list[Frame], images: Image) -> FrameBatch:
+def _batch(requests: VideoRequests, request: Request, frames: list[Frame], images: Image) -> FrameBatch:
     return make_batch(frames, images, requests.info, requests.known_count, request.rendering.image_format)
 
 
-async def _counted(requests: Requests, selection: Selection, most: int) -> tuple[Selection, int | None]:
+async def _counted(requests: VideoRequests, selection: Selection, most: int) -> tuple[Selection, int | None]:
     """Return the frames as a selection that needs no further reading, and the most that may come.
 
     The number is ``None`` if it is known only at the end of a sequential source. A range from

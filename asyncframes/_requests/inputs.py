@@ -10,9 +10,9 @@ from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import BridgeFile, CachedFile
 from asyncframes._media.files.url_file import UrlFile
 from asyncframes.abc import Source, StreamSource
-from asyncframes.sources import CachedSource, FFmpegUrlSource, ForwardSource
+from asyncframes.sources import CachedSource, FFmpegUrlSource
 from asyncframes.sources._cache.blocks import LoadedRanges
-from asyncframes.sources._forward.source import ForwardReader, SequentialSource
+from asyncframes.sources._forward.sequential import ForwardBytes, ForwardReader, SequentialSource
 from asyncframes.sources._local import LocalSource
 
 
@@ -118,7 +118,7 @@ class CachedInput(VideoInput):
         return self._stream.local_file()
 
     def bridge(self, loop: asyncio.AbstractEventLoop, timeout_seconds: float) -> BridgeFile | UrlFile:
-        if isinstance(self._stream, ForwardSource) and not self._stream.stores:
+        if isinstance(self._stream, ForwardBytes) and not self._stream.stores:
             return ForwardFile(ForwardReader(self._stream), loop, timeout_seconds)
         return CachedFile(self._cached, loop, timeout_seconds)
 

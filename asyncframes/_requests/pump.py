@@ -355,7 +355,12 @@ class Pump:
         self._first.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
-        self._queue.put_nowait(_Failure(ClosedError("the video was closed while its frames were being read")))
+        self._queue.put_nowait(_Failure(closed_in_the_middle()))
+
+
+def closed_in_the_middle() -> ClosedError:
+    """Return the error for a request whose video was closed."""
+    return ClosedError("the video was closed while its frames were being read")
 
 
 async def single_frame(frames: AsyncGenerator[Frame, None], what: str) -> Frame:

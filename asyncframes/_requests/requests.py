@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from asyncframes._frames.frame import Frame
+from asyncframes._isolation.report import NOT_ISOLATED, IsolationReport
 from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
@@ -25,7 +26,7 @@ from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import BatchImages
 from asyncframes._requests.jobs.job import JobOptions, Kept, LeftOut
-from asyncframes._requests.lanes import Deal, side_by_side
+from asyncframes._requests.jobs.lanes import Deal, side_by_side
 from asyncframes._requests.limits import RequestLimits, share_needed
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
@@ -155,6 +156,16 @@ class Requests:
         if self._look is None:
             raise ClosedError("the video was never opened")
         return self._look
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """What separates the decoder from the program: nothing."""
+        return NOT_ISOLATED
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the frame table is known."""
+        return self._tables.table is not None
 
     async def table(self) -> FrameTable:
         """Return the frame table; see `Video.frame_table`."""
@@ -357,7 +368,7 @@ class Requests:
         if selection.is_forward and self.input.sequential:
             return True
         header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
-        return goes_forward(selection, has_table=self._tables.table is not None, header_only=header_only)
+        return goes_forward(selection, has_table=self.has_table, header_only=header_only)
 
     async def _store_source(self, why: str) -> None:
         """Have a sequential source store its bytes from now on, so that decoders can seek in it."""
@@ -365,13 +376,9 @@ class Requests:
             source.store(why)
             await self._pool.close_idle()
 
-    def refuse_more(self) -> None:
-        """Refuse new requests."""
-        self._pool.refuse_more()
-
     async def aclose(self) -> None:
         """End every request and release the source."""
-        self.refuse_more()
+        self._pool.refuse_more()
         await self._near.aclose()
         await self._decodings.aclose()
         if self.input.is_local:

@@ -16,8 +16,8 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.jobs.approximate import ApproximateJob
 from asyncframes._requests.jobs.forward import ForwardJob
 from asyncframes._requests.jobs.job import FrameJob, JobOptions
+from asyncframes._requests.jobs.lanes import Deal, deal
 from asyncframes._requests.jobs.table_job import TableJob
-from asyncframes._requests.lanes import Deal, deal
 from asyncframes._requests.shared_table import SharedTable
 from asyncframes._runtime.threads import in_thread
 

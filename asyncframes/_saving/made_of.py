@@ -10,7 +10,7 @@ from typing import Any
 
 from asyncframes._model.options import SaveOptions, option
 from asyncframes._model.rendering import Rendering
-from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._types import ImageWriter
 from asyncframes.sources import LocalSource
 from asyncframes.sources._names import public_name
@@ -18,7 +18,7 @@ from asyncframes.sources._names import public_name
 _PROBE_BYTES = 1 << 16
 
 
-async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions) -> dict[str, Any]:
+async def made_of(requests: VideoRequests, rendering: Rendering, options: SaveOptions) -> dict[str, Any]:
     """Collect the facts that identify the frames of a request.
 
     Returns
@@ -47,7 +47,7 @@ async def made_of(requests: Requests, rendering: Rendering, options: SaveOptions
     }
 
 
-async def _checksum_of_ends(requests: Requests) -> str | None:
+async def _checksum_of_ends(requests: VideoRequests) -> str | None:
     """Hash the first and last bytes of a source without a validator; ``None`` for a sequential one."""
     cached = requests.input.cached
     if cached is None or cached.size is None or requests.input.sequential is not None:

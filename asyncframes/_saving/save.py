@@ -17,7 +17,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import BoolArray, Int64Array
 from asyncframes._requests.jobs.plan import each
 from asyncframes._requests.request import Request, make_request
-from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._runtime.threads import in_thread
 from asyncframes._saving.made_of import made_of
 from asyncframes._saving.progress import frames_of_range
@@ -27,7 +27,7 @@ from asyncframes.writers import DirectoryWriter, write_frames
 
 
 async def write(
-    requests: Requests, request: Request, writer: FrameWriter, options: WriteOptions
+    requests: VideoRequests, request: Request, writer: FrameWriter, options: WriteOptions
 ) -> list[str]:
     """Write frames with an open writer, and return its result for each."""
     return await write_frames(
@@ -68,7 +68,7 @@ class Saving:
         self._writer(image_format, None)
         self._chosen: Int64Array | None = None
 
-    async def run(self, requests: Requests, *, progress_cb: ProgressCallback | None = None) -> list[str]:
+    async def run(self, requests: VideoRequests, *, progress_cb: ProgressCallback | None = None) -> list[str]:
         """Write the missing files, and return all paths in frame order, including those that existed.
 
         Parameters
@@ -93,7 +93,7 @@ class Saving:
             return written
         return await in_thread(requests.executor, _all_paths, writer, chosen, is_there, written)
 
-    async def missing(self, requests: Requests) -> int | None:
+    async def missing(self, requests: VideoRequests) -> int | None:
         """Count the files to write; ``None`` if only reading the video could tell."""
         if not self._skips and self._request.selection.is_forward:
             return frames_of_range(requests.info, self._request.selection)
@@ -103,7 +103,7 @@ class Saving:
         writer = self._writer(self._request.rendering.image_format, requests.executor)
         return len(chosen) - len(await writer.existing(each(chosen)))
 
-    async def _resolved(self, requests: Requests) -> Int64Array:
+    async def _resolved(self, requests: VideoRequests) -> Int64Array:
         """Resolve the selection, once for both `missing` and `run`."""
         if self._chosen is None:
             self._chosen = await requests.resolve(self._request.selection, distinct=True)
@@ -126,7 +126,9 @@ class Saving:
             return "i420"
         return asked.image_format
 
-    async def _plan(self, requests: Requests, writer: DirectoryWriter) -> tuple[Int64Array | None, BoolArray]:
+    async def _plan(
+        self, requests: VideoRequests, writer: DirectoryWriter
+    ) -> tuple[Int64Array | None, BoolArray]:
         """Return the frames to save, each once and in ascending order, and which of them are on disk.
 
         The frames are ``None`` for a plain range whose files are all written, which needs no list.

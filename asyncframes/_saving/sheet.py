@@ -13,7 +13,7 @@ from asyncframes._model.options import FrameOptions, SheetOptions, option, part_
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import Int64Array
 from asyncframes._requests.request import make_request
-from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes.sources._limits import check_counts
 
@@ -38,7 +38,7 @@ class SheetRequest:
         frame_options = part_of(options, FrameOptions)
         self._request = make_request(start, end, step, {**frame_options, "queue_maxsize": _QUEUE})
 
-    async def run(self, requests: Requests) -> ContactSheet:
+    async def run(self, requests: VideoRequests) -> ContactSheet:
         """Decode the frames, each scaled down as it comes, and draw the sheet in a thread."""
         selected = await requests.resolve(self._request.selection)
         if not len(selected):
@@ -47,7 +47,7 @@ class SheetRequest:
         frames = await self._decoded(requests, indices)
         return await run_to_completion(in_thread(requests.executor, self._draw, frames))
 
-    async def _decoded(self, requests: Requests, indices: Int64Array) -> list[Frame]:
+    async def _decoded(self, requests: VideoRequests, indices: Int64Array) -> list[Frame]:
         tiles = []
         asked = replace(self._request, selection=Selection(indices=indices))
         async with aclosing(requests.frames(asked)) as frames:

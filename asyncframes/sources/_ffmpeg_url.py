@@ -11,7 +11,7 @@ from asyncframes._policy.policy import Policy
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError, SourceError
 from asyncframes.sources._admission import admit
-from asyncframes.sources._forward.source import SequentialSource
+from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._names import public_url
 

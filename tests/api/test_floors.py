@@ -33,6 +33,7 @@ FLOORS = {
     "asyncframes._open_video": 7,
     "asyncframes._saving_video": 7,
     "asyncframes._video": 7,
+    "asyncframes._video_arguments": 8,
     "asyncframes._opening": 8,
     "asyncframes._streaming": 9,
     "asyncframes._many": 10,

@@ -94,7 +94,8 @@ def test_every_field_is_documented() -> None:
 
 def test_the_policy_for_other_people_limits_everything() -> None:
     """No field is unlimited, and each is as strict as the default one, or has a reason in its description."""
-    assert None not in {getattr(UNTRUSTED, name) for name in NAMES}
+    # Without a number of its own, `max_workers` is the number of CPUs.
+    assert None not in {getattr(UNTRUSTED, name) for name in NAMES if name != "max_workers"}
     assert UNTRUSTED.schemes == {"data", "http", "https"}
     assert UNTRUSTED.hosts == {"public"}
     assert UNTRUSTED.max_redirects < TRUSTED.max_redirects

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes._model.selection import resolve
-from asyncframes._requests.lanes import Deal, deal
+from asyncframes._requests.jobs.lanes import Deal, deal
 from tests.pipeline.test_requests import damaged_clip
 from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index

@@ -42,7 +42,7 @@ MADE_BY = f"asyncframes {__version__}, libavformat {av.library_versions['libavfo
 SMALL_FILE = 16 * 1024 * 1024
 """Bytes up to which the headers of all packets are read."""
 
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
 
 _FIELDS = 7
 
@@ -142,7 +142,7 @@ class PacketList:
 
 def read_head(file: MediaFile) -> bytes:
     """Return the first bytes of a file."""
-    return file.read_at(0, _HEAD_BYTES)
+    return file.read_at(0, HEAD_BYTES)
 
 
 def scan_header(

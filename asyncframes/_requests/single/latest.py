@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
+from typing import Protocol
 
 from asyncframes._frames.frame import Frame
 from asyncframes._requests.pump import Pump
@@ -49,10 +50,17 @@ class Newest:
         return max(self._put - self._taken - len(self._waiting), 0)
 
 
+class CountsDropped(Protocol):
+    """Counts the frames that a newer one has replaced."""
+
+    @property
+    def dropped(self) -> int: ...
+
+
 class LatestFrames(GuardedFrames[Frame]):
     """Iterates over the newest frames of a stream, as `Video.latest` returns it."""
 
-    def __init__(self, frames: AsyncGenerator[Frame, None], what: str, newest: Newest) -> None:
+    def __init__(self, frames: AsyncGenerator[Frame, None], what: str, newest: CountsDropped) -> None:
         super().__init__(frames, what)
         self._newest = newest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -174,6 +174,18 @@ class BlockLoader:
         data = await self.source.read_range(start, stop)
         self.bytes_read += len(data)
         return exactly(data, start, stop, name=self.source.name)
+
+    async def receive_uncached(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        """Receive bytes without caching them; they count towards the limit."""
+        if self.closed:
+            raise closed_error(self.source)
+        self._count(stop - start)
+
+        def counted(part: bytes) -> None:
+            self.bytes_read += len(part)
+            arrived(part)
+
+        await self.source.receive_range(start, stop, counted)
 
     def _count(self, length: int) -> None:
         self.limit.count(length, self.size)

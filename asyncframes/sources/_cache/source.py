@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from copy import copy
 from typing import Any, BinaryIO, TypeVar
 
@@ -225,6 +225,14 @@ class CachedSource(OneProcess, SourceAround):
             data if len(data) == stop - start else fetched.run(start, stop)
             for (start, stop), data in zip(ranges, present, strict=True)
         ]
+
+    async def receive_uncached(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
+        """Receive a range as `receive_range` does, for a reader with a cache of its own.
+
+        Nothing is cached. The bytes count towards `bytes_read` and the limits.
+        """
+        self.check_open()
+        await self._loader.receive_uncached(start, stop, arrived)
 
     def cursor(self) -> ReadCursor:
         """Start a reader with its own read-ahead. Call this on the event loop, and close the cursor.

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from asyncframes._model.quoting import quoted, shortened
-from asyncframes._model.ranges import ByteRange
 from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
-from asyncframes.abc import Source, StreamSource
 from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
+from asyncframes.sources._forward.sequential import ForwardBytes, dropped
 from asyncframes.sources._http.pace import Pace, Rate
 from asyncframes.sources._limits import ByteLimit
 from asyncframes.sources._names import harmless_cause, public_name
@@ -24,39 +21,7 @@ from asyncframes.sources._spool import Spool
 _log = logging.getLogger("asyncframes")
 
 
-class SequentialSource(Source):
-    """A source whose bytes arrive once, in order: those already read are gone unless it stores them."""
-
-    @property
-    @abstractmethod
-    def stores(self) -> bool:
-        """Whether all bytes stay readable."""
-
-    @property
-    def can_store(self) -> bool:
-        """Whether the source can still start to store its bytes."""
-        return False
-
-    @abstractmethod
-    def store(self, why: str) -> None:
-        """Store all bytes from now on.
-
-        Parameters
-        ----------
-        why
-            What needs stored bytes, for the log or the error.
-
-        Raises
-        ------
-        SourceError
-            The source cannot store its bytes, or has dropped some of them.
-        """
-
-    async def drop_before(self, position: int) -> None:
-        """Drop the bytes before a position, unless the source stores its bytes."""
-
-
-class ForwardSource(OneProcess, SequentialSource, StreamSource):
+class ForwardSource(OneProcess, ForwardBytes):
     """Bytes that arrive once: an upload, a pipe, the body of a response.
 
     Frames are decoded while bytes arrive, if they are requested as a range (`start`,
@@ -156,25 +121,12 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
         return await self._arrived_bytes(start, min(stop, self._arrived))
 
     async def read_some(self, position: int, count: int) -> bytes:
-        """Read the bytes that have arrived from a position on. Wait if there are none.
-
-        Returns
-        -------
-        bytes
-            At most `count` bytes; ``b""`` at the end.
-
-        Raises
-        ------
-        SourceError
-            The sender failed, or the bytes were dropped.
-        """
         self._bind_to_process()
         self.check_open()
         await self._wait_for(position + 1)
         return await self._arrived_bytes(position, min(position + count, self._arrived))
 
     def arrived(self, start: int, stop: int) -> bytes:
-        """Read from the latest piece without waiting, from any thread."""
         begin, data = self._last
         return data[start - begin : stop - begin] if start >= begin else b""
 
@@ -184,11 +136,7 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
 
     def store(self, why: str) -> None:
         if self._spool is None:
-            raise SourceError(
-                f"{why}, but the first bytes are gone: make this request before any other, "
-                "or pass ForwardSource(stream, keep=True)",
-                source=self.name,
-            )
+            raise dropped(why, self.name)
         if not self._stores:
             _log.info("%s is stored in a temporary file: %s", shortened(self.name), why)
         self._stores = True
@@ -262,44 +210,3 @@ class ForwardSource(OneProcess, SequentialSource, StreamSource):
                 source=self.name,
             )
         return await self._spool.read(start, stop)
-
-
-class ForwardReader:
-    """One pass over a forward source, with the methods of a cached source and its cursor."""
-
-    def __init__(self, source: ForwardSource) -> None:
-        self._source = source
-
-    @property
-    def name(self) -> str:
-        """Name of the source."""
-        return self._source.name
-
-    @property
-    def size(self) -> int | None:
-        """Length in bytes, ``None`` until the end has arrived."""
-        return self._source.size
-
-    def cached(self, start: int, stop: int) -> bytes:
-        """Read bytes that are in memory, from any thread."""
-        return self._source.arrived(start, stop)
-
-    def cursor(self) -> ForwardReader:
-        """Return itself: there is only one position."""
-        return self
-
-    async def fetch(self, start: int, stop: int) -> bytes:
-        """Wait for the first byte, and return the bytes that have arrived."""
-        return await self._source.read_some(start, stop - start)
-
-    def touch(self, position: int) -> None:
-        """Do nothing: the sender waits for the reader, so nothing is read ahead."""
-
-    def prefetch(self, ranges: Sequence[ByteRange]) -> None:
-        """Do nothing; see `touch`."""
-
-    def unlimit(self) -> None:
-        """Do nothing; see `touch`."""
-
-    async def aclose(self) -> None:
-        """Do nothing: the video closes the source."""

@@ -1,0 +1,183 @@
+"""Reads the source for the decoding process, and stores its frame table."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import pickle
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asyncframes._isolation.stored_table import StoredTable
+from asyncframes._isolation.wire.channel import Channel
+from asyncframes._isolation.wire.messages import Kind, MalformedError, Message
+from asyncframes._isolation.wire.plain_values import number, text, whole
+from asyncframes._requests.inputs import VideoInput
+from asyncframes.errors import AsyncFramesError, ClosedError, SourceError
+from asyncframes.sources import CachedSource
+from asyncframes.sources._forward.sequential import ForwardBytes
+
+_MOST_READS = 64
+_MOST_RANGE = 64 * 1024**2
+_MOST_ERRORS = 16
+
+# A request may read a source many times over if its frames are in disorder.
+_MOST_SHARE = 64.0
+
+
+class BytesForChild:
+    """Answers what one decoding process asks about the source of its video.
+
+    Parameters
+    ----------
+    video_input
+        The source, open.
+    cached
+        The source behind its limits.
+    channel
+        Leads to the process.
+    table
+        The stored frame table, ``None`` if none is stored.
+    """
+
+    def __init__(
+        self, video_input: VideoInput, cached: CachedSource, channel: Channel, table: StoredTable | None
+    ) -> None:
+        self._input = video_input
+        self._cached = cached
+        self._channel = channel
+        self._table = table
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._failed = 0
+        self.requests = 0
+        """How many requests for frames may still read more than once."""
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether the process waits for bytes."""
+        return bool(self._tasks)
+
+    def error(self, origin: object) -> BaseException | None:
+        """Return the error that the process got for a read, by its number."""
+        return self._errors.get(origin) if isinstance(origin, int) else None
+
+    def take(self, message: Message) -> None:
+        """Begin to answer a message.
+
+        Raises
+        ------
+        MalformedError
+            It asks for something impossible, or for too much at once.
+        """
+        facts = message.facts()
+        what = text(facts.get("what"))
+        if what in {"store", "allow"}:
+            self._told(what, facts)
+            return
+        answers: dict[str, Callable[[Message, dict[str, Any]], Awaitable[bytes]]] = {
+            "range": self._range,
+            "some": self._some,
+            "drop": self._drop,
+            "load table": self._load,
+            "save table": self._save,
+        }
+        if what not in answers or len(self._tasks) >= _MOST_READS or message.number in self._tasks:
+            raise MalformedError(f"a read of {what!r} is not possible now")
+        task = asyncio.get_running_loop().create_task(
+            self._answer(message, answers[what], facts), name="asyncframes read for a process"
+        )
+        self._tasks[message.number] = task
+
+    def cancel(self, read: int) -> None:
+        """Stop to answer."""
+        if task := self._tasks.get(read):
+            task.cancel()
+
+    def _told(self, what: str, facts: dict[str, Any]) -> None:
+        if what == "allow":
+            share = number(facts.get("share"))
+            if self.requests and 0 <= share < math.inf:
+                self.requests -= 1
+                self._input.allow_request(min(share, _MOST_SHARE))
+        elif source := self._input.sequential:
+            try:
+                source.store(text(facts.get("why")))
+            except SourceError:
+                return  # the next read raises it
+
+    async def _answer(
+        self,
+        message: Message,
+        answer: Callable[[Message, dict[str, Any]], Awaitable[bytes]],
+        facts: dict[str, Any],
+    ) -> None:
+        try:
+            data = await answer(message, facts)
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the process raises it where it reads
+            self._refuse(message.number, exc)
+        else:
+            self._channel.send(Kind.BYTES, message.number, self._facts(is_last=True), data)
+        finally:
+            self._tasks.pop(message.number, None)
+
+    def _facts(self, *, is_last: bool) -> dict[str, Any]:
+        return {"size": self._cached.size, "is_last": is_last}
+
+    def _refuse(self, read: int, error: Exception) -> None:
+        self._failed += 1
+        self._errors[self._failed] = error
+        self._errors.pop(self._failed - _MOST_ERRORS, None)
+        told = error if isinstance(error, AsyncFramesError) else SourceError(type(error).__name__)
+        # The process has only our own errors to look at. The caller gets the one that was raised.
+        plain = pickle.loads(pickle.dumps(told))  # noqa: S301 - made here
+        plain._origin = self._failed
+        self._channel.send(Kind.UNREADABLE, read, None, pickle.dumps(plain))
+
+    def _bounds(self, facts: dict[str, Any]) -> tuple[int, int]:
+        start, stop = whole(facts.get("start")), whole(facts.get("stop"))
+        if not start <= stop <= start + _MOST_RANGE:
+            raise MalformedError(f"a range from {start} to {stop} is not possible")
+        return start, stop
+
+    async def _range(self, message: Message, facts: dict[str, Any]) -> bytes:
+        start, stop = self._bounds(facts)
+
+        def arrived(piece: bytes) -> None:
+            self._channel.send(Kind.BYTES, message.number, self._facts(is_last=False), piece)
+
+        await self._channel.has_room()
+        await self._cached.receive_uncached(start, stop, arrived)
+        return b""
+
+    async def _some(self, _message: Message, facts: dict[str, Any]) -> bytes:
+        source, (start, stop) = self._forward(), self._bounds(facts)
+        return await source.read_some(start, stop - start)
+
+    async def _drop(self, _message: Message, facts: dict[str, Any]) -> bytes:
+        await self._forward().drop_before(self._bounds(facts)[0])
+        return b""
+
+    def _forward(self) -> ForwardBytes:
+        source = self._input.source
+        if not isinstance(source, ForwardBytes):
+            raise ClosedError("the source does not arrive once")
+        return source
+
+    async def _load(self, _message: Message, _facts: dict[str, Any]) -> bytes:
+        return b"" if self._table is None else await self._table.load()
+
+    async def _save(self, message: Message, _facts: dict[str, Any]) -> bytes:
+        if self._table is not None:
+            await self._table.save(message.body)
+        return b""
+
+    async def aclose(self) -> None:
+        """Stop to answer, and wait for the reads that are running."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

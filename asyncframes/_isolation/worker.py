@@ -1,0 +1,180 @@
+"""A decoding process, as the process of the videos sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from math import ceil
+
+from asyncframes._isolation.report import IsolationReport
+from asyncframes._isolation.wire.messages import Kind, MalformedError, Messages
+from asyncframes.errors import IsolationError
+
+_START_SECONDS = 60.0
+_MOST_REPORT_BYTES = 64 * 1024
+
+MEMORY_BYTES = 4 * 1024**3
+"""How much memory a decoding process may map."""
+
+_PROGRAM = """
+import json, sys
+path, descriptor, parent, memory = json.loads(sys.argv[1])
+sys.path[:] = path
+from asyncframes._isolation.child.main import main
+main(descriptor, parent, memory)
+"""
+
+# What libraries need to be found. Everything else in the environment may be a secret.
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+class Worker:
+    """A decoding process that is locked and waits for a video.
+
+    Attributes
+    ----------
+    socket
+        Leads to the process.
+    report
+        What confines it.
+    videos
+        How many videos it has served.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], sock: socket.socket, report: IsolationReport
+    ) -> None:
+        self._process = process
+        self.socket = sock
+        self.report = report
+        self.videos = 0
+
+    @classmethod
+    def start(cls) -> Worker:
+        """Start a process, and wait until it is locked. Blocks.
+
+        The thread that calls this must not end before the process does: the kernel takes its end
+        for the end of the parent.
+
+        Raises
+        ------
+        IsolationError
+            It does not start.
+        """
+        ours, theirs = socket.socketpair()
+        arguments = json.dumps([_path(), theirs.fileno(), os.getpid(), MEMORY_BYTES])
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-I", "-c", _PROGRAM, arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as exc:
+            ours.close()
+            raise IsolationError(f"the decoding process does not start: {exc.strerror}") from exc
+        finally:
+            theirs.close()
+        try:
+            report = _report_from(ours)
+        except (OSError, ValueError) as exc:
+            _kill(process)
+            ours.close()
+            said = process.communicate()[1].decode(errors="replace").strip().rpartition("\n")[2]
+            raise IsolationError(f"the decoding process does not start: {said or exc}") from exc
+        if process.stderr is not None:
+            process.stderr.close()
+        return cls(process, ours, report)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used; 0 where the system does not tell."""
+        # The kernel's number for the clock of another process; see clock_getcpuclockid(3).
+        with suppress(OSError):
+            if sys.platform == "linux":
+                return time.clock_gettime((~self._process.pid << 3) | 2)
+        return 0.0
+
+    def limit_cpu(self, seconds: float) -> None:
+        """Have the kernel end the process after some more seconds of CPU time, on Linux."""
+        if sys.platform != "linux":
+            return
+        with suppress(OSError, ValueError):
+            _soft, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            most = ceil(self.cpu_seconds() + seconds)
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (most, hard))
+
+    def kill(self) -> None:
+        """End the process and its group at once. A second call does nothing."""
+        _kill(self._process)
+
+    def end(self) -> int:
+        """Kill the process if it runs, wait for its end, and return its exit code: negative for a signal."""
+        self.kill()
+        code = self._process.wait()
+        self.socket.close()
+        return code
+
+    def ended(self) -> int:
+        """Wait for the process, which has closed its end of the socket, and return its exit code."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        return self.end()
+
+    def forget(self) -> None:
+        """Close the socket in a forked child, to which the process does not belong."""
+        self.socket.close()
+        # A process that is not this one's child cannot be waited for.
+        self._process.returncode = 0
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _path() -> list[str]:
+    return [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - "" is the current directory
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    # OpenBLAS would start threads that a lock does not reach, and nothing here multiplies matrices.
+    return {**kept, "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _report_from(sock: socket.socket) -> IsolationReport:
+    """Wait for the first message: what confines the process.
+
+    Raises
+    ------
+    OSError, ValueError
+        The process has ended, is late, or sent something else.
+    """
+    sock.settimeout(_START_SECONDS)
+    messages = Messages(_MOST_REPORT_BYTES)
+    while data := sock.recv(_MOST_REPORT_BYTES):
+        for message in messages.feed(data):
+            if message.kind != Kind.READY:
+                raise MalformedError("the first message is not a report")
+            return IsolationReport.from_dict(message.facts())
+    raise ConnectionError("it ended before it was locked")
+
+
+__all__ = ["MEMORY_BYTES", "Worker"]

@@ -1,0 +1,156 @@
+"""The decoding processes of this program: started ahead, used again, bounded in number."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from functools import cache
+
+from asyncframes._isolation.worker import Worker
+from asyncframes._runtime.executor import DaemonExecutor
+from asyncframes._runtime.life import on_fork
+from asyncframes._runtime.threads import cpus, result_of, wait_until_done
+
+_MOST_VIDEOS = 100
+"""How many videos a process serves before another one takes its place."""
+
+_IDLE = 1
+"""How many processes wait for a video."""
+
+
+class Workers:
+    """Starts decoding processes, and lends each to one video at a time.
+
+    One process is started ahead. A process is used again if it served its last video without an
+    error, and at most 100 times. Any thread and any event loop may take one.
+    """
+
+    def __init__(self) -> None:
+        # One thread that never ends starts all processes: the kernel kills them when their thread ends.
+        self._starter = DaemonExecutor(1, name="asyncframes workers")
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
+        self._waiting: deque[tuple[Future[Worker], int]] = deque()
+        self._number = 0
+        """How many processes run or are being started."""
+        self._busy: set[Worker] = set()
+
+    async def take(self, most: int | None) -> Worker:
+        """Wait for a process, in the order of the calls.
+
+        Parameters
+        ----------
+        most
+            How many processes may be at work at once, ``None`` for the number of CPUs.
+
+        Raises
+        ------
+        IsolationError
+            It does not start.
+        """
+        asked: Future[Worker] = Future()
+        with self._lock:
+            self._waiting.append((asked, most or cpus()))
+        self._serve()
+        try:
+            return await result_of(asked)
+        except asyncio.CancelledError:
+            if not asked.cancel() and asked.exception() is None:
+                self.give_back(asked.result(), is_clean=True)
+            raise
+
+    def give_back(self, worker: Worker, *, is_clean: bool) -> None:
+        """Take a process back: keep it for the next video, or end it."""
+        worker.videos += 1
+        with self._lock:
+            self._busy.discard(worker)
+            is_kept = is_clean and worker.videos < _MOST_VIDEOS and worker.is_alive
+            if is_kept and (self._waiting or len(self._idle) < _IDLE):
+                self._idle.append(worker)
+            else:
+                is_kept = False
+                self._number -= 1
+        if not is_kept:
+            self._starter.submit(worker.end)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Lend processes to those who wait, and start what is missing."""
+        with self._lock:
+            while self._waiting:
+                asked, most = self._waiting[0]
+                if asked.cancelled():
+                    self._waiting.popleft()
+                elif len(self._busy) < most and (worker := self._next_idle()) is not None:
+                    self._waiting.popleft()
+                    if asked.set_running_or_notify_cancel():
+                        self._busy.add(worker)
+                        asked.set_result(worker)
+                    else:
+                        self._idle.append(worker)
+                else:
+                    break
+            most = self._waiting[0][1] if self._waiting else cpus()
+            wanted = (
+                min(len(self._waiting) + _IDLE, most - len(self._busy)) if self._waiting or self._busy else 0
+            )
+            missing = wanted - (self._number - len(self._busy))
+            self._number += max(missing, 0)
+        for _ in range(missing):
+            self._starter.submit(self._start)
+
+    def _next_idle(self) -> Worker | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            self._number -= 1
+        return None
+
+    def _start(self) -> None:
+        try:
+            worker = Worker.start()
+        except BaseException as exc:  # noqa: BLE001 - who waits raises it
+            with self._lock:
+                self._number -= 1
+                failed = self._waiting.popleft()[0] if self._waiting else None
+            if failed is not None and failed.set_running_or_notify_cancel():
+                failed.set_exception(exc)
+            self._serve()
+            return
+        with self._lock:
+            self._idle.append(worker)
+        self._serve()
+
+    async def aclose(self) -> None:
+        """End the processes that wait for a video, and wait for their end."""
+        await wait_until_done(asyncio.wrap_future(self._starter.submit(self._end_idle)))
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._number -= len(idle)
+        for worker in idle:
+            worker.end()
+
+    def forget(self) -> None:
+        """Close the sockets in a forked child: the processes are the parent's."""
+        for worker in [*self._idle, *self._busy]:
+            worker.forget()
+
+
+@cache
+def workers() -> Workers:
+    """Return the decoding processes of this program. A forked child has its own."""
+    return Workers()
+
+
+def _in_child() -> None:
+    if workers.cache_info().currsize:
+        workers().forget()
+        workers.cache_clear()
+
+
+on_fork(_in_child)
