@@ -118,11 +118,15 @@ class IsolatedRequests:
             )
         await cached.open()
         worker = await workers().take(policy.max_workers)
+        self._report = worker.report
+        try:
+            self._refuse_unconfined(worker.report)
+        except IsolationError:
+            workers().give_back(worker, is_clean=True)
+            raise
         session = self._session = Session(
             workers(), worker, self.input.name, most_bytes=self._most_table_bytes
         )
-        self._report = worker.report
-        self._refuse_unconfined(worker.report)
         table = self._stored_table()
         session.source = BytesForChild(self.input, cached, session.channel, table)
         session.tell_packets = self._tell_packets
