@@ -16,7 +16,7 @@ from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import DirectFile
 from asyncframes._media.mp4.segments import claimed_seconds
 from asyncframes._media.mp4.upright import is_upright
-from asyncframes._media.table.scan import PacketList, is_in_file_order
+from asyncframes._media.table.scan import PacketList
 from asyncframes._model.table import NO_TIMESTAMP, Packets
 from asyncframes._types import VideoInfo
 
@@ -146,7 +146,8 @@ def _refuse_seeking(decoder: Decoder, picture: Picture | None) -> None:
     """Refuse a file that needs seeking if its source cannot seek."""
     if not isinstance(decoder.file, ForwardFile):
         return
-    if picture is None or needs_seeking(decoder.reader.container) or not is_in_file_order(decoder.stream):
+    reader = decoder.reader
+    if picture is None or needs_seeking(reader.container) or not reader.lists_in_file_order:
         raise cannot_seek(decoder.file.source_name)
 
 

@@ -11,7 +11,9 @@ import av
 from av.codec.codec import UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 # PyAV 18 raises by default if metadata is not UTF-8. PyAV 19 always decodes it this way, without an argument.
 _METADATA_ARGUMENTS: dict[str, Any] = (
@@ -66,6 +68,16 @@ def open_input(file: object, *, options: dict[str, str], buffer_size: int, **mor
     """
     opened = av.open(file, "r", options=options, buffer_size=buffer_size, **_METADATA_ARGUMENTS, **more)
     return cast("InputContainer", opened)
+
+
+def packet_of(data: bytes) -> Packet[VideoStream]:
+    """Copy bytes into a packet whose memory FFmpeg owns, with the zeros behind it that decoders read.
+
+    A codec thread that frees memory owned by Python waits for the GIL, possibly forever.
+    """
+    packet = cast("Packet[VideoStream]", Packet(len(data)))
+    packet.update(data)
+    return packet
 
 
 def fraction_of(*ratios: Ratio | None) -> Fraction | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from asyncframes._media.codec.held import packet_of
+from asyncframes._media.pyav import packet_of
 from tests.support.exact.one_thread import decode_by_one_thread
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.remux import VideoPacket, remux

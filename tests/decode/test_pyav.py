@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 from dataclasses import fields
 from fractions import Fraction
@@ -14,7 +15,7 @@ from av.rational import AVRational
 from packaging.requirements import Requirement
 
 import asyncframes as af
-from asyncframes._media.pyav import fraction_of
+from asyncframes._media.pyav import fraction_of, packet_of
 from asyncframes.errors import CorruptMediaError
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.patches import lossless
@@ -80,3 +81,10 @@ def test_a_codec_that_cannot_be_opened_is_an_error() -> None:
             for request in (video.count, partial(video.frame, 0), partial(next, video.frames())):
                 with pytest.raises(CorruptMediaError):
                     request()
+
+
+def test_a_packet_ends_in_zeros() -> None:
+    """Decoders read behind it. PyAV uses the memory of bytes, behind which there may be anything."""
+    data = bytes(range(1, 140))
+    packet = packet_of(data)
+    assert ctypes.string_at(packet.buffer_ptr, packet.size + 64) == data + bytes(64)

@@ -45,7 +45,8 @@ def _watch(data: bytes) -> None:
     watch = FragmentWatch(1000, "fuzzed", finds_cut=True)
     for start in range(0, len(data), 1000):
         watch.see(start, data[start : start + 1000])
-        watch.cuts(start)
+        watch.stop_of_cut(start)
+        watch.first_astray(1, start)
 
 
 PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {

@@ -7,12 +7,11 @@ from itertools import chain
 from typing import TypeAlias
 
 from av.bitstream import BitStreamFilterContext
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.nal import DamagedPacketError, UnitFormat, unit_format
 from asyncframes._media.boundary import PyAVCalls, PyAVError
-from asyncframes._media.pyav import codec_name
+from asyncframes._media.pyav import codec_name, packet_of
 from asyncframes._media.stepwise import mapped
 
 # These filters parse all headers and refuse invalid values. Without options they change nothing.
@@ -95,8 +94,7 @@ class HeaderReader:
         data = b"".join(units) if self._units is None else self._units.packet_of(units)
         if not data:
             return True
-        packet = Packet(len(data))
-        packet.update(data)
+        packet = packet_of(data)
         try:
             with PyAVCalls():
                 self._parser.filter(packet)

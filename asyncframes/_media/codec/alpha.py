@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from asyncframes._media.boundary import PyAVCalls, PyAVError
-from asyncframes._media.pyav import codec_name
+from asyncframes._media.pyav import codec_name, packet_of
 from asyncframes.errors import UnsupportedMediaError
 
 _CODECS = {"vp8", "vp9"}
@@ -77,7 +77,7 @@ class AlphaDecoder:
         """Return the opacity as a picture, or the reason why it does not decode."""
         try:
             with PyAVCalls():
-                pictures = self._codec.decode(Packet(data))
+                pictures = self._codec.decode(packet_of(data))
         except PyAVError as exc:
             return f"its alpha: {exc}"
         return pictures[-1] if pictures else "its alpha does not decode"

@@ -6,29 +6,22 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from asyncframes._media.codec.held import DoubtError
-from asyncframes._media.codec.pictures import Damage, Picture
 from asyncframes._media.container.packet_reader import PacketReader
 from asyncframes._media.mp4.fragments import media_ranges
 from asyncframes._media.stepwise import finished
 
-_CUT_SHORT = "its header lists more bytes than its fragment holds"
 
-
-def damage_if_cut(packet: Packet[VideoStream], number: int, reader: PacketReader) -> list[Picture | Damage]:
-    """Return the damage of a packet that was cut short, if its decoder would refuse the whole one.
+def doubt_if_cut(packet: Packet[VideoStream], reader: PacketReader) -> None:
+    """Have the file opened again if a packet was cut short, so that its packets are whole.
 
     Raises
     ------
     DoubtError
-        It was cut short, and the file can be opened again so that its packets are whole.
+        It was.
     """
     if not reader.is_cut(packet):
-        return []
-    if reader.file.is_sequential:
-        # Other bytes would follow the units of the packet, and be no unit. Other codecs ignore such bytes.
-        units = reader.syntax.units
-        return [Damage(number, packet.pts, _CUT_SHORT)] if units and units.length_bytes else []
+        return
     reader.file.opens_whole = True
     # The headers are fetched several at a time here, and by FFmpeg one at a time.
     finished(media_ranges(reader.file))
-    raise DoubtError(_CUT_SHORT)
+    raise DoubtError("its header lists more bytes than its fragment holds")

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
 from asyncframes._media.boundary import PyAVCalls, PyAVError
 from asyncframes._media.codec.alpha import AlphaDecoder, announces_alpha, refuse_alpha_track
-from asyncframes._media.codec.cut_packets import damage_if_cut
+from asyncframes._media.codec.cut_packets import doubt_if_cut
 from asyncframes._media.codec.draining import await_marks, shown_before, with_damage_at
 from asyncframes._media.codec.held import DoubtError, HeldPictures
 from asyncframes._media.codec.pictures import Damage, Picture
@@ -283,7 +283,7 @@ class Decoder:
         number = self.reader.number
         try:
             packet = self.reader.read(table)
-        except SourceError as exc:
+        except (SourceError, CorruptMediaError) as exc:
             return self._drained_before(exc)
         if packet is None:
             return self._end(number)
@@ -291,16 +291,16 @@ class Decoder:
         self._skip_unreferenced(skip and self.reader.is_sound(packet, table))
         # The pts is overwritten below, so `_remember` keeps the original for the picture.
         pts, self._last_dts = packet.pts, packet.dts
-        refused = damage_if_cut(packet, number, self.reader)
+        doubt_if_cut(packet, self.reader)
         self._remember(number, pts)
         if self._alpha is not None:
             self._alpha.feed(packet, number)
         if self._held is not None:
             packet = self._held.expect(packet, number, skips=self._skips, is_known=are_checked(table))
         packet.pts = number
-        return self._sure(refused or self._feed(packet, number, pts))
+        return self._sure(self._feed(packet, number, pts))
 
-    def _drained_before(self, error: SourceError) -> Iterator[Picture | Damage]:
+    def _drained_before(self, error: SourceError | CorruptMediaError) -> Iterator[Picture | Damage]:
         """Drain the pictures of the packets that were read before an error, and raise it last."""
         yield from self._drain_in_order()
         try:

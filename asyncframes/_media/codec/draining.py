@@ -10,8 +10,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.nal import UnitFormat
-from asyncframes._media.codec.held import packet_of
 from asyncframes._media.codec.pictures import Damage, Picture
+from asyncframes._media.pyav import packet_of
 
 
 def await_marks(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -13,6 +12,7 @@ from av.video.stream import VideoStream
 from asyncframes._media.bitstream.frame_numbers import FrameNumbers
 from asyncframes._media.bitstream.nal import UnitFormat
 from asyncframes._media.codec.pictures import Damage, Picture
+from asyncframes._media.pyav import packet_of
 
 
 class DoubtError(Exception):
@@ -200,13 +200,3 @@ def _without_flags(packet: Packet[VideoStream], data: bytes) -> Packet[VideoStre
     copy = packet_of(data)
     copy.dts = packet.dts
     return copy
-
-
-def packet_of(data: bytes) -> Packet[VideoStream]:
-    """Copy bytes into a packet whose memory FFmpeg owns.
-
-    A codec thread that frees memory owned by Python waits for the GIL, possibly forever.
-    """
-    packet = cast("Packet[VideoStream]", Packet(len(data)))
-    packet.update(data)
-    return packet

@@ -123,6 +123,9 @@ def open_container(
     if file.lacks_headers:
         file.plan([(0, BUFFER_BYTES)])
         beginning = beginning_of(file)
+    if file.size is None and not file.is_sequential and _has_sidx(file):
+        # FFmpeg ends packets with their fragment if a ``sidx`` ends with the file.
+        file.find_size()
     # FFmpeg reads the header of every fragment before the first frame, unless it is told not to. It then ends
     # a packet with its fragment, even if the header lists more bytes. So a short file is read as a whole.
     is_short = (file.size or 0) <= SHORT_BYTES
@@ -186,6 +189,12 @@ def _refuse_late_header(file: MediaFile) -> None:
 def cannot_seek(source: str) -> CorruptMediaError:
     """Return the error of a file that needs seeking, from a source that cannot seek."""
     return CorruptMediaError("this file cannot be decoded without seeking", source=source)
+
+
+def _has_sidx(file: MediaFile) -> bool:
+    """Whether an MP4 lists its fragments before the first of them."""
+    kinds = (box.kind for box in boxes_of(file, of_any_size=True))
+    return next((kind for kind in kinds if kind in {b"sidx", b"moof", b"mdat"}), None) == b"sidx"
 
 
 def _guard(file: MediaFile) -> ReadGuard:
@@ -355,12 +364,18 @@ def _is_short(stream: VideoStream, size: int | None) -> bool:
     return 0 < pixels <= SHORT_PIXELS
 
 
-def cut_short(stream: VideoStream, size: int | None) -> str | None:
-    """Return how much shorter the source is than its header says, or ``None`` if it is not."""
+def cut_short(stream: VideoStream, size: int | None, *, stop: int) -> str | None:
+    """Return how much shorter the source is than its header says, or ``None`` if it is not.
+
+    Parameters
+    ----------
+    stop
+        Where packets stop that FFmpeg's index has shorter than the header.
+    """
     entries = stream.index_entries
     if size is None or not len(entries):
         return None
-    missing = max(entry.pos + entry.size for entry in entries[-_LAST_ENTRIES:]) - size
+    missing = max(stop, *(entry.pos + entry.size for entry in entries[-_LAST_ENTRIES:])) - size
     return f"the source ends {missing} bytes before the end that its header lists" if missing > 0 else None
 
 

@@ -24,6 +24,8 @@ from asyncframes._media.container.opening import (
     select_stream,
 )
 from asyncframes._media.container.seek_targets import INDEXED_AS_READ, seek_targets
+from asyncframes._media.container.whole_packets import WholePackets
+from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.pyav import codec_name
 from asyncframes._model.packets import SoundPackets
@@ -89,6 +91,7 @@ class PacketReader:
         self._has_headers = False
         self.number = 0
         self._failure: str | None = None
+        self._whole = WholePackets(self.file, self.stream) if isinstance(self.file, ForwardFile) else None
         self._demux()
 
     def _demux(self) -> None:
@@ -156,11 +159,13 @@ class PacketReader:
             return self._read_back.popleft()
         try:
             for packet in self._packets:
-                return packet
+                return packet if self._whole is None else self._whole.whole(packet)
         except PyAVError as exc:
             self._failure = f"reading the container failed: {exc}"
         # FFmpeg treats a failed read as the end of the file.
         self.file.raise_error()
+        if self._whole is not None:
+            self._whole.check_end(has_failed=self._failure is not None)
         return None
 
     def look_ahead(self, count: int) -> list[Packet[VideoStream]]:
@@ -177,7 +182,9 @@ class PacketReader:
     def is_cut(self, packet: Packet[VideoStream]) -> bool:
         """Whether FFmpeg cut a packet short that would be longer if it had read the whole file."""
         watch = self.file.fragments
-        return watch is not None and packet.pos is not None and watch.cuts(packet.pos)
+        if self._whole is not None or watch is None or packet.pos is None:
+            return False
+        return watch.stop_of_cut(packet.pos) is not None
 
     def plan_first(self, count: int) -> None:
         """Announce that only this many packets are read next, if the container has an index."""
@@ -187,9 +194,22 @@ class PacketReader:
         if first:
             self.file.plan([(entry.pos, entry.pos + entry.size) for entry in first])
 
+    @property
+    def lists_in_file_order(self) -> bool:
+        """Whether packets can be read without seeking: their index has them in file order, in the media."""
+        end, watch = 0, self.file.fragments
+        media_end = None if watch is None else watch.media_end
+        for entry in self.stream.index_entries:
+            if entry.pos < end or (media_end is not None and entry.pos < media_end < entry.pos + entry.size):
+                return False
+            end = entry.pos + entry.size
+        # FFmpeg, if it cannot seek, ends packets with the media, and looks for other boxes there.
+        return media_end is None or end <= media_end or (watch is not None and watch.has_fragments)
+
     def why_incomplete(self) -> str | None:
         """Return why the packets ended early, or ``None`` if there is no sign that they did."""
-        missing = cut_short(self.stream, self.file.size)
+        stop = 0 if self._whole is None else self._whole.stop
+        missing = cut_short(self.stream, self.file.size, stop=stop)
         if missing is None and self._looked_beyond_end():
             return None
         return self._failure or missing
@@ -197,13 +217,15 @@ class PacketReader:
     def _looked_beyond_end(self) -> bool:
         """Whether only the search for a box beyond the end of an MP4 failed, which is no error in a file."""
         # The size of a sequential source is known once it has ended.
-        ended = self.file.is_sequential and self.file.size is not None
+        ended = (self.file.is_sequential or self.file.opened_blind) and self.file.size is not None
         listed = len(self.stream.index_entries)
         return ended and self.container.format.name.startswith("mov") and 0 < listed <= self.number
 
     def first_missing_dts(self) -> int | None:
         """Return the dts of the first missing packet that the header lists, ``None`` if there is none."""
-        return first_missing_dts(self.stream, self.file.size)
+        listed = first_missing_dts(self.stream, self.file.size)
+        completed = None if self._whole is None else self._whole.first_missing_dts
+        return min((dts for dts in (listed, completed) if dts is not None), default=None)
 
     def seek(self, packet: int, table: FrameTable) -> bool:
         """Seek to a packet, or to one before it. `skip_to` continues from there.

@@ -7,6 +7,8 @@ import io
 
 from asyncframes._media.files.media_files import BUFFER_BYTES, BridgeFile, Readable
 from asyncframes._media.files.seek_head import EBML_ID, places_in_seek_head
+from asyncframes._media.mp4.boxes import FIRST_BOXES
+from asyncframes.errors import CorruptMediaError
 
 # At damage, FFmpeg's demuxers of these containers look for the next intact packet and seek back to it, or
 # back to where the damaged one began. If they cannot seek, they lose packets in silence.
@@ -17,6 +19,18 @@ _HEAD_BYTES = 1024
 
 RECENT_BYTES = 17 * 1024 * 1024
 """Bytes kept: a damaged FLV tag may claim up to 16 MiB, and is only known to be damaged at its end."""
+
+# Bytes kept of an MP4: as many as FFmpeg may have read behind a packet that it cut short.
+_BUFFERED_BYTES = 4 * BUFFER_BYTES
+
+
+def outside_media(source: str) -> CorruptMediaError:
+    """Return the error of an MP4 that lists packets outside its media, if its source cannot seek to them."""
+    return CorruptMediaError(
+        "the MP4 lists a packet outside its media, which cannot be read while the bytes arrive: pass "
+        "ForwardSource(stream, keep=True), or store the file first",
+        source=source,
+    )
 
 
 class RecentBytes:
@@ -29,7 +43,7 @@ class RecentBytes:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._data = bytearray()
         self.stop = 0
 
@@ -37,7 +51,7 @@ class RecentBytes:
         """Add the bytes that come next, and drop the oldest."""
         self._data += data
         self.stop += len(data)
-        del self._data[: max(0, len(self._data) - self._most)]
+        del self._data[: max(0, len(self._data) - self.most)]
 
     def read(self, position: int, count: int) -> bytes:
         """Read at most `count` bytes; ``b""`` if the first is not held."""
@@ -50,6 +64,7 @@ class ForwardFile(BridgeFile):
 
     FFmpeg may seek in FLV, Matroska and NUT: back within the latest `RECENT_BYTES`, and forward, over bytes
     that are read nonetheless. In other containers it may not, because it would look for an index at the end.
+    Of an MP4, recent bytes are kept for `read_ahead`.
     """
 
     def __init__(
@@ -58,6 +73,7 @@ class ForwardFile(BridgeFile):
         super().__init__(source, loop, read_timeout_seconds)
         self._recent = RecentBytes(RECENT_BYTES)
         self._goes_back: bool | None = None
+        self._keeps_recent = False
         self._listed: frozenset[int] = frozenset()
 
     @property
@@ -73,7 +89,23 @@ class ForwardFile(BridgeFile):
             head = self.read_at(0, _HEAD_BYTES)
             self._listed = places_in_seek_head(head)
             self._goes_back = head.startswith(_GOING_BACK)
+            self._keeps_recent = self._goes_back or head[4:8] in FIRST_BOXES
+            if not self._goes_back:
+                self._recent.most = _BUFFERED_BYTES
         return self._goes_back
+
+    def read_ahead(self, position: int, count: int) -> bytes:
+        """Return bytes from a position where FFmpeg reads on later, or fewer if the source ends.
+
+        Raises
+        ------
+        CorruptMediaError
+            They are more than are kept.
+        """
+        if count > RECENT_BYTES:
+            raise outside_media(self.source_name)
+        self._recent.most = max(self._recent.most, count + _BUFFERED_BYTES)
+        return self.read_at(position, count)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         # Elements that the seek head lists after the media hold no frames. Reading them first would mean
@@ -88,7 +120,7 @@ class ForwardFile(BridgeFile):
         return self._source.size is None and not is_held
 
     def _read_at(self, position: int, count: int) -> bytes:
-        if not self._goes_back:
+        if not self._keeps_recent:
             return super()._read_at(position, count)
         while self._recent.stop < position and self._receive(BUFFER_BYTES):
             pass

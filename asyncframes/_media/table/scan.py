@@ -266,16 +266,6 @@ def _listed(packets: Packets, stream: VideoStream) -> Scanned:
     return Scanned(packets, time_base_of(stream), average_rate(stream), checks=PacketChecks(stream))
 
 
-def is_in_file_order(stream: VideoStream) -> bool:
-    """Whether the header lists the packets in file order, so that they can be read without seeking."""
-    end = 0
-    for entry in stream.index_entries:
-        if entry.pos < end:
-            return False
-        end = entry.pos + entry.size
-    return True
-
-
 def _between(media: list[ByteRange], size: int) -> list[ByteRange]:
     starts = [0, *(stop for _, stop in media)]
     stops = [*(start for start, _ in media), size]
