@@ -6,6 +6,7 @@ from asyncframes import abc, errors, sources, sync, writers
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
 from asyncframes._frames.sheet import ContactSheet
+from asyncframes._isolation.report import IsolationReport
 from asyncframes._many import Extraction, extract_many
 from asyncframes._model.options import (
     BatchOptions,
@@ -67,6 +68,7 @@ __all__ = [
     "HttpSource",
     "Image",
     "ImageFormat",
+    "IsolationReport",
     "LocalSource",
     "MemorySource",
     "NpyWriter",

@@ -27,7 +27,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import VideoInput
-from asyncframes._requests.jobs.images import BatchImages, PlacedImages
+from asyncframes._requests.jobs.images import Places, RequestImages
 from asyncframes._requests.limits import RequestLimits
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import VideoOptions
@@ -265,7 +265,7 @@ class IsolatedRequests:
         header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
         return goes_forward(selection, has_table=self._has_table, header_only=header_only)
 
-    def frames(self, request: Request, images: BatchImages | None = None) -> AsyncGenerator[Frame, None]:
+    def frames(self, request: Request, images: RequestImages | None = None) -> AsyncGenerator[Frame, None]:
         """Stream frames within the video's deadline, with their images in given arrays if there are any."""
         frames = self._stream(request, images)
         what = f"the iterator over {self.input.name}"
@@ -273,21 +273,23 @@ class IsolatedRequests:
             frames = within_deadline(frames, self._options.deadline_seconds, what, self.departures)
         return GuardedFrames(frames, what)
 
-    async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
+    async def _stream(self, request: Request, images: RequestImages | None) -> AsyncGenerator[Frame, None]:
         with self.departures.open_request():
-            request = replace(request, selection=await in_turns(request.selection.read()))
+            selection = await in_turns(request.selection.read())
+            # The frames in the queue of the process, and those that it has sent, are as many as in one queue.
+            credit = max(1, request.queue_maxsize // 2)
+            queue_maxsize = max(1, request.queue_maxsize - credit)
+            asked = replace(request, selection=selection, queue_maxsize=queue_maxsize)
             output = self._limits.output(self.info, request.rendering)
             placed = None if images is None else images.at()
             self._allow_request()
             session, taken = self._open_session, 0
-            call = self._call(
-                "frames", request, images is None, rendering=request.rendering, credit=request.queue_maxsize
-            )
+            call = self._call("frames", asked, images is None, rendering=request.rendering, credit=credit)
             try:
                 while (record := await session.next_record(call)) is not None:
                     frame = await self._frame(session, call, record, placed)
                     taken += 1
-                    if not call.records or taken > request.queue_maxsize // 2:
+                    if not call.records or 2 * taken >= credit:
                         session.taken(call, taken)
                         taken = 0
                     yield output.add(frame)
@@ -315,9 +317,7 @@ class IsolatedRequests:
             finally:
                 await session.leave(call)
 
-    async def _frame(
-        self, session: Session, call: Call, record: FrameRecord, placed: PlacedImages | None
-    ) -> Frame:
+    async def _frame(self, session: Session, call: Call, record: FrameRecord, placed: Places | None) -> Frame:
         """Return a frame whose image the caller may keep."""
         frame = Frame(image=session.view(call, record), **record.facts)
         if placed is None and session.is_lent(record):

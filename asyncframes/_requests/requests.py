@@ -24,7 +24,7 @@ from asyncframes._policy.policy import Policy
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
-from asyncframes._requests.jobs.images import BatchImages
+from asyncframes._requests.jobs.images import RequestImages
 from asyncframes._requests.jobs.job import JobOptions, Kept, LeftOut
 from asyncframes._requests.jobs.lanes import Deal, side_by_side
 from asyncframes._requests.limits import RequestLimits, share_needed
@@ -204,7 +204,7 @@ class Requests:
         table = self._tables.table
         return self.info.frames_from_header if table is None else len(table)
 
-    def frames(self, request: Request, images: BatchImages | None = None) -> AsyncGenerator[Frame, None]:
+    def frames(self, request: Request, images: RequestImages | None = None) -> AsyncGenerator[Frame, None]:
         """Stream frames within the video's deadline, with their images in given arrays if there are any."""
         frames = self._stream(request, images)
         what = f"the iterator over {self.input.name}"
@@ -212,7 +212,7 @@ class Requests:
             frames = within_deadline(frames, self._options.deadline_seconds, what, self.departures)
         return GuardedFrames(frames, what)
 
-    async def _stream(self, request: Request, images: BatchImages | None) -> AsyncGenerator[Frame, None]:
+    async def _stream(self, request: Request, images: RequestImages | None) -> AsyncGenerator[Frame, None]:
         options = self._job_options(request.rendering)
         self.input.allow_request()
         with self.departures.open_request(), options.left_out:
@@ -221,7 +221,8 @@ class Requests:
             output.expect(self._frames_of(route))
             if route.dealt is not None and len(route.dealt.order) > 1 and self._limits.counts_bytes:
                 await self._allow_more(route.dealt.order)
-            if images is None and route.single is not None:
+            if route.single is not None and (images is None or images.are_optional):
+                images = None
                 if (frame := await self._single_frame(*route.single, options)) is not None:
                     yield output.add(frame)
                     return
@@ -333,13 +334,13 @@ class Requests:
         async with decoding as pump:
             await pump.get()
 
-    def _may_deal(self, dealt: Deal, images: BatchImages | None) -> bool:
+    def _may_deal(self, dealt: Deal, images: RequestImages | None) -> bool:
         """Whether several decoders may serve a request."""
         # Which frames of a lane are left out is not known ahead, and neither are the places of the others.
         return dealt.lanes > 1 and not (images is not None and self._options.on_corrupt == "skip")
 
     def _lane(
-        self, route: Route, request: Request, options: JobOptions, images: BatchImages | None, lane: int
+        self, route: Route, request: Request, options: JobOptions, images: RequestImages | None, lane: int
     ) -> AbstractAsyncContextManager[Pump]:
         """Decode one lane of a request."""
         dealt = cast("Deal", route.dealt)
@@ -391,7 +392,7 @@ class Requests:
 
 
 def _with_images(
-    options: JobOptions, images: BatchImages | None, places: Int64Array | None = None, *, delivered: int = 0
+    options: JobOptions, images: RequestImages | None, places: Int64Array | None = None, *, delivered: int = 0
 ) -> JobOptions:
     """Return the options of one decoder, with the places where it puts its images."""
     return options if images is None else replace(options, images=images.at(places, delivered=delivered))

@@ -12,7 +12,7 @@ from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.inputs import VideoInput
-from asyncframes._requests.jobs.images import BatchImages
+from asyncframes._requests.jobs.images import RequestImages
 from asyncframes._requests.request import Request
 from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.generators import Departures
@@ -61,7 +61,7 @@ class VideoRequests(Protocol):
     def goes_forward(self, selection: Selection) -> bool:
         """Whether to decode from the start of the stream to serve a selection."""
 
-    def frames(self, request: Request, images: BatchImages | None = None) -> AsyncGenerator[Frame, None]:
+    def frames(self, request: Request, images: RequestImages | None = None) -> AsyncGenerator[Frame, None]:
         """Stream frames, with their images in given arrays if there are any."""
 
     def latest(self, rendering: Rendering) -> LatestFrames:

@@ -23,8 +23,9 @@ from asyncframes._isolation.wire.opening import Opening
 from asyncframes._isolation.wire.shared_memory import Space
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
-from asyncframes._model.table import FrameTable
+from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
+from asyncframes._requests.jobs.images import with_image
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import in_thread, shared_executor
@@ -142,7 +143,7 @@ class Serving:
     async def _frames(self, number: int, request: Request, is_kept: bool) -> tuple[dict[str, Any], bytes]:
         stream = self._streams[number] = _Stream(self._channel, self._space, number, request.queue_maxsize)
         try:
-            await stream.send(self._requests.frames(request), is_kept=is_kept)
+            await stream.send(self._requests.frames(request, stream.images(is_kept=is_kept)), is_kept=is_kept)
         finally:
             del self._streams[number]
         return {}, b""
@@ -169,7 +170,6 @@ class Serving:
         self._reads.close()
         await asyncio.gather(*others, return_exceptions=True)
         await self._requests.aclose()
-        self._space.close()
 
     def _count_packet(self, phase: str, total: int | None) -> None:
         """Count a packet; worker threads call it."""
@@ -186,6 +186,40 @@ class Serving:
                 for (phase, total), packets in counted.items():
                     facts = {"phase": phase, "total": total, "packets": packets}
                     self._channel.send(Kind.TELL, 0, facts)
+
+
+class SharedImages:
+    """Puts images into the shared memory as decoders make them, where there is room.
+
+    Parameters
+    ----------
+    space
+        The shared memory.
+    unsent
+        Gets the offset of each image, by its `id`.
+    is_kept
+        Whether the caller gets the images where they are.
+    """
+
+    are_optional = True
+    image_bytes = 0
+
+    def __init__(self, space: Space, unsent: dict[int, int], *, is_kept: bool) -> None:
+        self._space = space
+        self._unsent = unsent
+        self._is_kept = is_kept
+
+    def at(self, places: Int64Array | None = None, *, delivered: int = 0) -> SharedImages:
+        """Return itself: each image knows its place."""
+        return self
+
+    def put(self, frame: Frame) -> Frame:
+        """Copy the image of a frame, and return the frame with the copy. Called in worker threads."""
+        put = self._space.put(frame.image, is_kept=self._is_kept)
+        if put is None:
+            return with_image(frame, frame.image.copy())
+        image, self._unsent[id(image)] = put
+        return with_image(frame, image)
 
 
 class _Stream:
@@ -206,8 +240,13 @@ class _Stream:
         self._loop = asyncio.get_running_loop()
         self._records: list[bytes] = []
         self._dropped = 0
+        self._unsent: dict[int, int] = {}
         self.credit = credit
         self.changed = asyncio.Event()
+
+    def images(self, *, is_kept: bool) -> SharedImages:
+        """Return where the decoders put the images."""
+        return SharedImages(self._space, self._unsent, is_kept=is_kept)
 
     async def send(self, frames: AsyncGenerator[Frame, None], *, is_kept: bool, dropped: Any = None) -> None:
         """Send all frames, several at a time if they come faster than the loop turns."""
@@ -230,9 +269,13 @@ class _Stream:
                         self._flush()
         finally:
             self._flush()
+            self._space.free(self._unsent.values())
 
     async def _placed(self, frame: Frame, *, is_kept: bool) -> int:
-        while (offset := self._space.put(frame.image, is_kept=is_kept)) is None:
+        offset = self._unsent.pop(id(frame.image), None)
+        while offset is None:
+            if (put := self._space.put(frame.image, is_kept=is_kept)) is not None:
+                return put[1]
             await self._wait()
         return offset
 

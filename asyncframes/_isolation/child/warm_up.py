@@ -12,6 +12,7 @@ from contextlib import aclosing
 from importlib.resources import files
 
 from asyncframes._media.container.opening import ContainerOptions
+from asyncframes._media.pyav import import_late_modules
 from asyncframes._model.options import FrameOptions
 from asyncframes._model.selection import make_selection
 from asyncframes._policy.policy import Policy
@@ -56,6 +57,7 @@ class _Clip(StreamSource):
 
 def warm_up() -> None:
     """Decode frames of the clip that the package ships, in many ways. No thread is left."""
+    import_late_modules()
     with ThreadPoolExecutor(4) as executor:
         asyncio.run(_decode(executor))
     # A thread that was joined may still be ending.

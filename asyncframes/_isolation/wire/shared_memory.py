@@ -8,9 +8,11 @@ import mmap
 import os
 import sys
 import tempfile
+import threading
 import weakref
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -154,6 +156,62 @@ def _unmap(address: int, size: int) -> None:
     _libc().munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
 
 
+class Half:
+    """Finds room in one half of the shared memory.
+
+    Images of a request have one size, so places are used again by size. Only if that does not
+    help, the gaps between the places in use are searched.
+
+    Parameters
+    ----------
+    begin, end
+        The offsets where it begins and ends.
+    """
+
+    def __init__(self, begin: int, end: int) -> None:
+        self._begin = begin
+        self._end = end
+        self._next = begin
+        self._used: dict[int, int] = {}
+        self._spare: dict[int, list[int]] = {}
+
+    def take(self, length: int) -> int | None:
+        """Return the offset of a free place, ``None`` if there is none."""
+        length = -(-length // _PAGE) * _PAGE
+        if spare := self._spare.get(length):
+            offset = spare.pop()
+        elif self._next + length <= self._end:
+            offset = self._next
+            self._next += length
+        else:
+            # Everything below `_next` that is not in use is a gap from now on.
+            self._spare.clear()
+            self._next = self._end
+            found = self._gap(length)
+            if found is None:
+                return None
+            offset = found
+        self._used[offset] = length
+        return offset
+
+    def _gap(self, length: int) -> int | None:
+        begin = self._begin
+        for offset in sorted(self._used):
+            if offset - begin >= length:
+                return begin
+            begin = offset + self._used[offset]
+        return begin if self._end - begin >= length else None
+
+    def free(self, offset: int) -> None:
+        """Use a place again."""
+        length = self._used.pop(offset, None)
+        if not self._used:
+            self._spare.clear()
+            self._next = self._begin
+        elif length is not None and self._next < self._end:
+            self._spare.setdefault(length, []).append(offset)
+
+
 class Space:
     """The decoding process's view of the shared memory: where the next image may be.
 
@@ -167,11 +225,14 @@ class Space:
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._map = mmap.mmap(descriptor, size)
-        self._half = len(self._map) // 2
-        self._used: dict[int, int] = {}
+        self._half = size // 2
+        self._lower = Half(0, self._half)
+        self._upper = Half(self._half, size)
+        # The decoders of a request call from several threads.
+        self._lock = threading.Lock()
 
-    def put(self, image: Image, *, is_kept: bool) -> int | None:
-        """Copy an image to a free place.
+    def put(self, image: Image, *, is_kept: bool) -> tuple[Image, int] | None:
+        """Copy an image to a free place. Any thread may call this.
 
         Parameters
         ----------
@@ -182,41 +243,32 @@ class Space:
 
         Returns
         -------
-        int or None
-            The offset, ``None`` if there is no room now.
+        tuple or None
+            The copy and its offset, ``None`` if there is no room now.
 
         Raises
         ------
         MemoryError
             There will never be room for it.
         """
-        if image.nbytes > self._half:
-            raise MemoryError(f"an image of {image.nbytes:,} bytes is larger than the shared memory")
-        offset = self._place(self._half, len(self._map), image.nbytes) if is_kept else None
-        if offset is None:
-            offset = self._place(0, self._half, image.nbytes)
+        length = image.nbytes
+        if length > self._half:
+            raise MemoryError(f"an image of {length:,} bytes is larger than the shared memory")
+        with self._lock:
+            offset = self._upper.take(length) if is_kept else None
+            if offset is None:
+                offset = self._lower.take(length)
         if offset is None:
             return None
-        self._used[offset] = offset + -(-image.nbytes // _PAGE) * _PAGE
-        np.ndarray(image.shape, image.dtype, self._map, offset)[...] = image
-        return offset
+        copied: Image = np.ndarray(image.shape, image.dtype, self._map, offset)
+        copied[...] = image
+        return copied, offset
 
-    def _place(self, begin: int, end: int, length: int) -> int | None:
-        """Return the lowest free offset, so that few pages are ever taken."""
-        for start in sorted(start for start in self._used if begin <= start < end):
-            if start - begin >= length:
-                return begin
-            begin = self._used[start]
-        return begin if end - begin >= length else None
-
-    def free(self, offsets: list[int]) -> None:
+    def free(self, offsets: Iterable[int]) -> None:
         """Use the places of images again."""
-        for offset in offsets:
-            self._used.pop(offset, None)
-
-    def close(self) -> None:
-        """Drop the view."""
-        self._map.close()
+        with self._lock:
+            for offset in offsets:
+                (self._lower if offset < self._half else self._upper).free(offset)
 
 
-__all__ = ["Memory", "Space", "descriptor_of"]
+__all__ = ["Half", "Memory", "Space", "descriptor_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 import numpy as np
 
@@ -10,6 +11,32 @@ from asyncframes._frames.frame import Frame
 from asyncframes._model.table import Int64Array
 from asyncframes._types import Image
 from asyncframes.errors import UnsupportedMediaError
+
+
+class Places(Protocol):
+    """Where one decoder puts its images."""
+
+    @property
+    def image_bytes(self) -> int:
+        """Expected size of an image; 0 if it is unknown."""
+
+    def put(self, frame: Frame) -> Frame:
+        """Copy the image of the next frame to its place, and return the frame with the copy."""
+
+
+class RequestImages(Protocol):
+    """Where the images of one request go.
+
+    Attributes
+    ----------
+    are_optional
+        Whether a frame may also be delivered with an image of its own.
+    """
+
+    are_optional: bool
+
+    def at(self, places: Int64Array | None = None, *, delivered: int = 0) -> Places:
+        """Return where one decoder puts its images; see `BatchImages.at`."""
 
 
 class BatchImages:
@@ -26,6 +53,8 @@ class BatchImages:
     source
         Name of the video, for errors.
     """
+
+    are_optional = False
 
     def __init__(self, size: int, image_bytes: int, max_bytes: int, source: str) -> None:
         self.image_bytes = image_bytes
@@ -100,17 +129,22 @@ class PlacedImages:
         """Copy the image of the next frame to its place, and return the frame with the copy."""
         place = self._next if self._places is None else int(self._places[self._next])
         self._next += 1
-        # `replace` would take twice as long as copying a small image.
-        return Frame(
-            index=frame.index,
-            image=self._images.put(place, frame.image),
-            pts=frame.pts,
-            time_base=frame.time_base,
-            is_keyframe=frame.is_keyframe,
-            is_corrupt=frame.is_corrupt,
-            duration_seconds=frame.duration_seconds,
-            image_format=frame.image_format,
-        )
+        return with_image(frame, self._images.put(place, frame.image))
+
+
+def with_image(frame: Frame, image: Image) -> Frame:
+    """Return a frame with another image."""
+    # `replace` would take twice as long as copying a small image.
+    return Frame(
+        index=frame.index,
+        image=image,
+        pts=frame.pts,
+        time_base=frame.time_base,
+        is_keyframe=frame.is_keyframe,
+        is_corrupt=frame.is_corrupt,
+        duration_seconds=frame.duration_seconds,
+        image_format=frame.image_format,
+    )
 
 
 def refuse_too_large(frames: int, shape: tuple[int, ...], image_bytes: int, max_bytes: int) -> None:

@@ -20,7 +20,7 @@ from asyncframes._media.image.convert import Converter
 from asyncframes._media.image.deinterlace import deinterlace
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.table import Int64Array
-from asyncframes._requests.jobs.images import PlacedImages
+from asyncframes._requests.jobs.images import Places
 from asyncframes._requests.limits import CpuBudget
 from asyncframes._requests.steps import STEP_SECONDS
 from asyncframes._types import OnCorrupt
@@ -112,7 +112,7 @@ class JobOptions:
     held_bytes
         How many bytes of frames decoded ahead of their turn may be held.
     images
-        Where the images go, if the request is for batches.
+        Where the images go, if they do not get memory of their own.
     kept
         Which pictures to keep for later requests.
     newest
@@ -126,7 +126,7 @@ class JobOptions:
     rendering: Rendering
     on_corrupt: OnCorrupt
     held_bytes: int
-    images: PlacedImages | None = None
+    images: Places | None = None
     kept: Kept | None = None
     newest: Callable[[Callable[[], Frame]], None] | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
