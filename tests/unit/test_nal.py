@@ -139,6 +139,8 @@ def test_all_packets_walked_together_are_told_as_each_alone(packets: list[bytes]
             assert walk.has_picture[number] == told
             assert told or not walk.is_broken[number]
         assert without_zeros(heads[number]) == without_zeros(heads_alone(form, packet))
+        assert walk[number] == packet
+        assert (number in walk.unsure) == (not walk.has_picture[number])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from itertools import chain
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
@@ -35,6 +35,12 @@ Heads: TypeAlias = "list[bytes] | None"
 """The units of a packet, of slices only the first bytes; ``None`` if the packet is damaged."""
 
 
+class PacketBytes(Protocol):
+    """The bytes of packets by their numbers."""
+
+    def __getitem__(self, number: int, /) -> bytes: ...
+
+
 class HeaderReader:
     """Tells which packets of a stream have headers that a decoder accepts.
 
@@ -61,7 +67,7 @@ class HeaderReader:
         except DamagedPacketError:
             return False
 
-    def refused(self, packets: Sequence[bytes], heads: Sequence[Heads]) -> Generator[None, None, list[int]]:
+    def refused(self, packets: PacketBytes, heads: Sequence[Heads]) -> Generator[None, None, list[int]]:
         """Return the numbers of the packets whose headers are invalid, in steps.
 
         Parameters
@@ -72,11 +78,11 @@ class HeaderReader:
             The heads of each, up to `HEAD_BYTES`, if the codec has NAL units.
         """
         if self._units is None:
-            passed = yield from mapped(lambda packet: self._passes([packet]), packets)
+            passed = yield from mapped(lambda number: self._passes([packets[number]]), range(len(heads)))
             return [number for number, passes in enumerate(passed) if not passes]
         suspects: list[int] = []
-        for first in range(0, len(packets), _TOGETHER):
-            numbers = range(first, min(first + _TOGETHER, len(packets)))
+        for first in range(0, len(heads), _TOGETHER):
+            numbers = range(first, min(first + _TOGETHER, len(heads)))
             some = [heads[number] for number in numbers]
             # Units are parsed without regard to packets.
             if None in some or not self._passes(chain.from_iterable(filter(None, some))):

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Sequence
 from av.video.stream import VideoStream
 
 from asyncframes._media.bitstream.frame_numbers import frame_numbers
-from asyncframes._media.bitstream.header_reader import HEAD_BYTES, Heads, header_reader
+from asyncframes._media.bitstream.header_reader import HEAD_BYTES, Heads, PacketBytes, header_reader
 from asyncframes._media.bitstream.nal import DamagedPacketError, unit_format
 from asyncframes._media.bitstream.picture_order import H264Order, picture_order
 from asyncframes._media.bitstream.slice_fields import SliceFields
@@ -50,33 +50,38 @@ class PacketChecks:
         return self._headers is not None or self._vops is not None
 
     def find_damage(
-        self, packets: Iterable[bytes], pts: Sequence[int], walk: UnitWalk | None = None
+        self, packets: Iterable[bytes] | UnitWalk, pts: Sequence[int]
     ) -> Generator[None, None, bool]:
         """Return whether packets of a stream are damaged, in steps.
 
         Parameters
         ----------
         packets
-            All packets of the stream, in decode order.
+            All packets of the stream, in decode order, or their units.
         pts
             The pts of each packet, which are distinct.
-        walk
-            The units of the packets, if they are known.
         """
         if len(pts) > _MOST_PACKETS:
             return False
-        if self._vops is not None:
+        if self._vops is not None and not isinstance(packets, UnitWalk):
             return not (yield from self._vops.agrees_with(packets, pts))
         if self._headers is None:
             return False
-        read = [*packets]
-        heads = walk.heads(HEAD_BYTES) if walk else (yield from mapped(self._head, read))
+        read: PacketBytes
+        unsure: Sequence[int]
+        if isinstance(packets, UnitWalk):
+            read, heads, unsure = packets, packets.heads(HEAD_BYTES), packets.unsure
+        else:
+            read = listed = [*packets]
+            heads, unsure = (yield from mapped(self._head, listed)), range(len(listed))
         refused = yield from self._headers.refused(read, heads)
         if refused:
             # If all are refused, the stream has something that the parser does not know.
-            return len(refused) < len(read)
+            return len(refused) < len(heads)
         found = [units or [] for units in heads]
-        self.are_accepted = self._units is None or all(map(self._units.is_picture, found))
+        self.are_accepted = self._units is None or all(
+            self._units.is_picture(found[number]) for number in unsure
+        )
         if isinstance(self._order, H264Order) and (slices := self._order.slices_of(found)) is not None:
             return not (self._count_on(slices) and self._order.slices_agree(slices, pts))
         if self._numbers is not None and not all((yield from mapped(self._numbers.take_units, found))):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
-from itertools import pairwise
+from operator import lt
 from typing import TypeAlias
 
 from asyncframes._media.bitstream.bits import Bits
@@ -250,9 +250,9 @@ class HevcOrder(PictureOrder):
 
 
 def _are_in_order(places: Iterable[Place | None], pts: Iterable[int]) -> bool:
-    shown = [(time, *place) for time, place in zip(pts, places, strict=True) if place is not None]
-    shown.sort()
-    return all(before[1:] < after[1:] for before, after in pairwise(shown))
+    shown = sorted((time, place) for time, place in zip(pts, places, strict=True) if place is not None)
+    ordered = [place for _, place in shown]
+    return all(map(lt, ordered, ordered[1:]))
 
 
 def picture_order(units: UnitFormat | None, extradata: bytes | None) -> PictureOrder | None:

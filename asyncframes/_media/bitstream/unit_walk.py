@@ -30,6 +30,8 @@ class UnitWalk:
         For each packet, whether it may hold a picture, as `UnitFormat.has_picture` tells.
     is_broken
         For each packet, whether its units do not fill it exactly.
+    unsure
+        The packets that hold no picture, or too many units to tell.
     """
 
     def __init__(self, data: bytes, starts: Int64Array, sizes: Int64Array, units: UnitFormat) -> None:
@@ -65,11 +67,18 @@ class UnitWalk:
         by_packet = np.argsort(numbers, kind="stable")
         self._numbers, self._begins, self._lengths = numbers[by_packet], begins[by_packet], lengths[by_packet]
         self.has_picture[numbers[self._units.may_be_pictures(self._bytes[begins])]] = True
+        is_unsure = ~self.has_picture
+        is_unsure[left] = True
+        self.unsure: list[int] = np.flatnonzero(is_unsure).tolist()
         self.has_picture[left] = True
 
     def _without_broken(self, packets: NDArray[np.intp], is_cut: BoolArray) -> NDArray[np.intp]:
         self.is_broken[packets[is_cut]] = True
         return packets[~is_cut]
+
+    def __getitem__(self, number: int, /) -> bytes:
+        """Return the bytes of a packet."""
+        return self._data[self._starts[number] : self._ends[number]]
 
     def heads(self, length: int) -> list[list[bytes] | None]:
         """Return what `UnitFormat.heads` returns for each packet, ``None`` for those that are damaged."""
@@ -99,6 +108,6 @@ class UnitWalk:
 
     def _alone(self, number: int, length: int) -> list[bytes] | None:
         try:
-            return self._units.heads(self._data[self._starts[number] : self._ends[number]], length)
+            return self._units.heads(self[number], length)
         except DamagedPacketError:
             return None

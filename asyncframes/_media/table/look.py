@@ -58,8 +58,7 @@ def looked_at(file: MediaFile, scanned: Scanned, hints: CodingHints) -> Generato
         packets=replace(packets, is_discard=packets.is_discard | ~walk.has_picture & ~walk.is_broken),
         is_doubtful=scanned.is_doubtful or bool(walk.is_broken.any()),
     )
-    places = zip(starts.tolist(), packets.size.tolist(), strict=True)
-    return (yield from _checked(looked, (data[start : start + size] for start, size in places), walk))
+    return (yield from _checked(looked, walk))
 
 
 def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes]) -> Scanned:
@@ -73,14 +72,12 @@ def _with_hidden(scanned: Scanned, syntax: PacketSyntax, read: dict[int, bytes])
     return replace(scanned, packets=replace(scanned.packets, is_discard=hidden), is_doubtful=is_doubtful)
 
 
-def _checked(
-    scanned: Scanned, packets: Iterable[bytes], walk: UnitWalk | None = None
-) -> Generator[None, None, Scanned]:
+def _checked(scanned: Scanned, packets: Iterable[bytes] | UnitWalk) -> Generator[None, None, Scanned]:
     """Check the headers of all packets, which come in decode order."""
     checks = scanned.checks
     if checks is None or scanned.is_doubtful:
         return replace(scanned, checks=None)
-    is_doubtful = yield from checks.find_damage(packets, scanned.packets.pts.tolist(), walk)
+    is_doubtful = yield from checks.find_damage(packets, scanned.packets.pts.tolist())
     listed = SoundPackets.of(scanned.packets) if checks.are_accepted else scanned.packets
     return replace(scanned, packets=listed, is_doubtful=is_doubtful, checks=None)
 
