@@ -81,7 +81,7 @@ def checked(path: Path, frames: int) -> None:
             wanted = JobOptions(rendering=Rendering(), on_corrupt="raise", held_bytes=0)
             converter = Converter(wanted.rendering, pixel_shape_of(decoder.stream), path.name)
             job = ForwardJob(decoder, converter, wanted, (0, frames - 1, 1), None)
-            while job.step(lambda: 32, lambda _: None, lambda: False):
+            while job.step(lambda: 32, lambda *_: None, lambda: False):
                 pass
             job.close()
 

@@ -190,7 +190,10 @@ class Job(Protocol):
     is_under_way: bool
 
     def step(
-        self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
+        self,
+        room: Callable[[], int],
+        deliver: Callable[[list[Frame], bool], None],
+        stopped: Callable[[], bool],
     ) -> bool:
         """Make and deliver frames while there is room. Return whether more may follow."""
         ...
@@ -241,6 +244,8 @@ class Pump:
         self._job = job
         # The queue itself has no limit, because `_deliver` must never wait. `_room` enforces the limit.
         self._queue: asyncio.Queue[list[Frame] | _Failure | None] = asyncio.Queue()
+        self._last: list[Frame] = []
+        """The batch that a step ended with."""
         self._first: list[Frame] = []
         """The batch taken from the queue, last frame first."""
         # Pairs of counters rather than differences, so that no lock is needed: only the worker thread writes
@@ -266,9 +271,7 @@ class Pump:
                 # Room before turn: a request that waits for its consumer must not block the others.
                 await self._wait_for_room()
                 await self._turn.take()
-                more = await self._worker.run(
-                    self._job.step, self._room, self._deliver, lambda: self._stopped
-                )
+                more = await self._step()
                 # Not before the first frame: if requests took turns while they seek, all would start late.
                 if more and self._job.is_under_way and not self._holds_turn:
                     self._turn.share()
@@ -278,6 +281,15 @@ class Pump:
         # next request gets this decoder along with the turn.
         self._loop.call_later(_GRACE_SECONDS, self._turn.end)
         self._queue.put_nowait(end)
+
+    async def _step(self) -> bool:
+        """Step the job, and queue the frames that the step ended with, even if it failed after them."""
+        try:
+            return await self._worker.run(self._job.step, self._room, self._deliver, lambda: self._stopped)
+        finally:
+            if self._last:
+                self._queue.put_nowait(self._last)
+                self._last = []
 
     async def _wait_for_room(self) -> None:
         while not self._room():
@@ -303,11 +315,15 @@ class Pump:
         fitting = (_QUEUE_BYTES - (self._delivered_bytes - self._taken_bytes)) // self._image_bytes
         return min(free, max(fitting, 0 if queued else 1))
 
-    def _deliver(self, frames: list[Frame]) -> None:
+    def _deliver(self, frames: list[Frame], ends_step: bool) -> None:
         self._image_bytes = frames[-1].image.nbytes
         self._delivered_bytes += sum(frame.image.nbytes for frame in frames)
         self._delivered += len(frames)
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, frames)
+        if ends_step:
+            # The end of the step wakes the event loop anyway.
+            self._last = frames
+        else:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, frames)
 
     async def get(self) -> Frame | None:
         """Return the next frame, or ``None`` after the last one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -54,6 +55,27 @@ async def test_a_batch_of_a_local_file_takes_a_call_for_each_part(
         await video.batch(200, 228, 4)
         assert calls.total() == 4, calls
     assert calls.total() == 5, calls
+
+
+async def test_the_frames_of_a_batch_come_with_the_end_of_their_step(
+    calls: Counter[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A thread wakes the event loop once for a call, with its frames."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip_bytes(frames=48, gop=12))
+    async with af.open_video(path, threads=1) as video:
+        await video.frame_table()
+        calls.clear()
+        loop, woken = asyncio.get_running_loop(), list[object]()
+        wake = loop.call_soon_threadsafe
+
+        def counting(callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.Handle:
+            woken.append(callback)
+            return wake(callback, *args, **options)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counting)
+        await video.batch(8, 36, 4)
+        assert len(woken) == calls.total() == 1, woken
 
 
 async def test_a_file_that_is_opened_again_is_read_again(tmp_path: Path) -> None:

@@ -342,8 +342,8 @@ async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
         opened.append(self)
         return open_decoder(self)
 
-    def deliver_and_go_on(self: Pump, frames: list[Frame]) -> None:
-        deliver(self, frames)
+    def deliver_and_go_on(self: Pump, frames: list[Frame], ends_step: bool) -> None:
+        deliver(self, frames, False)
         time.sleep(0.02)
 
     monkeypatch.setattr(DecoderSession, "_opened_decoder", counted)

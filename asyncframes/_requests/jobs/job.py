@@ -186,7 +186,10 @@ class FrameJob(ABC):
         """Yield the frames, and ``None`` where a step may end without one."""
 
     def step(
-        self, room: Callable[[], int], deliver: Callable[[list[Frame]], None], stopped: Callable[[], bool]
+        self,
+        room: Callable[[], int],
+        deliver: Callable[[list[Frame], bool], None],
+        stopped: Callable[[], bool],
     ) -> bool:
         """Make frames for a bounded time.
 
@@ -196,7 +199,8 @@ class FrameJob(ABC):
             Returns how many frames may be made. Called again once these are delivered. 0 ends
             the step.
         deliver
-            Called with frames as they are made, in order. It owns the list.
+            Called with frames as they are made, in order, and whether the step ends with them. It
+            owns the list.
         stopped
             Called between frames. Returns whether to end early.
 
@@ -221,7 +225,7 @@ class FrameJob(ABC):
                     del frame
                 now = time.monotonic()
                 if batch and (now >= due or not limit or self.decoder.file.may_wait()):
-                    deliver(batch)
+                    deliver(batch, False)
                     batch, due = [], max(due, now + _BATCH_SECONDS)
                 limit = limit or room()
                 if not limit or now >= deadline or stopped():
@@ -230,7 +234,7 @@ class FrameJob(ABC):
         finally:
             # Even if an error ends the frames, those before it are delivered first.
             if batch:
-                deliver(batch)
+                deliver(batch, True)
 
     def _prepare(self) -> None:
         self.decoder.want_alpha(self._rendering.image_format == "rgba")
