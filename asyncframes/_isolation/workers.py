@@ -17,14 +17,17 @@ _MOST_VIDEOS = 100
 """How many videos a process serves before another one takes its place."""
 
 _IDLE = 1
-"""How many processes wait for a video."""
+"""How many processes are started ahead."""
+
+# With one more, videos in sequence use one process. Otherwise each would start one and end one.
+_MOST_IDLE = _IDLE + 1
 
 
 class Workers:
     """Starts decoding processes, and lends each to one video at a time.
 
-    One process is started ahead. A process is used again if it served its last video without an
-    error, and at most 100 times. Any thread and any event loop may take one.
+    One process is started ahead, and at most two wait. A process is used again if it served its
+    last video without an error, and at most 100 times. Any thread and any event loop may take one.
     """
 
     def __init__(self) -> None:
@@ -67,7 +70,7 @@ class Workers:
         with self._lock:
             self._busy.discard(worker)
             is_kept = is_clean and worker.videos < _MOST_VIDEOS and worker.is_alive
-            if is_kept and (self._waiting or len(self._idle) < _IDLE):
+            if is_kept and (self._waiting or len(self._idle) < _MOST_IDLE):
                 self._idle.append(worker)
             else:
                 is_kept = False

@@ -31,7 +31,7 @@ def main(descriptor: int, parent: int, memory_bytes: int) -> None:
     memory_bytes
         How much memory may be mapped, in addition to the code.
     """
-    die_with_parent(os.getppid())
+    die_with_parent(parent)
     sock = socket.socket(fileno=descriptor)
     warm_up()
     # What remains is never collected, nor traversed again.

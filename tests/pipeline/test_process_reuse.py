@@ -1,0 +1,29 @@
+"""Decoding processes serve one video after another."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import asyncframes as af
+from asyncframes._isolation import workers as module
+from asyncframes._isolation.workers import workers
+from tests.support.streams.clips import clip_bytes
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_videos_in_sequence_use_few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that is started ahead does not end the one that has served."""
+    monkeypatch.setattr(module, "cpus", lambda: 4)
+    used = set()
+    for _ in range(5):
+        async with af.open_video(clip_bytes(frames=2), isolation="process") as video:
+            used.add(video.isolation.pid)
+            async with asyncio.timeout(60):
+                while not workers()._idle:  # noqa: ASYNC110 - nothing else tells
+                    await asyncio.sleep(0.01)
+    assert len(used) <= 2
+    assert len(workers()._idle) <= 2
+    await workers().aclose()
