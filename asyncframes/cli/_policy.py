@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import asyncframes as af
+from asyncframes._policy.policy import MEASURES, Isolation
 from asyncframes.cli import _options
 
 _NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {
@@ -27,7 +28,8 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         "--untrusted",
         action="store_true",
         help="the source is somebody else's: allow only https, http and data: URLs with public addresses, "
-        "and what browsers and phones record, within limits (Policy.untrusted)",
+        "and what browsers and phones record, within limits, and decode in a locked process "
+        "(Policy.untrusted)",
     )
     group.add_argument(
         "--allow-scheme",
@@ -42,6 +44,19 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="HOST",
         help="connect to no other host; *.example.com, 10.1.0.0/16, public, with :PORT; may be repeated",
+    )
+    group.add_argument(
+        "--isolation",
+        choices=get_args(Isolation),
+        help="decode in threads, or in a process of its own that is locked and can be killed "
+        "(default: none; with --untrusted: process)",
+    )
+    group.add_argument(
+        "--require-isolation",
+        action="append",
+        default=[],
+        choices=sorted(MEASURES),
+        help="fail if the system cannot confine that process by this; may be repeated",
     )
     for name, (kind, what) in _NUMBERS.items():
         group.add_argument(
@@ -58,9 +73,9 @@ def policy_of(arguments: argparse.Namespace) -> af.Policy | None:
         An option is invalid, or needs another one.
     """
     given: dict[str, Any] = {name: getattr(arguments, name) for name in _NUMBERS}
+    given["isolation"] = arguments.isolation
     given = {name: value for name, value in given.items() if value is not None}
-    if arguments.allow_scheme and not arguments.untrusted:
-        raise argparse.ArgumentError(None, "argument --allow-scheme: expected --untrusted too")
+    _check_combination(arguments)
     if not arguments.untrusted and not arguments.only_host and not given:
         return None
     policy = af.Policy.untrusted() if arguments.untrusted else af.Policy.trusted()
@@ -68,7 +83,19 @@ def policy_of(arguments: argparse.Namespace) -> af.Policy | None:
         given["schemes"] = {*(policy.schemes or ()), *arguments.allow_scheme}
     if arguments.only_host:
         given["hosts"] = arguments.only_host
+    if arguments.require_isolation:
+        given["require_isolation"] = arguments.require_isolation
     try:
         return replace(policy, **given)
     except ValueError as exc:
         raise argparse.ArgumentError(None, str(exc)) from None
+
+
+def _check_combination(arguments: argparse.Namespace) -> None:
+    if arguments.allow_scheme and not arguments.untrusted:
+        raise argparse.ArgumentError(None, "argument --allow-scheme: expected --untrusted too")
+    is_isolated = arguments.isolation == "process" or (arguments.untrusted and arguments.isolation is None)
+    if arguments.require_isolation and not is_isolated:
+        raise argparse.ArgumentError(
+            None, "argument --require-isolation: expected --untrusted or --isolation process too"
+        )

@@ -41,12 +41,18 @@ def add_parser(commands: _options.Commands) -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Print the facts, for people or as JSON."""
     async with _common.opened_video(arguments) as (video, _):
+        isolation = video.isolation
         count = await video.count() if arguments.count else None
     if arguments.json:
-        counted = {} if count is None else {"frames": count}
-        print(json.dumps(video.info.as_dict() | counted, indent=2))
+        more: dict[str, Any] = {} if count is None else {"frames": count}
+        if isolation.mode != "none":
+            more["isolation"] = isolation.as_dict()
+        print(json.dumps(video.info.as_dict() | more, indent=2))
         return
-    facts = _facts(video.info, count) | {"fetched": _common.amount_read(video)}
+    facts = _facts(video.info, count) | {
+        "fetched": _common.amount_read(video),
+        "isolation": _isolation(isolation),
+    }
     for name, value in facts.items():
         if value:
             print(f"{name:<{_WIDTH}}{value}")
@@ -68,6 +74,13 @@ def _facts(info: af.VideoInfo, count: int | None) -> dict[str, Any]:
         "streams": _lines(_stream(stream) for stream in info.other_streams),
         "tags": _lines(f"{name}: {text}" for name, text in info.tags.items()),
     }
+
+
+def _isolation(report: af.IsolationReport) -> str:
+    """Describe what confines the process, and what is missing; nothing if there is no process."""
+    if report.mode == "none":
+        return ""
+    return _lines([f"process: {', '.join(sorted(report.measures - {'process'}))}", *report.notes])
 
 
 def _stream(stream: af.StreamInfo) -> str:

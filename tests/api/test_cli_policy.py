@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,13 @@ def test_the_command_line_takes_a_policy() -> None:
     asked = ["table", "a.mp4", "--untrusted", "--allow-scheme", "file", "--only-host", "10.0.0.0/8"]
     expected = replace(UNTRUSTED, schemes={"data", "file", "http", "https"}, hosts={"10.0.0.0/8"})
     assert policy_of(parse(asked)) == expected
+    asked = ["info", "a.mp4", "--isolation", "process", "--require-isolation", "rlimits"]
+    expected = replace(TRUSTED, isolation="process", require_isolation={"rlimits"})
+    assert policy_of(parse(asked)) == expected
+    asked = ["info", "a.mp4", "--untrusted", "--require-isolation=seccomp", "--require-isolation=rlimits"]
+    assert policy_of(parse(asked)) == replace(UNTRUSTED, require_isolation={"rlimits", "seccomp"})
+    asked = ["info", "a.mp4", "--untrusted", "--isolation", "none"]
+    assert policy_of(parse(asked)) == replace(UNTRUSTED, isolation="none")
     asked = ["sheet", "a.mp4", "a.png", "--max-pixels", "9"]
     assert policy_of(parse(asked)) == replace(TRUSTED, max_pixels=9)
 
@@ -53,9 +62,31 @@ def test_the_command_line_refuses_what_a_policy_does(
     assert len(list(out.glob("*.png"))) == 2
 
 
+def test_info_tells_what_confines_the_decoder(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If that is a process, as text and as JSON."""
+    assert main(["info", str(path)]) == 0
+    assert "isolation" not in capsys.readouterr().out
+    assert main(["info", str(path), "--json", "--isolation", "none"]) == 0
+    assert "isolation" not in json.loads(capsys.readouterr().out)
+    isolated = ["info", str(path), "--untrusted", "--allow-scheme", "file"]
+    assert main(isolated) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("isolation")]
+    assert re.match(r"isolation +process: .*rlimits", line)
+    assert main([*isolated, "--json", "--require-isolation", "rlimits"]) == 0
+    report = json.loads(capsys.readouterr().out)["isolation"]
+    assert af.IsolationReport.from_dict(report).mode == "process"
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        (["--isolation", "thread"], "argument --isolation: invalid choice: 'thread'"),
+        (["--require-isolation", "jail"], "argument --require-isolation: invalid choice: 'jail'"),
+        (["--require-isolation", "seccomp"], "expected --untrusted or --isolation process too"),
+        (
+            ["--untrusted", "--isolation", "none", "--require-isolation", "seccomp"],
+            "expected --untrusted or --isolation process too",
+        ),
         (["--allow-scheme", "file"], "argument --allow-scheme: expected --untrusted too"),
         (["--only-host", "http://a"], "hosts: 'http://a' is invalid"),
         (["--max-pixels", "0"], "argument --max-pixels: expected a number above 0"),

@@ -30,7 +30,7 @@ async def test_a_process_that_lacks_a_measure_is_refused(without_extra: None) ->
     """With an error that names the measure and the remedy, before the process is told of the video."""
     required = replace(af.Policy.untrusted(), require_isolation={"rlimits", "seccomp"})
     for _ in range(2):
-        with pytest.raises(af.errors.IsolationError, match="not confined by seccomp.*pip install") as caught:
+        with pytest.raises(af.errors.IsolationError, match=r"not confined by seccomp.*pip install") as caught:
             async with af.open_video(clip_bytes(frames=2), policy=required):
                 pass
         assert caught.value.limit == "require_isolation"
