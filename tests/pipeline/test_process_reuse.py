@@ -27,3 +27,15 @@ async def test_videos_in_sequence_use_few_processes(monkeypatch: pytest.MonkeyPa
     assert len(used) <= 2
     assert len(workers()._idle) <= 2
     await workers().aclose()
+
+
+async def test_a_process_unmaps_the_memory_of_earlier_videos() -> None:
+    """It would otherwise reach its limit of address space after a few."""
+    one = af.Policy(isolation="process", max_workers=1)
+    used = set()
+    for _ in range(20):
+        async with af.open_video(clip_bytes(frames=4), policy=one) as video:
+            used.add(video.isolation.pid)
+            assert (await video.frame(3)).index == 3
+    assert len(used) == 1
+    await workers().aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import pickle
@@ -330,6 +331,9 @@ async def serve(sock: socket.socket, report: dict[str, Any]) -> None:
         nonlocal serving
         try:
             if message.kind == Kind.OPEN:
+                serving = None
+                # The last video is in cycles, and its shared memory counts as long as it is mapped.
+                gc.collect()
                 serving = _opened(channel, message)
             elif serving is not None:
                 serving.take(message)
