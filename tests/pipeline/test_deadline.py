@@ -102,7 +102,7 @@ async def test_a_queue_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> N
             monkeypatch.setattr(_pump, "_QUEUE_BYTES", fitting * size + size // 2)
             frames = video.frames(queue_maxsize=16)
             assert (await anext(frames)).index == 0
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             [pump] = video._requests._decodings.running
             assert pump._delivered - pump._taken <= max(1, fitting)
             assert [frame.index async for frame in frames] == list(range(1, 24))

@@ -21,6 +21,7 @@ from asyncframes._requests.pump import Turns
 from asyncframes.errors import ClosedError, UnsupportedMediaError
 from tests.support.decoders import counted_decoders
 from tests.support.loop import settled_heap
+from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes
 
 pytestmark = [
@@ -78,7 +79,7 @@ def test_closing_while_ffmpeg_logs(tmp_path: Path) -> None:
     """PyAV's log callback takes the GIL in FFmpeg's threads; closing a decoder waits for them."""
     clip = tmp_path / "scratched.mp4"
     clip.write_bytes(scratched(clip_bytes(frames=60, width=320, height=240, gop=12, faststart=True)))
-    program = [sys.executable, "-c", LOGGING, str(clip), "40"]
+    program = [sys.executable, "-c", LOGGING, str(clip), str(examples(40))]
     done = subprocess.run(program, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > 100, "FFmpeg logs nothing of this clip"

@@ -147,8 +147,8 @@ FAULTS: dict[str, Fault] = {
     "reset before the head, once": _once(Reply(reset_at=-1)),
     "reset before the head": _always(Reply(reset_at=-1), SourceUnavailableError),
     "stall in the body, once": _once(Reply(stall_at=1000)),
-    "stall in the body": _always(Reply(stall_at=10), SourceTimeoutError),
-    "stall before the head": _always(Reply(delay_seconds=60), SourceTimeoutError),
+    "stall in the body": _always(Reply(stall_at=10), SourceTimeoutError, options={"attempts": 2}),
+    "stall before the head": _always(Reply(delay_seconds=60), SourceTimeoutError, options={"attempts": 2}),
     "Retry-After of a day": _always(
         Reply(status=503, headers={"Retry-After": "86400"}), SourceUnavailableError
     ),
@@ -246,12 +246,10 @@ async def _request(
 
 
 def _source(fault: Fault, server: RunningServer) -> HttpSource:
-    options = dict(fault.options)
+    options = {"read_timeout_seconds": 0.4, "range_timeout_seconds": 2.0, "attempts": 3, **fault.options}
     if options.get("headers") is _tokens:
         options["headers"] = _tokens()
-    return HttpSource(
-        server.url(PATH), read_timeout_seconds=0.4, range_timeout_seconds=2.0, attempts=3, **options
-    )
+    return HttpSource(server.url(PATH), **options)
 
 
 def _break(fault: Fault, server: RunningServer, served: Served) -> None:
