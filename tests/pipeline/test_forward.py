@@ -91,11 +91,13 @@ COMMON = ["fragmented mp4", "mp4, header first", "mkv", "ts"]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("options", CONTAINERS.values(), ids=CONTAINERS)
-@pytest.mark.parametrize("piece", [333, 10_000_000])
-async def test_frames_come_in_order(options: dict[str, Any], piece: int) -> None:
+@pytest.mark.parametrize(
+    ("container", "piece"),
+    grid(CONTAINERS, [333, 10_000_000], fast=lambda container, piece: piece == 333 or "mp4" in container),
+)
+async def test_frames_come_in_order(container: str, piece: int) -> None:
     """However small the pieces are, every frame comes, and ranges are those of a file."""
-    clip = clip_bytes(frames=FRAMES, **options)
+    clip = clip_bytes(frames=FRAMES, **CONTAINERS[container])
     assert await painted(Sender(clip, piece=piece)) == ALL
     assert await painted(Sender(clip, piece=piece), 5, 40, 7) == [5, 12, 19, 26, 33, 40]
 
