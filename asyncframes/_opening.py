@@ -30,6 +30,9 @@ from asyncframes.sources._registry import admitted_source
 
 _TABLE_CACHE_BYTES = 256 * 1024**2
 
+# A policy checks itself when it is made. Making three for each video would double the time of `open_video`.
+_TRUSTED = Policy.trusted()
+
 
 def open_video(
     source: SourceLike,
@@ -216,10 +219,13 @@ def open_video(
         max_read_bytes=max_read_bytes,
         deadline_seconds=deadline_seconds,
     )
-    policed = Policy.trusted() if policy is None else policy
+    policed = _TRUSTED if policy is None else policy
     if isolation is not None:
         check_isolation(isolation)
         limits = limits if isolation == "none" else replace(limits, isolation=isolation)
+    # The option is for requests for frames, and the policy's deadline for opening too.
+    deadline = policed.deadline_seconds
+    enforced = limits if limits.deadline_seconds == deadline else replace(limits, deadline_seconds=deadline)
     cached_tables = None if table_cache is None else TableCache(table_cache, max_bytes=_TABLE_CACHE_BYTES)
     opening = VideoArguments(
         source=admitted_source(source, policed),
@@ -233,7 +239,7 @@ def open_video(
             max_pixels=limits.max_pixels,
             idle_priority=idle_priority,
             limits=container_limits(
-                limits, containers_allowed(allow_containers), probes_within=policed != Policy.trusted()
+                limits, containers_allowed(allow_containers), probes_within=policed != _TRUSTED
             ),
         ),
         options=VideoOptions(
@@ -244,8 +250,7 @@ def open_video(
             frame_table=frame_table,
             table_cache=cached_tables,
             deadline_seconds=limits.deadline_seconds,
-            # The option is for requests for frames, and the policy's deadline for opening too.
-            policy=replace(limits, deadline_seconds=policed.deadline_seconds),
+            policy=enforced,
         ),
         read_timeout_seconds=read_timeout_seconds,
         executor=executor,

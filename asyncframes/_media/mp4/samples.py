@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 import numpy as np
-from av.index import IndexEntries, IndexEntry
+from av.index import IndexEntries
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -109,13 +109,13 @@ def _agree(packets: Packets, entries: IndexEntries) -> bool:
     keyframes = np.flatnonzero(packets.is_keyframe)[:: max(1, count // _COMPARED)].tolist()
     ends = chain(range(min(_COMPARED, count)), range(max(0, count - _COMPARED), count))
     places = [*dict.fromkeys(chain(ends, between, keyframes))]
+    told = [
+        (entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD))
+        for entry in map(entries.__getitem__, places)
+    ]
+    rows = np.array(places)
     columns = packets.dts, packets.position, packets.size, packets.is_keyframe
-    listed = zip(*(column[places].tolist() for column in columns), strict=True)
-    return all(_told(entries[place]) == fields for place, fields in zip(places, listed, strict=True))
-
-
-def _told(entry: IndexEntry) -> tuple[int, int, int, int]:
-    return entry.timestamp, entry.pos, entry.size, entry.flags & (_KEYFRAME | _DISCARD)
+    return told == [*zip(*(column[rows].tolist() for column in columns), strict=True)]
 
 
 def _is_there(packets: Packets, file_size: int | None) -> bool:
