@@ -35,6 +35,7 @@ from tests.support.exact.exactness import (
     measure,
     note,
 )
+from tests.support.isolation import decoding_in
 
 Row = tuple[CorpusFile, Exactness]
 
@@ -138,6 +139,9 @@ def main() -> int:
     parser.add_argument("--threads", type=int, nargs="*", help="codec threads, 0 for the default number")
     parser.add_argument("--show", type=int, default=5, help="how many differences to print for each mode")
     parser.add_argument("--only", choices=["routes", "truths"], help="print one of the two tables")
+    parser.add_argument(
+        "--isolation", choices=["none", "process"], default="none", help="decode in threads, or in a process"
+    )
     asked = parser.parse_args()
     logging.getLogger("asyncframes").setLevel(logging.ERROR)
     names = set(asked.names)
@@ -146,10 +150,11 @@ def main() -> int:
         print("the real files (../shared) are not beside this clone", file=sys.stderr)
         return 2
     threads = THREADS if asked.threads is None else tuple(count or None for count in asked.threads)
-    right = asked.only == "truths" or print_routes(paths, threads, asked.show)
     files = [file for file in corpus_files() if file.is_playable and file.path in paths]
-    if files and asked.only != "routes":
-        right &= print_truths(files)
+    with decoding_in(asked.isolation):
+        right = asked.only == "truths" or print_routes(paths, threads, asked.show)
+        if files and asked.only != "routes":
+            right &= print_truths(files)
     return int(not right)
 
 

@@ -58,6 +58,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--report", type=Path, help="write the tables here, and JSON beside them")
     parser.add_argument("--made-only", action="store_true", help="damage generated clips only, no real files")
+    parser.add_argument(
+        "--untrusted", action="store_true", help="open everything under Policy.untrusted(), in a process"
+    )
     parser.add_argument("--verbose", action="store_true", help="print every case")
     return parser.parse_args()
 
@@ -113,6 +116,7 @@ def main() -> int:
         timeout_seconds=asked.timeout,
         clips=asked.clips,
         with_files=not asked.made_only,
+        is_untrusted=asked.untrusted,
     )
     notes = _Notes(asked)
     start = time.monotonic()

@@ -20,6 +20,7 @@ from hypothesis import settings
 
 import asyncframes
 from asyncframes._media.container import opening
+from tests.support.isolation import decoding_in, processes_that_begin_with
 from tests.support.marks import FEW, FULL
 from tests.support.servers.web import RunningServer
 
@@ -116,11 +117,36 @@ def _may_block(otherwise: Callable[..., bool], *args: Any, **kwargs: Any) -> boo
     return otherwise(*args, **kwargs)
 
 
+@pytest.fixture(scope="module", params=["none", pytest.param("process", marks=pytest.mark.slow)])
+def isolation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Decode in threads, or where the module asks for both (`marks.BOTH_ISOLATIONS`), in a process too."""
+    with decoding_in(request.param):
+        yield request.param
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests in a process that look into the decoder."""
+    left_out = [
+        item for item in items if item.get_closest_marker("in_threads") and _isolation_of(item) == "process"
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _isolation_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("isolation") if callspec else None
+
+
 @pytest.fixture
-def long_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have small clips stand in for long videos, which decode with threads and not for their frame table."""
     monkeypatch.setattr(opening, "SHORT_PIXELS", 0)
     monkeypatch.setattr(opening, "SHORT_BYTES", 0)
+    with processes_that_begin_with(
+        f"import {opening.__name__} as opening; opening.SHORT_PIXELS = opening.SHORT_BYTES = 0"
+    ):
+        yield
 
 
 @pytest.fixture(params=[pytest.param(("asyncio", {"debug": True}), id="asyncio")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.deadline import done_within, within_deadline
 from asyncframes._runtime.generators import Departures, in_turns
 from asyncframes._runtime.life import ForkGuard, GuardedFrames
-from asyncframes._runtime.threads import in_thread
+from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes._types import PacketProgress, VideoInfo
 from asyncframes.errors import ClosedError, IsolationError
 
@@ -94,7 +94,8 @@ class IsolatedRequests:
         self._session: Session | None = None
         self._info: VideoInfo | None = None
         self._report: IsolationReport | None = None
-        self._table: FrameTable | None = None
+        self._table = options.frame_table
+        self._telling: set[Future[None]] = set()
         self._checked: FrameTable | None = None
         self._receiving = asyncio.Lock()
         self._known: int | None = None
@@ -185,7 +186,14 @@ class IsolatedRequests:
 
     def _tell_packets(self, phase: Any, total: int | None, packets: int) -> None:
         if (progress := self._reading.packet_progress) is not None:
-            self.executor.submit(_repeat, progress, phase, total, packets)
+            call = self.executor.submit(_repeat, progress, phase, total, packets)
+            self._telling.add(call)
+            call.add_done_callback(self._telling.discard)
+
+    async def _all_told(self) -> None:
+        """Wait until the caller has been told of all packets, as it has been when threads decode."""
+        while self._telling:
+            await wait_until_done(asyncio.wrap_future(next(iter(self._telling))))
 
     async def aclose(self) -> None:
         """End every request, give the process back, and release the source."""
@@ -284,7 +292,9 @@ class IsolatedRequests:
             placed = None if images is None else images.at()
             self._allow_request()
             session, taken = self._open_session, 0
-            call = self._call("frames", asked, images is None, rendering=request.rendering, credit=credit)
+            call = self._call(
+                "frames", asked, credit, images is None, rendering=request.rendering, credit=credit
+            )
             try:
                 while (record := await session.next_record(call)) is not None:
                     frame = await self._frame(session, call, record, placed)
@@ -294,6 +304,7 @@ class IsolatedRequests:
                         taken = 0
                     yield output.add(frame)
                     del frame
+                await self._all_told()
             finally:
                 await session.leave(call)
 
@@ -351,6 +362,7 @@ class IsolatedRequests:
 
     async def _result(self, call: Call) -> tuple[dict[str, Any], bytes]:
         facts, body = await self._open_session.result(call)
+        await self._all_told()
         with self._open_session.believed():
             self._known = or_none(whole)(facts.get("known"))
             self._has_table = flag(facts.get("has_table"))

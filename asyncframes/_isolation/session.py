@@ -357,8 +357,9 @@ class Session:
             await wait_until_done(self._ending)
         self._fail(ClosedError(f"the video is closed [{self._name}]"))
         self._workers.give_back(self._worker, is_clean=is_clean)
-        if self._memory is not None:
-            self._memory.rest()
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.rest()
 
     # Progress.
 

@@ -98,6 +98,11 @@ class Worker:
         return cls(process, ours, report)
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
@@ -107,7 +112,7 @@ class Worker:
         # The kernel's number for the clock of another process; see clock_getcpuclockid(3).
         with suppress(OSError):
             if sys.platform == "linux":
-                return time.clock_gettime((~self._process.pid << 3) | 2)
+                return time.clock_gettime((~self.pid << 3) | 2)
         return 0.0
 
     def limit_cpu(self, seconds: float) -> None:
@@ -115,9 +120,9 @@ class Worker:
         if sys.platform != "linux":
             return
         with suppress(OSError, ValueError):
-            _soft, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            _soft, hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)
             most = ceil(self.cpu_seconds() + seconds)
-            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (most, hard))
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, (most, hard))
 
     def kill(self) -> None:
         """End the process and its group at once. A second call does nothing."""

@@ -7,6 +7,7 @@ from benchmarks.probes.base import Probe
 from benchmarks.probes.batch import batch
 from benchmarks.probes.event_loop import event_loop
 from benchmarks.probes.index import index
+from benchmarks.probes.isolation import isolation_first, isolation_hd, isolation_small
 from benchmarks.probes.many import many
 from benchmarks.probes.memory import memory
 
@@ -21,4 +22,7 @@ def probes(sizes: Sizes) -> dict[str, Probe]:
         "memory": memory(sizes),
         "many": many(sizes),
         "index": index(sizes),
+        "isolation_first": isolation_first(sizes),
+        "isolation_hd": isolation_hd(sizes.sequential),
+        "isolation_small": isolation_small(sizes.small),
     }

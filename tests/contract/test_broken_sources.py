@@ -18,6 +18,9 @@ from asyncframes.abc import StreamSource
 from asyncframes.errors import ShortReadError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import SourceContract
+from tests.support.marks import BOTH_ISOLATIONS
+
+pytestmark = BOTH_ISOLATIONS
 
 
 def over_memory(**members: Any) -> Callable[[bytes], StreamSource]:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import asyncframes as af
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index
+
+pytestmark = BOTH_ISOLATIONS
 
 # Versions of swscale round differently, and ffmpeg's default flags are not accurate ones.
 LEVELS = 2

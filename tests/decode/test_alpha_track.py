@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import asyncframes as af
+from tests.support.marks import BOTH_ISOLATIONS
+
+pytestmark = BOTH_ISOLATIONS
 
 
 @pytest.fixture

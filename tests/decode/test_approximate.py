@@ -16,7 +16,10 @@ from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes.errors import FrameIndexError, UnsupportedMediaError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index, repeated
+
+pytestmark = BOTH_ISOLATIONS
 
 FRAMES = 48
 CONSTANT: dict[str, dict[str, Any]] = {

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes.errors import FrameIndexError
-from tests.support.marks import examples
+from tests.support.marks import BOTH_ISOLATIONS, examples
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, paint, painted_index
 
-pytestmark = pytest.mark.usefixtures("long_streams")
+pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
 
 FRAMES = 48
 CLIPS: dict[str, dict[str, Any]] = {

@@ -10,10 +10,11 @@ import asyncframes as af
 from asyncframes import errors
 from asyncframes._media.mp4.boxes import boxes_in
 from tests.support.exact.corpus import SHARED
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.hostile import box, endless_moov
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 FOUND = SHARED / "found"
 needs_found = pytest.mark.skipif(not FOUND.is_dir(), reason="../shared/found is not beside this checkout")
 

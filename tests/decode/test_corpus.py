@@ -10,6 +10,9 @@ import pytest
 import asyncframes as af
 from tests.support.exact.corpus import CorpusFile, parameters
 from tests.support.exact.exactness import fingerprint, same_pictures
+from tests.support.marks import BOTH_ISOLATIONS
+
+pytestmark = BOTH_ISOLATIONS
 
 EVERY_FRAME_UP_TO = 60
 SAMPLES = 24

@@ -23,9 +23,11 @@ from asyncframes.errors import CropError, UnsupportedMediaError
 from tests.decode.test_one_conversion import clip_of
 from tests.decode.test_picture_options import alpha_clip
 from tests.support.exact.bicubic import scaled, to_rgb
-from tests.support.marks import examples, grid
+from tests.support.marks import BOTH_ISOLATIONS, examples, grid
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.patches import SPACES, Patches, lossless
+
+pytestmark = BOTH_ISOLATIONS
 
 Planes = list[NDArray[Any]]
 

@@ -11,11 +11,11 @@ import pytest
 import asyncframes as af
 from asyncframes._media.pyav import packet_of
 from tests.support.exact.one_thread import decode_by_one_thread
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.remux import VideoPacket, remux
 
-pytestmark = pytest.mark.usefixtures("long_streams")
+pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
 
 GOP = 12
 

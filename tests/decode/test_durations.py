@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._media.codec.pictures import Picture
+from tests.support.isolation import in_threads
 from tests.support.streams.clips import clip_bytes
 
 FRAMES = 31
@@ -90,7 +91,7 @@ async def test_read_forward_it_is_what_the_packet_says(
     """Without a table, a constant rate is one over the rate, to a tick of the container."""
     async with af.open_video(steady(container, **clip), threads=threads) as video:
         found = await durations(video.frames(**options))
-        assert video._requests._tables.table is None
+        assert in_threads(video)._tables.table is None
         tick = video.info.time_base
     assert list(found) == list(range(FRAMES))
     for duration in found.values():

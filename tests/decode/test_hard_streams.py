@@ -11,8 +11,10 @@ import pytest
 import asyncframes as af
 from tests.support.exact.exactness import fingerprint
 from tests.support.exact.pictures import picture_md5, sequential_pictures
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.hard import STREAMS
+
+pytestmark = BOTH_ISOLATIONS
 
 # One of each kind; for the others, opening anew for each index is a repetition.
 REPRESENTATIVES = {

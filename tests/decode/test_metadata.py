@@ -12,8 +12,11 @@ import pytest
 import asyncframes as af
 from asyncframes._media.metadata import creation_time_of, tags_of
 from tests.support.exact.corpus import CORPUS
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.tagged import tagged
+
+pytestmark = BOTH_ISOLATIONS
 
 SECRET = "hush-hush"  # noqa: S105 - of nobody
 MADE = "2021-03-04T05:06:07.250000Z"

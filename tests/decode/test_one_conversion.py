@@ -16,9 +16,11 @@ import asyncframes as af
 from asyncframes._media.image import interlaced as _interlaced
 from asyncframes.errors import UnsupportedMediaError
 from tests.support.exact.corpus import CORPUS
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.patches import lossless
+
+pytestmark = BOTH_ISOLATIONS
 
 FRAMES = 5
 

@@ -12,6 +12,7 @@ import pytest
 
 import asyncframes as af
 from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.isolation import in_threads
 from tests.support.marks import grid
 from tests.support.streams.clips import clip_bytes
 
@@ -118,5 +119,5 @@ def test_an_undamaged_file_stays_with_its_threads(file: CorpusFile) -> None:
     with af.sync.open_video(file.path, on_corrupt="keep", threads=4) as video:
         for _ in video.frames():
             pass
-        idle = video._video._requests._pool._idle
+        idle = in_threads(video._video)._pool._idle
         assert not any(session.decoder.was_doubted for session in idle)

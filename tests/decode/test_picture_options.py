@@ -25,8 +25,11 @@ from asyncframes._media.image import tone as _tone
 from asyncframes._model.rendering import Rendering
 from asyncframes.errors import CorruptMediaError, UnsupportedMediaError
 from tests.support.exact.corpus import CORPUS
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, paint, painted_index
 from tests.support.streams.patches import Patches, lossless, middles
+
+pytestmark = BOTH_ISOLATIONS
 
 INTERLACED: dict[str, Any] = {
     "frames": 40,

@@ -14,7 +14,10 @@ from av.video.stream import VideoStream
 import asyncframes as af
 from asyncframes.errors import NoVideoStreamError
 from tests.support.exact.corpus import CORPUS
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import audio_bytes, paint, painted_index
+
+pytestmark = BOTH_ISOLATIONS
 
 COVER = Disposition.attached_pic
 DEFAULT = Disposition.default

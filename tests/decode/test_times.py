@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import asyncframes as af
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.clips import clip_bytes, painted_index
+
+pytestmark = BOTH_ISOLATIONS
 
 FRAMES = 43
 

@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,14 @@ from typing import Any
 
 import av
 
-from asyncframes.errors import AsyncFramesError
+import asyncframes as af
+from asyncframes._isolation.worker import Worker
+from asyncframes._isolation.workers import Workers
+from asyncframes.errors import AsyncFramesError, DecoderCrashedError, PolicyError
 from tests.fuzz._ways import WAYS, Opener, opener
 from tests.support.exact.one_thread import OneThread, decode_by_one_thread, determined
 from tests.support.exact.routes import Effort, Routes
+from tests.support.isolation import sockets_of_idle_processes
 from tests.support.servers.web import RunningServer
 
 EFFORT = Effort(by_index=8, ranges=1, steps=2, alone=1)
@@ -44,6 +48,22 @@ PICTURE_CACHE_BYTES = 32 * 1024 * 1024
 _SETTLING_SECONDS = 2.0
 
 
+peaks: list[float] = []
+"""The peak memory of each decoding process that was given back, in MB."""
+
+
+def note_peaks() -> None:
+    """Note the peak of each decoding process from now on, before it is given back."""
+    given_back = Workers.give_back
+
+    def noted(self: Workers, worker: Worker, *, is_clean: bool) -> None:
+        with suppress(OSError):
+            peaks.append(_status("VmHWM", worker.pid))
+        given_back(self, worker, is_clean=is_clean)
+
+    Workers.give_back = noted  # type: ignore[method-assign]  # for the whole process
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a case came to.
@@ -61,6 +81,7 @@ class Outcome:
     what: str = ""
     plan: str = ""
     megabytes: float = 0.0
+    process_megabytes: float = 0.0
     seconds: float = 0.0
     frames: int = 0
 
@@ -80,10 +101,18 @@ class Case:
         Serves it.
     phase
         Called with what is done next.
+    policy
+        Under which it is opened, ``None`` for the usual one.
     """
 
     def __init__(
-        self, data: bytes, path: Path, seed: str, server: RunningServer, phase: Callable[[str], None]
+        self,
+        data: bytes,
+        path: Path,
+        seed: str,
+        server: RunningServer,
+        phase: Callable[[str], None],
+        policy: af.Policy | None = None,
     ) -> None:
         self._data = data
         self._seed = seed
@@ -92,7 +121,7 @@ class Case:
         self._way = generator.choice(WAYS)
         self._threads = generator.choice((None, None, 1, 2))
         self._counts_first = generator.random() < 0.5
-        self._open = opener(self._way, data, path, generator, server)
+        self._open = partial(opener(self._way, data, path, generator, server), policy=policy)
         self._what = ""
         self._truth: OneThread | None = None
         self._options: dict[str, Any] = {}
@@ -104,9 +133,11 @@ class Case:
         """Run it to the end, and look at what it leaves."""
         before, start = _Left.now(), time.monotonic()
         _forget_peak()
+        peaks.clear()
         with _stray_errors(self._stray):
             outcome = asyncio.run(self._main())
         outcome.megabytes = max(0.0, self._peak - before.megabytes)
+        outcome.process_megabytes = max(peaks, default=0.0)
         outcome.plan = f"{self._way}, threads={self._threads}"
         outcome.what = self._what
         outcome.seconds = time.monotonic() - start
@@ -147,6 +178,10 @@ class Case:
                 self._what = f"{info.container.split(',')[0]} {info.codec}"
                 if info.width * info.height > MOST_PIXELS:
                     return await self._one_frame(video)
+        except DecoderCrashedError as exc:
+            return Outcome("process ended", [_line(exc)])
+        except PolicyError as exc:
+            return Outcome("refused", [_line(exc)])
         except AsyncFramesError as exc:
             return Outcome("named error", [_line(exc)])
         except Exception as exc:  # noqa: BLE001 - this is what is looked for
@@ -300,13 +335,13 @@ class _Left:
 
 
 def _open_files() -> frozenset[str]:
-    found = set()
+    found, idle = set(), sockets_of_idle_processes()
     for link in Path("/proc/self/fd").iterdir():
         try:
             target = str(link.readlink())
         except OSError:
             continue
-        if not target.startswith(("anon_inode", "pipe:", "/proc")):
+        if not target.startswith(("anon_inode", "pipe:", "/proc")) and target not in idle:
             found.add(f"{link.name}: {target}")
     return frozenset(found)
 
@@ -319,8 +354,8 @@ def _peak_megabytes() -> float:
     return _status("VmHWM")
 
 
-def _status(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _status(name: str, process: int | str = "self") -> float:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
     return 0.0

@@ -17,6 +17,8 @@ _MEANINGS = {
     "right": "every frame is that of one thread, over every route",
     "provisional count": "the same, except for the count, which was marked as provisional",
     "damage reported": "exactly the damage that one thread flags is reported",
+    "refused": "the policy does not allow it",
+    "process ended": "the decoding process ended or was ended, and the error says so",
     "named error": "no frame, and an error of the library",
     "too large to compare": "pictures of more than 2 Mi pixels, of which only one is decoded",
     "no reference": "PyAV alone does not open it, or it has more than 300 packets",
@@ -40,12 +42,14 @@ class Tally:
         self.groups: dict[str, list[Result]] = defaultdict(list)
         self._by_what: dict[str, Counter[str]] = defaultdict(Counter)
         self._megabytes = 0.0
+        self._process_megabytes = 0.0
 
     def add(self, result: Result) -> None:
         """Count a case."""
         self.kinds[result.kind] += 1
         self._by_what[result.what or "not opened"][result.kind] += 1
         self._megabytes = max(self._megabytes, result.megabytes)
+        self._process_megabytes = max(self._process_megabytes, result.process_megabytes)
         if result.kind in FAULTS:
             self.groups[signature(result)].append(result)
 
@@ -71,11 +75,16 @@ class Tally:
         ]
         return "\n".join([
             "# Fuzzing\n", f"{facts}\n", f"{self.cases} cases, {self.faults} faults. Peak memory of a case: "
-            f"{self._megabytes:.0f} MB beyond what its process held before.\n",
+            f"{self._megabytes:.0f} MB beyond what its process held before{self._in_process()}.\n",
             "| outcome | cases | meaning |", "|---|--:|---|", *rows, "",
             f"| container and codec | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}", *table,
             *self._faults(),
         ]) + "\n"  # fmt: skip
+
+    def _in_process(self) -> str:
+        if not self._process_megabytes:
+            return ""
+        return f"; of a decoding process: {self._process_megabytes:.0f} MB in all"
 
     def _faults(self) -> list[str]:
         lines = ["", "## Faults"] if self.groups else []
@@ -91,7 +100,7 @@ class Tally:
         """Return everything for programs."""
         return json.dumps({
             "cases": self.cases, "faults": self.faults, "outcomes": dict(self.kinds),
-            "peak_megabytes": self._megabytes,
+            "peak_megabytes": self._megabytes, "peak_process_megabytes": self._process_megabytes,
             "by_what": {what: dict(counts) for what, counts in sorted(self._by_what.items())},
             "groups": {group: [one.case for one in results] for group, results in self.groups.items()},
         }, indent=1)  # fmt: skip

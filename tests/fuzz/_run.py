@@ -46,6 +46,7 @@ class Result:
     what: str = ""
     plan: str = ""
     megabytes: float = 0.0
+    process_megabytes: float = 0.0
     seconds: float = 0.0
     frames: int = 0
 
@@ -65,15 +66,29 @@ class Fuzzer:
         Folder for clips, shared by every run that uses it.
     with_files
         Whether the real files beside the checkout are damaged too; numbers of cases stand for others then.
+    is_untrusted
+        Whether every video is opened under ``Policy.untrusted()``, and so in a process of its own.
     """
 
     def __init__(
-        self, *, seed: int, jobs: int, timeout_seconds: float, clips: Path, with_files: bool
+        self,
+        *,
+        seed: int,
+        jobs: int,
+        timeout_seconds: float,
+        clips: Path,
+        with_files: bool,
+        is_untrusted: bool = False,
     ) -> None:
         self._seed = seed
         self._jobs = jobs
         self._timeout = timeout_seconds
-        self._settings = {"clips": str(clips.resolve()), "seed": seed, "with_files": with_files}
+        self._settings = {
+            "clips": str(clips.resolve()),
+            "seed": seed,
+            "with_files": with_files,
+            "is_untrusted": is_untrusted,
+        }
         clips.mkdir(parents=True, exist_ok=True)
         make_clips(clips)
 

@@ -10,15 +10,19 @@ import random
 import resource
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz._case import Case
+import asyncframes as af
+from tests.fuzz._case import Case, note_peaks
 from tests.fuzz._edits import Edit, apply, as_json, from_json
 from tests.fuzz._mutations import mutate
 from tests.fuzz._seeds import Seed, seeds_of
 from tests.support.servers.web import RunningServer
+
+# The bytes are given as they are, by path, and by a server on this machine.
+UNTRUSTED = replace(af.Policy.untrusted(), schemes={"file", "http"}, hosts=None)
 
 _MEMORY = 6 * 1024**3
 _CPU_SECONDS = 120
@@ -42,6 +46,9 @@ class _Worker:
         self._seed: int = settings["seed"]
         self._seeds = seeds_of(Path(settings["clips"]), with_files=settings["with_files"])
         self._path = Path(settings["folder"], "case")
+        self._policy = UNTRUSTED if settings["is_untrusted"] else None
+        if self._policy is not None:
+            note_peaks()
         # What is printed by others must not stand between the replies.
         self._replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
@@ -63,8 +70,11 @@ class _Worker:
         limit = int(resource.getrusage(resource.RUSAGE_SELF).ru_utime) + _CPU_SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         plan = asked.get("plan") or f"{self._seed}/{asked['case']}"
-        case = Case(data, self._path, plan, server, lambda phase: self._say({"phase": phase}))
+        case = Case(data, self._path, plan, server, self._say_phase, self._policy)
         self._say({"outcome": asdict(case.run())})
+
+    def _say_phase(self, phase: str) -> None:
+        self._say({"phase": phase})
 
     def _say(self, reply: dict[str, Any]) -> None:
         self._replies.write(json.dumps(reply) + "\n")

@@ -20,11 +20,11 @@ import asyncframes as af
 from asyncframes._requests.pool import DecoderPool
 from asyncframes.errors import ClosedError, CorruptMediaError, FrameIndexError, UnsupportedMediaError
 from tests.pipeline.test_requests import damaged_clip
-from tests.support.marks import examples
+from tests.support.marks import BOTH_ISOLATIONS, examples
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.remux import remux
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
 FRAMES = 60
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

@@ -13,6 +13,7 @@ import pytest
 import asyncframes as af
 from asyncframes._media.codec.decoder import Decoder
 from asyncframes._requests import pump as _pump
+from tests.support.isolation import in_threads
 from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +104,6 @@ async def test_a_queue_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> N
             frames = video.frames(queue_maxsize=16)
             assert (await anext(frames)).index == 0
             await asyncio.sleep(0.1)
-            [pump] = video._requests._decodings.running
+            [pump] = in_threads(video)._decodings.running
             assert pump._delivered - pump._taken <= max(1, fitting)
             assert [frame.index async for frame in frames] == list(range(1, 24))

@@ -33,10 +33,12 @@ from asyncframes.errors import (
 )
 from asyncframes.sources import ForwardSource, resolve_source
 from tests.support.exact.one_thread import digest
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.memory import PEAK
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.hostile import box
+
+pytestmark = BOTH_ISOLATIONS
 
 FRAMES = 48
 ALL = list(range(FRAMES))

@@ -23,8 +23,10 @@ from asyncframes.errors import CorruptMediaError, SourceUnavailableError, Unsupp
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
 from tests.support.exact.corpus import CorpusFile, parameters
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.clips import clip_bytes, repeated
+
+pytestmark = BOTH_ISOLATIONS
 
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()
 FLAGS = "frag_keyframe+empty_moov+default_base_moof"

@@ -14,8 +14,11 @@ import asyncframes as af
 from asyncframes import errors
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes.sources import HttpSource
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import audio_bytes, clip_bytes, painted_index, repeated
+
+pytestmark = BOTH_ISOLATIONS
 
 SLACK = 512 * 1024
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()

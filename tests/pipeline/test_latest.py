@@ -14,9 +14,10 @@ from PIL import Image
 import asyncframes as af
 from asyncframes.errors import ClosedError, CorruptMediaError, SourceUnavailableError
 from tests.pipeline.test_requests import damaged_clip
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, paint, painted_index
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
 FRAMES = 60
 

@@ -26,6 +26,7 @@ from asyncframes.errors import (
 from tests.pipeline.test_requests import damaged_clip
 from tests.support.decoders import counted_decoders
 from tests.support.exact.corpus import CorpusFile, parameters
+from tests.support.isolation import in_threads
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("long_streams")]
@@ -56,7 +57,7 @@ def one_gop(frames: int = 3 * GOP) -> bytes:
 @contextlib.asynccontextmanager
 async def all_taken(video: af.Video) -> AsyncIterator[Callable[[], None]]:
     """Take every turn of a video, until the function given is called."""
-    turns = [Turn(video._requests._pool._turns) for _ in range(AT_ONCE)]
+    turns = [Turn(in_threads(video)._pool._turns) for _ in range(AT_ONCE)]
     for turn in turns:
         await turn.take()
 
@@ -126,7 +127,7 @@ async def test_a_call_that_finds_a_turn_waits_for_nobody(monkeypatch: pytest.Mon
 
     async with af.open_video(one_gop(), threads=1) as video:
         await video.count()
-        monkeypatch.setattr(video._requests._near, "frame", refuse)
+        monkeypatch.setattr(in_threads(video)._near, "frame", refuse)
         assert (await video.frame(5)).index == 5
         assert [frame.index for frame in await asyncio.gather(*map(video.frame, range(AT_ONCE)))] == list(
             range(AT_ONCE)

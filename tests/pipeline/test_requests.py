@@ -30,11 +30,11 @@ from asyncframes.errors import ClosedError, CorruptMediaError, SourceTimeoutErro
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
 from tests.support.loop import settled_heap
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = pytest.mark.usefixtures("long_streams")
+pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
 
 FRAMES = 48
 
@@ -53,7 +53,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def nothing_left(isolation: str) -> Iterator[None]:
     """No file stays open, and no thread but those of the shared executors stays."""
     gc.collect()
     files = open_files()
@@ -62,6 +62,7 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
     assert open_files() <= files
     names = {thread.name.split("_")[0] for thread in set(threading.enumerate()) - threads}
+    names -= {"asyncframes workers", "asyncframes read"} if isolation == "process" else set()
     assert names <= {"MainThread", "asyncframes", "asyncio", "Thread-1 (", "test-server"} | {
         name for name in names if name.startswith(("pytest_timeout", "AnyIO"))
     }
@@ -330,6 +331,7 @@ async def test_pictures_that_nobody_wants_are_left_out_within_the_first_request(
     assert len(came) < 70
 
 
+@pytest.mark.in_threads
 @pytest.mark.anyio
 async def test_single_frames_are_decoded_by_the_decoder_that_is_open(
     monkeypatch: pytest.MonkeyPatch,

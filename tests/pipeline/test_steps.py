@@ -26,10 +26,10 @@ from asyncframes._requests.pump import Turns
 from asyncframes.errors import CorruptMediaError, FrameIndexError
 from tests.pipeline.test_requests import damaged_clip
 from tests.support.decoders import counted_decoders
-from tests.support.marks import examples
+from tests.support.marks import BOTH_ISOLATIONS, examples
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
 FRAMES, GOP = 60, 12
 PICTURE_BYTES = 96 * 64 * 3 // 2
@@ -143,6 +143,7 @@ async def test_the_caller_may_write_to_an_image() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.in_threads
 async def test_many_videos_share_one_bound() -> None:
     """Two hundred videos that are stepped at once keep no more than one."""
     most = 30 * PICTURE_BYTES
@@ -216,6 +217,7 @@ async def test_damage_ahead_is_no_error_yet() -> None:
             await video.frame(20)
 
 
+@pytest.mark.in_threads
 async def test_prefetched_frames_need_no_decoding() -> None:
     """A player's next frames, in any order, but no more than half of what may be kept."""
     read = 0
@@ -254,6 +256,7 @@ async def test_a_walk_through_damage_logs_it_once(caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("long_streams")
+@pytest.mark.in_threads
 async def test_decoding_on_behind_a_frame_opens_no_more_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that decodes the rest of its GOP keeps its turn until it has ended."""
     monkeypatch.setattr("asyncframes._requests.jobs.job.STEP_SECONDS", 0)
@@ -287,6 +290,7 @@ def allocated_bytes() -> int:
     return int(info.hblkhd + info.uordblks)
 
 
+@pytest.mark.in_threads
 async def test_pictures_that_are_dropped_free_their_memory() -> None:
     """Bookmarks that are looked at again and again stay, and what was decoded around them does not."""
     picture = 640 * 480 * 3 // 2
@@ -305,6 +309,7 @@ async def test_pictures_that_are_dropped_free_their_memory() -> None:
 
 
 @pytest.mark.parametrize("tag", [3, 15, 200])
+@pytest.mark.in_threads
 async def test_a_picture_with_reserved_colour_tags_is_kept(tag: int) -> None:
     """A header may hold any number there, and the copy keeps it."""
     frame = VideoFrame(64, 48, "yuv420p")
@@ -321,6 +326,7 @@ async def test_a_picture_with_reserved_colour_tags_is_kept(tag: int) -> None:
     assert {copy.colorspace, copy.color_range, copy.color_trc, copy.color_primaries} == {tag}
 
 
+@pytest.mark.in_threads
 async def test_a_picture_that_cannot_be_copied_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise av.MemoryError(12, "Cannot allocate memory")

@@ -19,10 +19,11 @@ from asyncframes._media.table.cache import TableCache
 from asyncframes.errors import SourceChangedError
 from asyncframes.sources import MemorySource
 from asyncframes.testing import FaultySource
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index, repeated
 
-pytestmark = pytest.mark.usefixtures("long_streams")
+pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
 
 FRAMES, GOP = 48, 12
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()

@@ -13,7 +13,10 @@ import pytest
 
 import asyncframes as af
 from asyncframes.errors import CorruptMediaError, FrameExistsError, FrameWriteError
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index
+
+pytestmark = BOTH_ISOLATIONS
 
 FRAMES = 48
 

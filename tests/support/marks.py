@@ -13,6 +13,13 @@ FULL, FEW = 100, 20
 """Examples of a property test that says nothing else, in all tests and in the fast half."""
 
 
+BOTH_ISOLATIONS = pytest.mark.usefixtures("isolation")
+"""Have the tests of a module decode in threads, and in the slow half also in a process of their own.
+
+Those that look into the decoder are marked ``in_threads``.
+"""
+
+
 def grid(*axes: Iterable[Any], fast: Callable[..., bool]) -> list[Any]:
     """Combine parameters; those for which `fast` is false repeat the others, and are slow."""
     return [

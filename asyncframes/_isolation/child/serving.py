@@ -60,7 +60,7 @@ class Serving:
         self._tells_packets = opening.tells_packets
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._streams: dict[int, _Stream] = {}
-        self._sent: FrameTable | None = None
+        self._sent = opening.options.frame_table
         tables: Any = ParentsTables(self._reads, self._loop) if opening.stores_tables else None
         self._requests = Requests(
             ParentsInput(opening, self._reads),
@@ -102,7 +102,10 @@ class Serving:
 
     async def _answered(self, number: int, method: Any, arguments: tuple[Any, ...]) -> None:
         try:
-            facts, body = await method(number, *arguments)
+            try:
+                facts, body = await method(number, *arguments)
+            finally:
+                self._tell_packets()
             if method != self._close:
                 facts |= {"known": self._requests.known_count, "has_table": self._requests.has_table}
         except asyncio.CancelledError:
@@ -141,8 +144,10 @@ class Serving:
         await self._requests.prefetch(selection)
         return {}, b""
 
-    async def _frames(self, number: int, request: Request, is_kept: bool) -> tuple[dict[str, Any], bytes]:
-        stream = self._streams[number] = _Stream(self._channel, self._space, number, request.queue_maxsize)
+    async def _frames(
+        self, number: int, request: Request, credit: int, is_kept: bool
+    ) -> tuple[dict[str, Any], bytes]:
+        stream = self._streams[number] = _Stream(self._channel, self._space, number, credit)
         try:
             await stream.send(self._requests.frames(request, stream.images(is_kept=is_kept)), is_kept=is_kept)
         finally:
@@ -171,6 +176,12 @@ class Serving:
         self._reads.close()
         await asyncio.gather(*others, return_exceptions=True)
         await self._requests.aclose()
+        try:
+            self._space.close()
+        except BufferError:
+            # Images in a cycle, such as that of an error and its traceback.
+            gc.collect()
+            self._space.close()
 
     def _count_packet(self, phase: str, total: int | None) -> None:
         """Count a packet; worker threads call it."""
@@ -180,13 +191,15 @@ class Serving:
         """Tell now and then that packets are read."""
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            counted, self._packets = self._packets, {}
-            if counted:
+            if self._packets:
                 self._channel.send(Kind.ALIVE)
-            if self._tells_packets:
-                for (phase, total), packets in counted.items():
-                    facts = {"phase": phase, "total": total, "packets": packets}
-                    self._channel.send(Kind.TELL, 0, facts)
+            self._tell_packets()
+
+    def _tell_packets(self) -> None:
+        counted, self._packets = self._packets, {}
+        if self._tells_packets:
+            for (phase, total), packets in counted.items():
+                self._channel.send(Kind.TELL, 0, {"phase": phase, "total": total, "packets": packets})
 
 
 class SharedImages:
@@ -331,9 +344,6 @@ async def serve(sock: socket.socket, report: dict[str, Any]) -> None:
         nonlocal serving
         try:
             if message.kind == Kind.OPEN:
-                serving = None
-                # The last video is in cycles, and its shared memory counts as long as it is mapped.
-                gc.collect()
                 serving = _opened(channel, message)
             elif serving is not None:
                 serving.take(message)

@@ -142,8 +142,9 @@ class Channel:
 
     def _end(self, error: Exception | None) -> None:
         if self._is_open:
+            closed = self._closed
             self.detach()
-            self._closed(error)
+            closed(error)
 
     @property
     def is_clean(self) -> bool:
@@ -155,6 +156,8 @@ class Channel:
         if not self._is_open:
             return
         self._is_open = False
+        # They refer to the owner of this channel.
+        self._receive = self._closed = _nothing
         self._waiting.clear()
         self._has_room.set()
         with suppress(OSError, ValueError, RuntimeError):
@@ -162,3 +165,7 @@ class Channel:
             self._loop.remove_writer(self._socket)
         while self.descriptors:
             os.close(self.descriptors.pop())
+
+
+def _nothing(_: object) -> None:
+    """Do nothing."""

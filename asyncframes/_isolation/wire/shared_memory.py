@@ -264,6 +264,16 @@ class Space:
         copied[...] = image
         return copied, offset
 
+    def close(self) -> None:
+        """Unmap the memory.
+
+        Raises
+        ------
+        BufferError
+            An image in it is still referred to.
+        """
+        self._map.close()
+
     def free(self, offsets: Iterable[int]) -> None:
         """Use the places of images again."""
         with self._lock:

@@ -10,6 +10,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -32,6 +33,7 @@ from asyncframes.errors import (
     SourceUnavailableError,
 )
 from asyncframes.sources import HttpSource
+from tests.support.isolation import sockets_of_idle_processes
 from tests.support.servers.web import Reply, RunningServer, Served, retries_at_once
 from tests.support.streams.clips import repeated
 
@@ -283,11 +285,11 @@ def _held() -> set[str]:
     held = {f"task {task.get_name()}" for task in asyncio.all_tasks() if task is not asyncio.current_task()}
     descriptors = Path("/proc/self/fd")
     if descriptors.exists():
+        idle = sockets_of_idle_processes()
         for path in descriptors.iterdir():
-            try:
-                held.add(f"{path.name} {path.readlink()}")
-            except FileNotFoundError:
-                continue
+            with suppress(FileNotFoundError):
+                if (target := str(path.readlink())) not in idle:
+                    held.add(f"{path.name} {target}")
     return held
 
 
