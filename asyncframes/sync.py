@@ -27,6 +27,7 @@ from anyio.from_thread import BlockingPortal
 from asyncframes import _many, _opening, _streaming, _video
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
+from asyncframes._isolation.report import IsolationReport
 from asyncframes._requests.single import latest
 from asyncframes._runtime.deadline import all_left
 from asyncframes._runtime.life import is_exiting
@@ -256,6 +257,11 @@ class Video:
     def info(self) -> VideoInfo:
         """Facts about the video from its header and first picture."""
         return self._video.info
+
+    @property
+    def isolation(self) -> IsolationReport:
+        """What separates the decoder from the program; see ``isolation`` of `Policy`."""
+        return self._video.isolation
 
     @property
     def bytes_read(self) -> int:
