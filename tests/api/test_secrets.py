@@ -130,7 +130,7 @@ WITHOUT = {
     af.FrameTable, af.Packets, af.SourceIdentity, af.Video,
     af.StreamInfo, af.VideoInfo, af.VideoStreamInfo,
     af.PictureOptions, af.FrameOptions, af.OpenOptions, af.SaveOptions, af.SelectionOptions, af.SheetOptions,
-    af.Policy, af.WriteOptions,
+    af.IsolationReport, af.Policy, af.WriteOptions,
     LocalSource, sources.ReadCursor, supervisely.SuperviselyApi, sync.Video,
     testing.SourceContract, writers.DirectoryWriter, writers.NpyWriter, writers.TarWriter,
 }  # fmt: skip
