@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import pickle
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from asyncframes._isolation.stored_table import StoredTable
 from asyncframes._isolation.wire.channel import Channel
+from asyncframes._isolation.wire.error_values import error_as_facts
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Message
 from asyncframes._isolation.wire.plain_values import number, text, whole
 from asyncframes._requests.inputs import VideoInput
@@ -20,6 +21,10 @@ from asyncframes.sources._forward.sequential import ForwardBytes
 _MOST_READS = 64
 _MOST_RANGE = 64 * 1024**2
 _MOST_ERRORS = 16
+
+# What was read and not sent yet is held in memory, so few long ranges are read at once.
+_LARGE_RANGE = 4 * 1024**2
+_MOST_LARGE = 4
 
 # A request may read a source many times over if its frames are in disorder.
 _MOST_SHARE = 64.0
@@ -50,13 +55,15 @@ class BytesForChild:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._errors: dict[int, BaseException] = {}
         self._failed = 0
+        self._large = asyncio.Semaphore(_MOST_LARGE)
+        self._storing = asyncio.Lock()
         self.requests = 0
         """How many requests for frames may still read more than once."""
 
     @property
     def are_awaited(self) -> bool:
         """Whether the process waits for bytes."""
-        return bool(self._tasks)
+        return bool(self._tasks) and self._channel.is_being_read
 
     def error(self, origin: object) -> BaseException | None:
         """Return the error that the process got for a read, by its number."""
@@ -83,7 +90,11 @@ class BytesForChild:
             "save table": self._save,
         }
         if what not in answers or len(self._tasks) >= _MOST_READS or message.number in self._tasks:
-            raise MalformedError(f"a read of {what!r} is not possible now")
+            raise MalformedError(f"a read of {what[:20]!r} is not possible now")
+        if what in {"range", "some", "drop"}:
+            self._bounds(facts)
+        if message.body and (what != "save table" or self._storing.locked()):
+            raise MalformedError("more than one frame table at once, or bytes that nobody asked for")
         task = asyncio.get_running_loop().create_task(
             self._answer(message, answers[what], facts), name="asyncframes read for a process"
         )
@@ -116,6 +127,8 @@ class BytesForChild:
             data = await answer(message, facts)
         except asyncio.CancelledError:
             raise
+        except MalformedError as exc:
+            self._channel.refuse(exc)
         except Exception as exc:  # noqa: BLE001 - the process raises it where it reads
             self._refuse(message.number, exc)
         else:
@@ -132,9 +145,7 @@ class BytesForChild:
         self._errors.pop(self._failed - _MOST_ERRORS, None)
         told = error if isinstance(error, AsyncFramesError) else SourceError(type(error).__name__)
         # The process has only our own errors to look at. The caller gets the one that was raised.
-        plain = pickle.loads(pickle.dumps(told))  # noqa: S301 - made here
-        plain._origin = self._failed
-        self._channel.send(Kind.UNREADABLE, read, None, pickle.dumps(plain))
+        self._channel.send(Kind.UNREADABLE, read, {**error_as_facts(told), "origin": self._failed})
 
     def _bounds(self, facts: dict[str, Any]) -> tuple[int, int]:
         start, stop = whole(facts.get("start")), whole(facts.get("stop"))
@@ -148,13 +159,21 @@ class BytesForChild:
         def arrived(piece: bytes) -> None:
             self._channel.send(Kind.BYTES, message.number, self._facts(is_last=False), piece)
 
-        await self._channel.has_room()
-        await self._cached.receive_uncached(start, stop, arrived)
+        async with self._room_for(stop - start):
+            await self._cached.receive_uncached(start, stop, arrived)
         return b""
+
+    @asynccontextmanager
+    async def _room_for(self, length: int) -> AsyncIterator[None]:
+        """Wait until little enough is held in memory for a range of a length."""
+        async with self._large if length > _LARGE_RANGE else nullcontext():
+            await self._channel.has_room()
+            yield
 
     async def _some(self, _message: Message, facts: dict[str, Any]) -> bytes:
         source, (start, stop) = self._forward(), self._bounds(facts)
-        return await source.read_some(start, stop - start)
+        async with self._room_for(stop - start):
+            return await source.read_some(start, stop - start)
 
     async def _drop(self, _message: Message, facts: dict[str, Any]) -> bytes:
         await self._forward().drop_before(self._bounds(facts)[0])
@@ -167,11 +186,16 @@ class BytesForChild:
         return source
 
     async def _load(self, _message: Message, _facts: dict[str, Any]) -> bytes:
-        return b"" if self._table is None else await self._table.load()
+        if self._table is None:
+            return b""
+        async with self._storing:
+            await self._channel.has_room()
+            return await self._table.load()
 
     async def _save(self, message: Message, _facts: dict[str, Any]) -> bytes:
         if self._table is not None:
-            await self._table.save(message.body)
+            async with self._storing:
+                await self._table.save(message.body)
         return b""
 
     async def aclose(self) -> None:

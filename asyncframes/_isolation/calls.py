@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from asyncframes._isolation.wire.frame_records import FrameRecord
+from asyncframes._isolation.wire.shared_memory import Memory
+from asyncframes._isolation.worker import Worker
 from asyncframes._model.rendering import Rendering
 from asyncframes.errors import DecoderCrashedError
+
+# A process that has used more of the time was not waiting for a busy system.
+_BUSY_SHARE = 0.5
 
 
 class Call:
@@ -37,6 +44,19 @@ class Call:
     def waits_for_consumer(self) -> bool:
         return self.rendering is not None and not self.credit
 
+    def set_aside(self, memory: Memory) -> None:
+        """Copy the images that nobody has taken and that are in the way of other requests.
+
+        Raises
+        ------
+        MalformedError
+            An image cannot be where the process says.
+        """
+        for at, record in enumerate(self.records):
+            if self.rendering is not None and record.image is None and not memory.lends(record.offset):
+                image = memory.take(record.offset, record.shape, self.rendering.dtype).copy()
+                self.records[at] = replace(record, image=image)
+
     def settle(self, facts: dict[str, Any], body: bytes) -> None:
         """Take the answer."""
         self.answering.set()
@@ -51,6 +71,39 @@ class Call:
             self.result.set_exception(error)
             self.result.exception()  # mark as retrieved: a call that was left has no reader
         self.arrived.set()
+
+
+class Patience:
+    """Waits for a process that may hang: less long if it computes, for then the system is not busy.
+
+    Parameters
+    ----------
+    worker
+        The process.
+    latest_seconds
+        How long to wait at most.
+    """
+
+    def __init__(self, worker: Worker, latest_seconds: float) -> None:
+        self._worker = worker
+        self._latest_seconds = latest_seconds
+        self._since, self._used = time.monotonic(), worker.cpu_seconds()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has computed for most of the time, or the time is over."""
+        waited = time.monotonic() - self._since
+        used = self._worker.cpu_seconds() - self._used
+        return used > _BUSY_SHARE * waited or waited > self._latest_seconds
+
+
+def failed(kind: str, text: str, name: str) -> DecoderCrashedError:
+    """Return the error for a call that has raised what it should not."""
+    if kind == "MemoryError":
+        return DecoderCrashedError(
+            "the decoding process needs more memory than it may have", source=name, limit="memory"
+        )
+    return DecoderCrashedError(f"the decoding process failed: {kind}: {text}", source=name)
 
 
 def crashed(code: int, name: str) -> DecoderCrashedError:

@@ -8,8 +8,6 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from asyncframes._frames.frame import Frame
 from asyncframes._isolation.bytes_for_child import BytesForChild
 from asyncframes._isolation.calls import Call
@@ -19,7 +17,7 @@ from asyncframes._isolation.stored_table import StoredTable, table_from
 from asyncframes._isolation.wire.frame_records import FrameRecord
 from asyncframes._isolation.wire.info_values import info_from_facts
 from asyncframes._isolation.wire.opening import Opening
-from asyncframes._isolation.wire.plain_values import flag, or_none, whole
+from asyncframes._isolation.wire.plain_values import flag, indices_from, or_none, whole
 from asyncframes._isolation.workers import workers
 from asyncframes._media.progress import Phase
 from asyncframes._model.rendering import Rendering
@@ -130,10 +128,12 @@ class IsolatedRequests:
         )
         table = self._stored_table()
         session.source = BytesForChild(self.input, cached, session.channel, table)
-        session.tell_packets = self._tell_packets
+        session.told.tell_packets = self._tell_packets
         facts, _ = await session.result(session.open(self._opening(has_table_cache=table is not None)))
         with session.believed():
-            self._info = info_from_facts(facts.get("info"), self.input.size)
+            self._info = info_from_facts(
+                facts.get("info"), self.input.size, max_pixels=self._reading.container.max_pixels
+            )
         self._limits.check_info(self._info)
         if table is not None:
             table.stream_index = self._info.stream_index
@@ -184,7 +184,7 @@ class IsolatedRequests:
     def _most_table_bytes(self) -> int:
         return _TABLE_BYTES_AT_LEAST + _TABLE_BYTES_PER_FRAME * self._options.policy.max_frames
 
-    def _tell_packets(self, phase: Any, total: int | None, packets: int) -> None:
+    def _tell_packets(self, phase: Phase, total: int | None, packets: int) -> None:
         if (progress := self._reading.packet_progress) is not None:
             call = self.executor.submit(_repeat, progress, phase, total, packets)
             self._telling.add(call)
@@ -258,7 +258,8 @@ class IsolatedRequests:
         """Return the indices of a selection; with `distinct`, each once and in ascending order."""
         selection = await in_turns(selection.read())
         _, body = await self._result(self._call("resolve", selection, distinct))
-        return np.frombuffer(body[: len(body) // 8 * 8], "<i8").astype(np.int64)
+        with self._open_session.believed():
+            return indices_from(body, self._options.policy.max_frames)
 
     async def prefetch(self, selection: Selection) -> None:
         """Decode frames, and keep their pictures; see `Video.prefetch`."""

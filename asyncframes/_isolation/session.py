@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from asyncframes._isolation.bytes_for_child import BytesForChild
-from asyncframes._isolation.calls import Call, crashed
+from asyncframes._isolation.calls import Call, Patience, crashed, failed
 from asyncframes._isolation.wire.channel import Channel
 from asyncframes._isolation.wire.error_values import error_from_facts
 from asyncframes._isolation.wire.frame_records import FrameRecord, records_from
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Message
 from asyncframes._isolation.wire.opening import Opening
-from asyncframes._isolation.wire.plain_values import text, whole
+from asyncframes._isolation.wire.plain_values import line, whole
 from asyncframes._isolation.wire.shared_memory import Memory, descriptor_of
+from asyncframes._isolation.wire.told import Told
 from asyncframes._isolation.worker import Worker
 from asyncframes._isolation.workers import Workers
 from asyncframes._model.rendering import Rendering
@@ -27,22 +28,17 @@ from asyncframes._runtime.threads import in_own_thread, wait_until_done
 from asyncframes._types import Image
 from asyncframes.errors import ClosedError, DecoderCrashedError
 
-_log = logging.getLogger("asyncframes")
-
 # A cancelled call that is not answered so soon belongs to a process that computes and does not listen.
 _ANSWER_SECONDS = 0.2
 # It may also be that the system is busy: then the process has had no CPU.
 _LATEST_ANSWER_SECONDS = 5.0
-_BUSY_SHARE = 0.5
 
-# For a call that was cancelled and answered, to end; and for closing.
-_END_SECONDS = 10.0
+# For a call that was cancelled and answered, to end, and for closing: less for a process that computes.
+_BUSY_END_SECONDS, _END_SECONDS = 3.0, 10.0
 
 # Without a sign of progress for so long, while there is work and nothing to wait for, a process hangs.
 STALL_SECONDS = 30.0
 _WATCH_SECONDS = 1.0
-
-_MOST_LINES = 1000
 
 
 class Session:
@@ -65,9 +61,11 @@ class Session:
         self._worker = worker
         self._name = name
         self._loop = asyncio.get_running_loop()
-        self._channel = Channel(worker.socket, self._take, self._lost, most_bytes=most_bytes)
+        self._channel = Channel(worker.socket, self._take, self._lost, most_bytes=most_bytes, is_limited=True)
         self._memory: Memory | None = None
         self._calls: dict[int, Call] = {}
+        # Also those that are answered, whose frames may wait for their consumer.
+        self._streams: WeakSet[Call] = WeakSet()
         self._number = 0
         self._is_clean = True
         self._is_closing = False
@@ -76,9 +74,8 @@ class Session:
         self._error: BaseException | None = None
         self._watching: asyncio.Task[None] | None = None
         self._progress = self._loop.time()
-        self._lines = 0
         self.source: BytesForChild | None = None
-        self.tell_packets: Callable[[str, int | None, int], None] | None = None
+        self.told = Told()
 
     @property
     def channel(self) -> Channel:
@@ -117,6 +114,8 @@ class Session:
             raise self._error
         self._number += 1
         call = self._calls[self._number] = Call(rendering, credit)
+        if rendering is not None:
+            self._streams.add(call)
         self._channel.send(Kind.CALL, self._number, None, pickle.dumps((method, arguments)))
         self._watch()
         return call
@@ -144,27 +143,45 @@ class Session:
             return
         number = next(number for number, known in self._calls.items() if known is call)
         self._channel.send(Kind.CANCEL, number)
-        started, used = self._loop.time(), self._worker.cpu_seconds()
+        patience = Patience(self._worker, _LATEST_ANSWER_SECONDS)
         while not call.answering.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(call.answering.wait(), _ANSWER_SECONDS)
                 break
-            waited = self._loop.time() - started
-            is_busy = self._worker.cpu_seconds() - used > _BUSY_SHARE * waited
-            if is_busy or waited > _LATEST_ANSWER_SECONDS:
+            if patience.is_over:
                 self.kill("it did not answer a cancellation")
                 return
-        self._loop.call_later(_END_SECONDS, self._check_left, call)
+        self._loop.call_later(_BUSY_END_SECONDS, self._check_left, call, Patience(self._worker, _END_SECONDS))
 
-    def _check_left(self, call: Call) -> None:
-        if not call.result.done():
+    def _check_left(self, call: Call, patience: Patience) -> None:
+        """Kill the process if a call that was cancelled and answered does not end."""
+        if call.result.done() or self._error is not None:
+            return
+        if patience.is_over:
             self.kill("a cancelled request did not end")
+            return
+        self._loop.call_later(_BUSY_END_SECONDS, self._check_left, call, patience)
+
+    async def _answers_closing(self, call: Call) -> bool:
+        """Wait for the process to close the video, and return whether it does."""
+        patience = Patience(self._worker, _END_SECONDS)
+        while not call.result.done():
+            await asyncio.wait([call.result], timeout=_BUSY_END_SECONDS)
+            if not call.result.done() and patience.is_over:
+                return False
+        return call.result.exception() is None
 
     def _drop(self, call: Call) -> None:
         """Give the memory of frames back that nobody will take."""
-        while call.records:
+        while call.records and self._memory is not None:
             with suppress(DecoderCrashedError):
                 self.view(call, call.records.popleft())
+        self._tell_freed()
+
+    def _tell_freed(self) -> None:
+        """Tell the process which memory is free, while no frame is taken that could tell it."""
+        if self._memory is not None and (freed := self._memory.freed()):
+            self._channel.send(Kind.TAKEN, 0, {"frames": 0, "free": freed})
 
     def limit_cpu(self, seconds: float) -> None:
         """Have the kernel end the process after some more seconds of CPU time."""
@@ -187,11 +204,14 @@ class Session:
             case Kind.FRAMES:
                 self._take_frames(message)
             case Kind.RESULT:
-                self._answered(message).settle(message.facts(), message.body)
+                # Read before the call is forgotten, which otherwise nobody would end.
+                facts = message.facts()
+                self._answered(message).settle(facts, message.body)
             case Kind.CANCELLED:
                 self._answered(message).fail(closed_in_the_middle())
             case Kind.FAILED:
-                self._take_error(self._answered(message), message)
+                error = self._error_of(message)
+                self._answered(message).fail(error)
             case Kind.CANCELLING:
                 if call := self._calls.get(message.number):
                     call.answering.set()
@@ -200,7 +220,7 @@ class Session:
             case Kind.CANCEL if self.source is not None:
                 self.source.cancel(message.number)
             case Kind.TELL:
-                self._take_line(message)
+                self.told.take(message.facts())
             case Kind.ALIVE:
                 pass
             case _:
@@ -226,34 +246,15 @@ class Session:
             self._drop(call)
         call.arrived.set()
 
-    def _take_error(self, call: Call, message: Message) -> None:
+    def _error_of(self, message: Message) -> BaseException:
         # What went wrong may have left something behind, so the process does not serve another video.
         self._is_clean = False
         facts = message.facts()
         raised = None if self.source is None else self.source.error(facts.get("origin"))
         error = raised or error_from_facts(facts)
-        if error is None:
-            said = f"{text(facts.get('type'))}: {text(facts.get('text'))}"
-            is_memory = facts.get("type") == "MemoryError"
-            error = DecoderCrashedError(
-                "the decoding process needs more memory than it may have"
-                if is_memory
-                else f"the decoding process failed: {said}",
-                source=self._name,
-                limit="memory" if is_memory else None,
-            )
-        call.fail(error)
-
-    def _take_line(self, message: Message) -> None:
-        facts = message.facts()
-        if "phase" in facts:
-            if self.tell_packets is not None:
-                total = None if facts.get("total") is None else whole(facts["total"])
-                self.tell_packets(text(facts["phase"]), total, whole(facts.get("packets"), most=2**31))
-            return
-        self._lines += 1
-        if self._lines <= _MOST_LINES:
-            _log.log(whole(facts.get("level"), most=50), "%s", text(facts.get("text")))
+        if error is not None:
+            return error
+        return failed(line(facts.get("type")), line(facts.get("text")), self._name)
 
     # Frames.
 
@@ -285,12 +286,14 @@ class Session:
         """
         if self._memory is None or call.rendering is None:
             raise RuntimeError("this call has no frames")
+        if record.image is not None:
+            return record.image
         with self.believed():
             return self._memory.take(record.offset, record.shape, call.rendering.dtype)
 
     def is_lent(self, record: FrameRecord) -> bool:
         """Whether the caller may keep the image of a frame where it is."""
-        return self._memory is not None and self._memory.lends(record.offset)
+        return record.image is not None or (self._memory is not None and self._memory.lends(record.offset))
 
     @contextmanager
     def believed(self) -> Iterator[None]:
@@ -325,7 +328,11 @@ class Session:
         self._ending = self._loop.create_task(self._end(), name="asyncframes end of a process")
 
     async def _end(self) -> None:
-        code = await in_own_thread(self._worker.ended)
+        code, is_ended_here = await in_own_thread(self._worker.ended)
+        if is_ended_here and self._reason is None:
+            self._reason = DecoderCrashedError(
+                "the decoding process was ended: it closed its socket", source=self._name, limit="protocol"
+            )
         self._fail(self._reason or crashed(code, self._name))
 
     def _fail(self, error: BaseException) -> None:
@@ -342,11 +349,10 @@ class Session:
             self._drop(call)
             call.fail(closed_in_the_middle())
         if self._error is None and self._ending is None:
-            call = self.call("close")
-            try:
-                await asyncio.wait_for(asyncio.shield(call.result), _END_SECONDS)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - it is ended below
-                self._is_clean = False
+            is_closed = False
+            with suppress(asyncio.CancelledError):  # the process is ended below
+                is_closed = await self._answers_closing(self.call("close"))
+            self._is_clean &= is_closed
         if self._watching is not None:
             self._watching.cancel()
         if self.source is not None:
@@ -368,10 +374,22 @@ class Session:
         if self._watching is None or self._watching.done():
             self._watching = self._loop.create_task(self._watched(), name="asyncframes watch")
 
+    def _make_room(self) -> None:
+        """Copy images that wait for their consumer: other requests may wait for their memory."""
+        if self._memory is not None:
+            with suppress(DecoderCrashedError), self.believed():
+                for call in list(self._streams):
+                    call.set_aside(self._memory)
+
     async def _watched(self) -> None:
         """Kill the process if it makes no progress while it has work, and all it waits for."""
         while self._calls and self._error is None:
             await asyncio.sleep(_WATCH_SECONDS)
+            if self._loop.time() - self._progress > _WATCH_SECONDS:
+                self._make_room()
+            self._tell_freed()
+            if self._worker.ignores_cpu_limit:
+                self.kill("it used more CPU time than cpu_seconds allows", limit="cpu")
             waits = self.source is not None and self.source.are_awaited
             if waits or all(call.waits_for_consumer for call in self._calls.values()):
                 self._progress = self._loop.time()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from math import ceil
 
 from asyncframes._isolation.report import IsolationReport
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Messages
@@ -19,6 +20,10 @@ from asyncframes.errors import IsolationError
 
 _START_SECONDS = 60.0
 _MOST_REPORT_BYTES = 64 * 1024
+_CPU_GRACE_SECONDS = 1.0
+
+# A process whose memory is large takes a while to end.
+_EXIT_SECONDS = 5.0
 
 MEMORY_BYTES = 4 * 1024**3
 """How much memory a decoding process may map."""
@@ -55,6 +60,7 @@ class Worker:
         self.socket = sock
         self.report = report
         self.videos = 0
+        self._most_cpu_seconds = math.inf
 
     @classmethod
     def start(cls) -> Worker:
@@ -115,14 +121,34 @@ class Worker:
                 return time.clock_gettime((~self.pid << 3) | 2)
         return 0.0
 
-    def limit_cpu(self, seconds: float) -> None:
-        """Have the kernel end the process after some more seconds of CPU time, on Linux."""
+    def limit_cpu(self, seconds: float | None) -> None:
+        """Have the kernel end the process after some more seconds of CPU time, on Linux.
+
+        Parameters
+        ----------
+        seconds
+            How many, ``None`` for any number.
+        """
         if sys.platform != "linux":
             return
         with suppress(OSError, ValueError):
             _soft, hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)
-            most = ceil(self.cpu_seconds() + seconds)
+            # The hard limit could not be raised again for the next request.
+            most = hard if seconds is None else math.ceil(self.cpu_seconds() + seconds)
+            self._most_cpu_seconds = math.inf if seconds is None else most
             resource.prlimit(self.pid, resource.RLIMIT_CPU, (most, hard))
+
+    @property
+    def ignores_cpu_limit(self) -> bool:
+        """Whether the process has used more CPU time than it may, because it ignores the signal."""
+        return self.cpu_seconds() > self._most_cpu_seconds + _CPU_GRACE_SECONDS
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the process runs, and has sent nothing: between two videos, it has nothing to say."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return self.is_alive and not poll.poll(0)
 
     def kill(self) -> None:
         """End the process and its group at once. A second call does nothing."""
@@ -135,11 +161,20 @@ class Worker:
         self.socket.close()
         return code
 
-    def ended(self) -> int:
-        """Wait for the process, which has closed its end of the socket, and return its exit code."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        return self.end()
+    def ended(self) -> tuple[int, bool]:
+        """Wait for the process, which has closed its end of the socket; kill it if it goes on.
+
+        Returns
+        -------
+        tuple
+            Its exit code, and whether it had to be killed.
+        """
+        goes_on = False
+        try:
+            self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            goes_on = True
+        return self.end(), goes_on
 
     def forget(self) -> None:
         """Close the socket in a forked child, to which the process does not belong."""

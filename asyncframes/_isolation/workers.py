@@ -23,6 +23,10 @@ _IDLE = 1
 _MOST_IDLE = _IDLE + 1
 
 
+# For closing what the last video has left.
+_IDLE_CPU_SECONDS = 5.0
+
+
 class Workers:
     """Starts decoding processes, and lends each to one video at a time.
 
@@ -71,6 +75,8 @@ class Workers:
             self._busy.discard(worker)
             is_kept = is_clean and worker.videos < _MOST_VIDEOS and worker.is_alive
             if is_kept and (self._waiting or len(self._idle) < _MOST_IDLE):
+                # Its decoders have ended, unless a hostile video has left something running.
+                worker.limit_cpu(_IDLE_CPU_SECONDS)
                 self._idle.append(worker)
             else:
                 is_kept = False
@@ -89,6 +95,7 @@ class Workers:
                 elif len(self._busy) < most and (worker := self._next_idle()) is not None:
                     self._waiting.popleft()
                     if asked.set_running_or_notify_cancel():
+                        worker.limit_cpu(None)
                         self._busy.add(worker)
                         asked.set_result(worker)
                     else:
@@ -107,9 +114,10 @@ class Workers:
     def _next_idle(self) -> Worker | None:
         while self._idle:
             worker = self._idle.pop()
-            if worker.is_alive:
+            if worker.is_silent:
                 return worker
             self._number -= 1
+            self._starter.submit(worker.end)
         return None
 
     def _start(self) -> None:
@@ -119,7 +127,9 @@ class Workers:
             with self._lock:
                 self._number -= 1
                 failed = self._waiting.popleft()[0] if self._waiting else None
-            if failed is not None and failed.set_running_or_notify_cancel():
+            if failed is None:
+                return  # the next video tries again
+            if failed.set_running_or_notify_cancel():
                 failed.set_exception(exc)
             self._serve()
             return

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from asyncframes._isolation.wire.channel import Channel
+from asyncframes._isolation.wire.error_values import error_from_facts
 from asyncframes._isolation.wire.messages import Kind, Message
 from asyncframes._isolation.wire.opening import Opening
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.inputs import CachedInput
 from asyncframes.abc import StreamSource
-from asyncframes.errors import ClosedError
+from asyncframes.errors import ClosedError, SourceError
 from asyncframes.sources import CachedSource
 from asyncframes.sources._forward.sequential import ForwardBytes, dropped
 
@@ -64,7 +64,7 @@ class Reads:
         if done is None or arrived is None or done.done():
             return
         if message.kind == Kind.UNREADABLE:
-            done.set_exception(pickle.loads(message.body))  # noqa: S301 - from the process of the video
+            done.set_exception(_unreadable(message.facts()))
             return
         facts = message.facts()
         self.size = facts["size"]
@@ -78,6 +78,13 @@ class Reads:
         for done, _arrived in list(self._pending.values()):
             if not done.done():
                 done.set_exception(ClosedError("the video is closed"))
+
+
+def _unreadable(facts: dict[str, Any]) -> Exception:
+    """Return the error for a read, which knows the number of the one that was raised."""
+    error = error_from_facts(facts) or SourceError("the source cannot be read")
+    error.__dict__["_origin"] = facts["origin"]
+    return error
 
 
 class ParentsSource(StreamSource):

@@ -30,6 +30,7 @@ from asyncframes._requests.jobs.images import with_image
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import in_thread, shared_executor
+from asyncframes._types import Image
 
 _MOST_FRAMES_AT_ONCE = 64
 _HEARTBEAT_SECONDS = 0.5
@@ -210,7 +211,7 @@ class SharedImages:
     space
         The shared memory.
     unsent
-        Gets the offset of each image, by its `id`.
+        Gets each image and its offset, by its `id`, which no other image has meanwhile.
     is_kept
         Whether the caller gets the images where they are.
     """
@@ -218,7 +219,7 @@ class SharedImages:
     are_optional = True
     image_bytes = 0
 
-    def __init__(self, space: Space, unsent: dict[int, int], *, is_kept: bool) -> None:
+    def __init__(self, space: Space, unsent: dict[int, tuple[Image, int]], *, is_kept: bool) -> None:
         self._space = space
         self._unsent = unsent
         self._is_kept = is_kept
@@ -232,8 +233,8 @@ class SharedImages:
         put = self._space.put(frame.image, is_kept=self._is_kept)
         if put is None:
             return with_image(frame, frame.image.copy())
-        image, self._unsent[id(image)] = put
-        return with_image(frame, image)
+        self._unsent[id(put[0])] = put
+        return with_image(frame, put[0])
 
 
 class _Stream:
@@ -254,7 +255,7 @@ class _Stream:
         self._loop = asyncio.get_running_loop()
         self._records: list[bytes] = []
         self._dropped = 0
-        self._unsent: dict[int, int] = {}
+        self._unsent: dict[int, tuple[Image, int]] = {}
         self.credit = credit
         self.changed = asyncio.Event()
 
@@ -283,15 +284,14 @@ class _Stream:
                         self._flush()
         finally:
             self._flush()
-            self._space.free(self._unsent.values())
+            self._space.free(offset for _image, offset in self._unsent.values())
 
     async def _placed(self, frame: Frame, *, is_kept: bool) -> int:
-        offset = self._unsent.pop(id(frame.image), None)
-        while offset is None:
-            if (put := self._space.put(frame.image, is_kept=is_kept)) is not None:
-                return put[1]
-            await self._wait()
-        return offset
+        put = self._unsent.pop(id(frame.image), None)
+        while put is None:
+            if (put := self._space.put(frame.image, is_kept=is_kept)) is None:
+                await self._wait()
+        return put[1]
 
     async def _wait(self) -> None:
         self.changed.clear()

@@ -17,6 +17,9 @@ _READ_BYTES = 256 * 1024
 # A sender that may wait does so while more than this waits to be sent.
 _WAITING_BYTES = 4 * 1024**2
 
+# What an honest process sends beside frames is far less.
+_MOST_AT_ONCE, _MOST_PER_SECOND = 10_000, 5_000
+
 
 class Channel:
     """Sends and receives messages on a socket while it is attached to an event loop.
@@ -33,6 +36,9 @@ class Channel:
         Longest body of a message to receive.
     takes_descriptors
         Whether descriptors may come along with messages; see `descriptors`.
+    is_limited
+        Whether the other side may be hostile: a flood of messages closes the channel, as does a
+        message that cannot be read.
 
     Attributes
     ----------
@@ -48,6 +54,7 @@ class Channel:
         *,
         most_bytes: int,
         takes_descriptors: bool = False,
+        is_limited: bool = False,
     ) -> None:
         sock.setblocking(False)
         self._socket = sock
@@ -62,6 +69,9 @@ class Channel:
         self._is_writing = False
         self._takes_descriptors = takes_descriptors
         self.descriptors: list[int] = []
+        self._is_limited = is_limited
+        self._received_messages = 0
+        self._since = self._loop.time()
         self._loop.add_reader(sock, self._read)
 
     def send(
@@ -89,12 +99,22 @@ class Channel:
         """Wait until the other side has read most of what was sent."""
         await self._has_room.wait()
 
+    @property
+    def is_being_read(self) -> bool:
+        """Whether the other side has read most of what was sent."""
+        return self._has_room.is_set()
+
+    def refuse(self, error: MalformedError) -> None:
+        """Close the channel because of what the other side has sent."""
+        self._end(error)
+
     def _write(self) -> None:
         was_waiting = not self._has_room.is_set() or len(self._waiting) > _WAITING_BYTES
         try:
             while self._waiting:
-                with memoryview(self._waiting) as view:
-                    sent = self._socket.send(view[:_READ_BYTES])
+                # Released also if the traceback of an error refers to it: the buffer is cleared then.
+                with memoryview(self._waiting)[:_READ_BYTES] as view:
+                    sent = self._socket.send(view)
                 del self._waiting[:sent]
         except BlockingIOError:
             pass
@@ -127,11 +147,32 @@ class Channel:
             return
         try:
             for message in self._messages.feed(data):
+                self._count(message)
                 self._receive(message)
                 if not self._is_open:
                     return
         except MalformedError as exc:
             self._end(exc)
+        except Exception as exc:
+            if not self._is_limited:
+                raise
+            # A value that no reader of values expected. Otherwise, nobody would learn of the message.
+            malformed = MalformedError(f"a message raises {type(exc).__name__}")
+            malformed.__cause__ = exc
+            self._end(malformed)
+
+    def _count(self, message: Message) -> None:
+        # Frames are limited by what was asked for.
+        if not self._is_limited or message.kind == Kind.FRAMES:
+            return
+        self._received_messages += 1
+        if self._received_messages > _MOST_AT_ONCE:
+            now = self._loop.time()
+            allowed = int((now - self._since) * _MOST_PER_SECOND)
+            self._since = now
+            self._received_messages = max(0, self._received_messages - allowed)
+            if self._received_messages > _MOST_AT_ONCE:
+                raise MalformedError("a flood of messages")
 
     def _received(self) -> bytes:
         if not self._takes_descriptors:

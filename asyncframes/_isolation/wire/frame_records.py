@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from asyncframes._frames.frame import Frame
 from asyncframes._isolation.wire.messages import MalformedError
 from asyncframes._model.rendering import Rendering
+from asyncframes._types import Image
 
 _FRAME = struct.Struct("<qqqqdQBBBxIIII")
 _HAS_PTS, _IS_KEYFRAME, _IS_CORRUPT, _HAS_DURATION = 1, 2, 4, 8
@@ -23,17 +25,20 @@ class FrameRecord:
 
     Attributes
     ----------
-    frame
-        Everything but its image, which is empty.
+    facts
+        Everything but its image.
     offset
         Where the image is.
     shape
         Its shape.
+    image
+        A copy of it, ``None`` while it is in the shared memory.
     """
 
     facts: dict[str, Any]
     offset: int
     shape: tuple[int, ...]
+    image: Image | None = None
 
 
 def record_of(frame: Frame, offset: int) -> bytes:
@@ -75,8 +80,8 @@ def records_from(data: bytes, rendering: Rendering) -> Iterator[FrameRecord]:
         shape = tuple(sides[:ndim])
         if itemsize != rendering.dtype.itemsize or not _is_of_format(shape, rendering):
             raise MalformedError(f"an image of shape {shape} is not {rendering.image_format}")
-        if index < 0 or under <= 0 or over < 0:
-            raise MalformedError("a frame has an impossible index or time base")
+        if index < 0 or under <= 0 or over <= 0 or not math.isfinite(seconds):
+            raise MalformedError("a frame has an impossible index, time base or duration")
         facts = {
             "index": index,
             "pts": pts if flags & _HAS_PTS else None,

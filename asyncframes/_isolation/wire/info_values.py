@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from asyncframes._isolation.wire.messages import MalformedError
 from asyncframes._isolation.wire.plain_values import (
+    above_zero,
     flag,
     fraction,
     many,
@@ -15,6 +16,7 @@ from asyncframes._isolation.wire.plain_values import (
     one_of,
     or_none,
     read_fields,
+    side,
     text,
     whole,
 )
@@ -28,7 +30,7 @@ def info_as_facts(info: VideoInfo) -> dict[str, Any]:
     return info.as_dict()
 
 
-def info_from_facts(facts: Any, size_bytes: int | None) -> VideoInfo:
+def info_from_facts(facts: Any, size_bytes: int | None, *, max_pixels: int) -> VideoInfo:
     """Return the facts of a video that `info_as_facts` turned into JSON values.
 
     Parameters
@@ -37,6 +39,8 @@ def info_from_facts(facts: Any, size_bytes: int | None) -> VideoInfo:
         The JSON values.
     size_bytes
         The size of the source, which the decoding process only repeats.
+    max_pixels
+        Most pixels of a picture. The process has refused larger ones.
 
     Raises
     ------
@@ -44,7 +48,10 @@ def info_from_facts(facts: Any, size_bytes: int | None) -> VideoInfo:
         A value has another type, or is out of range.
     """
     readers = _INFO | {"size_bytes": lambda _value: size_bytes}
-    return VideoInfo(**read_fields(readers, facts))
+    info = VideoInfo(**read_fields(readers, facts))
+    if max(info.width * info.height, info.coded_width * info.coded_height) > max_pixels:
+        raise MalformedError(f"a picture of {info.width}x{info.height} pixels is larger than allowed")
+    return info
 
 
 def _tags(value: Any) -> Tags:
@@ -77,18 +84,18 @@ _STREAM: dict[str, Callable[[Any], Any]] = {
     "channels": or_none(whole),
 }
 _INFO: dict[str, Callable[[Any], Any]] = {
-    "width": whole,
-    "height": whole,
-    "coded_width": whole,
-    "coded_height": whole,
+    "width": side,
+    "height": side,
+    "coded_width": side,
+    "coded_height": side,
     "rotation": _degrees,
     "mirrored": flag,
     "average_rate": or_none(fraction),
-    "time_base": fraction,
+    "time_base": above_zero,
     "codec": text,
     "pixel_format": text,
     "container": text,
-    "sample_aspect_ratio": fraction,
+    "sample_aspect_ratio": above_zero,
     "duration_seconds_from_header": or_none(number),
     "frames_from_header": or_none(whole),
     "color_space": whole,

@@ -59,7 +59,7 @@ class Kind(IntEnum):
     BYTES = 36
     """Some or all bytes of a `READ`."""
     UNREADABLE = 37
-    """A `READ` failed; the body is a pickled error."""
+    """A `READ` failed; the head is the error, and its number."""
 
 
 @dataclass(frozen=True, slots=True)

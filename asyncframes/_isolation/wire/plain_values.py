@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
+import numpy as np
+
 from asyncframes._isolation.wire.messages import MalformedError
+from asyncframes._model.quoting import shortened
+from asyncframes._model.table import Int64Array
 
 T = TypeVar("T")
 
@@ -26,6 +31,11 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise MalformedError("a value is not a text, or is too long")
     return value
+
+
+def line(value: Any) -> str:
+    """Return a text for people, without what could act on a terminal or forge another line."""
+    return shortened(text(value), longest=LONGEST_TEXT)
 
 
 def flag(value: Any) -> bool:
@@ -51,9 +61,12 @@ def number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MalformedError("a value is not a number")
     try:
-        return float(value)
+        found = float(value)
     except OverflowError as exc:
         raise MalformedError("a number is too large") from exc
+    if not math.isfinite(found):
+        raise MalformedError("a number is not finite")
+    return found
 
 
 def fraction(value: Any) -> Fraction:
@@ -65,6 +78,17 @@ def fraction(value: Any) -> Fraction:
     if found < 0:
         raise MalformedError("a fraction is negative")
     return found
+
+
+def above_zero(value: Any) -> Fraction:
+    if not (found := fraction(value)):
+        raise MalformedError("a fraction is zero")
+    return found
+
+
+def side(value: Any) -> int:
+    """Return a width or a height."""
+    return whole(value, least=1)
 
 
 def moment(value: Any) -> datetime:
@@ -94,3 +118,19 @@ def many(reader: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
         return tuple(reader(one) for one in value)
 
     return read
+
+
+def indices_from(data: bytes, length: int) -> Int64Array:
+    """Return frame indices below a length.
+
+    Raises
+    ------
+    MalformedError
+        One is not, or the bytes are cut short.
+    """
+    if len(data) % 8:
+        raise MalformedError("frame indices are cut short")
+    found = np.frombuffer(data, "<i8").astype(np.int64)
+    if len(found) and not 0 <= found.min() <= found.max() < length:
+        raise MalformedError("a frame index is out of range")
+    return found
