@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import importlib.util
 import io
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import imageio.v3 as iio
@@ -16,7 +20,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from asyncframes._runtime import deadline
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.uploads import CRASHES, HOSTILE, in_pieces, slowly
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FRAMES = 100
@@ -29,18 +35,22 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import an example, as a module because FastAPI looks annotations up in it."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 async def service(clip: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the thumbnail service, which runs in this process."""
     monkeypatch.setenv("VIDEOS", str(clip.parent))
-    spec = importlib.util.spec_from_file_location("thumbnail_service", EXAMPLES / "thumbnail_service.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # FastAPI looks annotations up in the module.
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    transport = httpx.ASGITransport(app=module.app)
+    transport = httpx.ASGITransport(app=load("thumbnail_service", monkeypatch).app)
     async with httpx.AsyncClient(transport=transport, base_url="http://thumbnails") as client:
         yield client
 
@@ -75,6 +85,60 @@ async def test_a_service_refuses_by_status(
     """What is not there, what is no video, and what is out of bounds."""
     (clip.parent / "broken.mp4").write_bytes(b"no video")
     assert (await service.get("/thumbnail", params=params)).status_code == status
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The service of uploads."""
+    return load("upload_service", monkeypatch)
+
+
+async def upload(module: ModuleType, body: AsyncIterator[bytes], **params: int) -> httpx.Response:
+    transport = httpx.ASGITransport(app=module.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://uploads") as client:
+        return await client.post("/thumbnails", content=body, params=params)
+
+
+@pytest.mark.anyio
+async def test_a_service_of_uploads_gives_frames_spread_over_them(uploads: ModuleType) -> None:
+    """As many as asked for, in the width asked for, decoded in a process."""
+    reply = await upload(uploads, in_pieces(clip_bytes(frames=FRAMES)), count=3, width=192)
+    assert reply.status_code == 200
+    found = reply.json()
+    assert [one["index"] for one in found] == [0, 50, 99]
+    assert [one["seconds"] for one in found] == [0, 2.0, 3.96]
+    images = [iio.imread(io.BytesIO(base64.b64decode(one["jpeg"]))) for one in found]
+    assert [(image.shape, painted_index(image)) for image in images] == [
+        ((128, 192, 3), index) for index in (0, 50, 99)
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("isolation", ["process", "none"])
+@pytest.mark.parametrize("name", sorted(HOSTILE.keys() - {"slow drip", "without end", *CRASHES}))
+async def test_a_service_of_uploads_refuses_by_status(uploads: ModuleType, name: str, isolation: str) -> None:
+    """What is damaged, too large or of another kind; the same in a process and in threads."""
+    uploads.POLICY = replace(uploads.POLICY, isolation=isolation)  # type: ignore[attr-defined]
+    send, status = HOSTILE[name]
+    assert (await upload(uploads, send())).status_code == status
+
+
+@pytest.mark.anyio
+async def test_a_service_of_uploads_waits_for_nobody_too_long(uploads: ModuleType) -> None:
+    """Neither for a turn, nor for a sender."""
+    uploads.WAIT_SECONDS = 0.1  # type: ignore[attr-defined]
+    for _ in range(uploads.PROCESSES):
+        await uploads.turns.acquire()
+    reply = await upload(uploads, in_pieces(b""))
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "30")
+    for _ in range(uploads.PROCESSES):
+        uploads.turns.release()
+    uploads.POLICY = replace(uploads.POLICY, deadline_seconds=1)  # type: ignore[attr-defined]
+    reply = await upload(uploads, slowly(clip_bytes(frames=24)))
+    assert reply.status_code == 504
+    # What the deadline ended closes later.
+    while deadline._leaving:
+        await asyncio.wait(deadline._leaving)
 
 
 def run(program: str, *arguments: object) -> str:
