@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from asyncframes._isolation.wire.frame_records import FrameRecord
+from asyncframes._isolation.wire.messages import MalformedError
 from asyncframes._isolation.wire.shared_memory import Memory
 from asyncframes._isolation.worker import Worker
 from asyncframes._model.rendering import Rendering
@@ -26,6 +27,8 @@ class Call:
     ----------
     result
         The facts and the body of its answer.
+    most
+        How many more frames its selection can have, ``None`` for any number.
     waits_for_consumer
         Whether it can do nothing until frames are taken.
     """
@@ -38,11 +41,27 @@ class Call:
         self.rendering = rendering
         self.credit = credit
         self.dropped = 0
+        self.most: int | None = None
         self.is_left = False
 
     @property
     def waits_for_consumer(self) -> bool:
         return self.rendering is not None and not self.credit
+
+    def take(self, record: FrameRecord) -> None:
+        """Take a frame.
+
+        Raises
+        ------
+        MalformedError
+            It is one more than was asked for.
+        """
+        if not self.credit or self.most == 0:
+            raise MalformedError("more frames than asked for")
+        self.credit -= 1
+        if self.most is not None:
+            self.most -= 1
+        self.records.append(record)
 
     def set_aside(self, memory: Memory) -> None:
         """Copy the images that nobody has taken and that are in the way of other requests.

@@ -296,6 +296,7 @@ class IsolatedRequests:
             call = self._call(
                 "frames", asked, credit, images is None, rendering=request.rendering, credit=credit
             )
+            call.most = selection.most_frames
             try:
                 while (record := await session.next_record(call)) is not None:
                     frame = await self._frame(session, call, record, placed)

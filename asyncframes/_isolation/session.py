@@ -238,10 +238,7 @@ class Session:
             raise MalformedError("frames that nobody asked for")
         call.dropped = whole(message.facts().get("dropped"))
         for record in records_from(message.body, call.rendering):
-            if not call.credit:
-                raise MalformedError("more frames than asked for")
-            call.credit -= 1
-            call.records.append(record)
+            call.take(record)
         if call.is_left:
             self._drop(call)
         call.arrived.set()

@@ -144,6 +144,22 @@ class Selection:
         return not (self.times is None and self.time_range is None and self.fps is None)
 
     @property
+    def most_frames(self) -> int | None:
+        """How many frames it can have in any video, ``None`` if that depends on the video."""
+        for named in (self.indices, self.times):
+            if named is not None:
+                return None if isinstance(named, Unread) else len(named)
+        if self.sampling.num_frames is not None:
+            return self.sampling.num_frames
+        if self.fps is not None:
+            return self.sampling.max_frames
+        start = self.start or 0
+        # An index from the end and one from the start have no fixed distance.
+        if self.end is None or (start < 0) != (self.end < 0):
+            return None
+        return len(range(start, self.end + 1, self.step))
+
+    @property
     def is_range(self) -> bool:
         """Whether it names frames by bounds and step alone."""
         by_name = (self.indices, self.times, self.time_range, self.fps, self.sampling.num_frames)

@@ -116,7 +116,7 @@ def pid_of_last(video: af.Video) -> int:
 async def test_opening_in_a_process_that_hangs(lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DeadlineError):
-            await hostile("open-hang", deadline_seconds=5.0)
+            await hostile("open-hang", policy=af.Policy(isolation="process", deadline_seconds=5.0))
 
 
 @pytest.mark.parametrize("attack", ["close-hang", "close-crash"])

@@ -276,3 +276,30 @@ def test_an_empty_video_has_nothing_to_select() -> None:
     for ask in ({"indices": [0]}, {"times": [0.0]}):
         with pytest.raises(FrameIndexError):
             resolve(make_selection(None, None, 1, **ask), empty)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({}, None),
+        ({"start": 3}, None),
+        ({"end": 5}, 6),
+        ({"start": 2, "end": 9, "step": 3}, 3),
+        ({"start": -5, "end": -2}, 4),
+        ({"start": 2, "end": -2}, None),
+        ({"end": -1}, None),
+        ({"end": 5, "keyframes": True}, 6),
+        ({"indices": [3, 3, -1]}, 3),
+        ({"times": [0.1, 0.2]}, 2),
+        ({"num_frames": 20}, 20),
+        ({"fps": 100}, None),
+        ({"fps": 100, "max_frames": 7}, 7),
+        ({"time_range": (0.1, 0.5)}, None),
+    ],
+)
+def test_how_many_frames_a_selection_can_have(options: dict[str, Any], most: int | None) -> None:
+    bounds = {name: options.pop(name, None) for name in ("start", "end")}
+    selection = make_selection(bounds["start"], bounds["end"], options.pop("step", 1), **options)
+    selection = selection.read_at_once()
+    assert selection.most_frames == most
+    assert most is None or len(resolve(selection, twelve())) <= most
