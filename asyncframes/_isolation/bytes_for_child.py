@@ -160,7 +160,11 @@ class BytesForChild:
             self._channel.send(Kind.BYTES, message.number, self._facts(is_last=False), piece)
 
         async with self._room_for(stop - start):
-            await self._cached.receive_uncached(start, stop, arrived)
+            # The process may not know yet where the source ends.
+            end = self._cached.size
+            stop = stop if end is None else min(stop, end)
+            if start < stop:
+                await self._cached.receive_uncached(start, stop, arrived)
         return b""
 
     @asynccontextmanager

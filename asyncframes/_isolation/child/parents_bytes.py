@@ -10,6 +10,7 @@ from asyncframes._isolation.wire.channel import Channel
 from asyncframes._isolation.wire.error_values import error_from_facts
 from asyncframes._isolation.wire.messages import Kind, Message
 from asyncframes._isolation.wire.opening import Opening
+from asyncframes._model.ranges import check_range
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.inputs import CachedInput
 from asyncframes.abc import StreamSource
@@ -115,7 +116,8 @@ class ParentsSource(StreamSource):
         return self._opening.validator
 
     async def read_range(self, start: int, stop: int) -> bytes:
-        await self.prepare_range(start, stop)
+        # Where the source ends, the process of the video knows best.
+        check_range(start, stop)
         parts = [
             await self._reads.bytes_of(what="range", start=begin, stop=min(begin + _MOST_AT_ONCE, stop))
             for begin in range(start, stop, _MOST_AT_ONCE)
@@ -123,7 +125,8 @@ class ParentsSource(StreamSource):
         return b"".join(parts)
 
     async def receive_range(self, start: int, stop: int, arrived: Callable[[bytes], object]) -> None:
-        await self.prepare_range(start, stop)
+        # Where the source ends, the process of the video knows best.
+        check_range(start, stop)
         await self._reads.ask(arrived, what="range", start=start, stop=stop)
 
 
