@@ -59,16 +59,12 @@ async def nothing_left(lent: Workers) -> AsyncIterator[None]:
     await check_nothing_is_left(before, lent)
 
 
-async def attacked(attack: str, argument: object = "", **options: Any) -> list[int]:
-    """Request frames from a process that attacks, and return what they show."""
+async def attacked(attack: str, argument: object = "", **options: Any) -> list[af.Frame]:
+    """Request frames from a process that attacks, and keep them."""
     source = HostileSource(CLIP, attack, argument)
     given: dict[str, Any] = {"isolation": "process", "deadline_seconds": SECONDS} | options
     async with af.open_video(source, **given) as video:
-        return await shown(video)
-
-
-async def shown(video: af.Video) -> list[int]:
-    return [painted_index(frame.image) async for frame in video.frames(queue_maxsize=4)]
+        return [frame async for frame in video.frames(0, FRAMES - 1, queue_maxsize=4)]
 
 
 # What it may not do.
@@ -180,15 +176,11 @@ async def test_the_end_of_a_process_is_named(attack: str, argument: object, lent
 async def test_a_lie_is_not_believed(attack: str, lent: Workers, caplog: pytest.LogCaptureFixture) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol") as caught:
-            # Frames are kept, so that their memory stays in use.
-            source = HostileSource(CLIP, attack)
-            async with af.open_video(source, isolation="process", deadline_seconds=SECONDS) as video:
-                kept = [frame async for frame in video.frames(0, FRAMES - 1, queue_maxsize=4)]
+            await attacked(attack)
         assert caught.value.limit == "protocol"
         assert len(str(caught.value)) < 500
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-        kept = []
-        del kept, caught
+        del caught
 
 
 @pytest.mark.parametrize("attack", TABLE_LIES)

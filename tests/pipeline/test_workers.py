@@ -15,11 +15,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import asyncframes as af
+from asyncframes import _video_arguments
 from asyncframes._isolation import requests, worker, workers
 from asyncframes._isolation.worker import Worker
 from asyncframes._isolation.workers import Workers
@@ -314,6 +316,15 @@ async def test_addresses_that_ffmpeg_opens_itself(lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(IsolationError, match="FFmpeg would open this source itself"):
             await isolated(FFmpegUrlSource("http://127.0.0.1:9/clip.mp4"))
+
+
+async def test_windows_has_no_such_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_video_arguments, "sys", SimpleNamespace(platform="win32"))
+    with pytest.raises(IsolationError, match="not available on Windows") as caught:
+        await isolated()
+    assert caught.value.limit == "isolation"
+    async with af.open_video(CLIP, isolation="none") as video:
+        assert painted_index((await video.frame(1)).image) == 1
 
 
 async def test_openers_are_pickled(tmp_path: Path, lent: Workers) -> None:
