@@ -318,15 +318,13 @@ class IsolatedRequests:
     async def _latest(self, rendering: Rendering, seen: _Seen) -> AsyncGenerator[Frame, None]:
         session, output = self._open_session, self._limits.output(self.info, rendering)
         self._allow_request()
-        call = seen.call = self._call("latest", rendering, rendering=rendering)
+        call = seen.call = self._call("latest", rendering, rendering=rendering, credit=1)
         with self.departures.open_request():
             try:
-                while True:
-                    session.taken(call, 1)
-                    record = await session.next_record(call)
-                    if record is None:
-                        return
+                while (record := await session.next_record(call)) is not None:
                     yield output.add(await self._frame(session, call, record, None))
+                    # The next one is whichever is the newest when it is asked for.
+                    session.taken(call, 1)
             finally:
                 await session.leave(call)
 

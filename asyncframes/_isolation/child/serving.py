@@ -156,7 +156,7 @@ class Serving:
         return {}, b""
 
     async def _latest(self, number: int, rendering: Rendering) -> tuple[dict[str, Any], bytes]:
-        stream = self._streams[number] = _Stream(self._channel, self._space, number, 0)
+        stream = self._streams[number] = _Stream(self._channel, self._space, number, 1)
         latest = self._requests.latest(rendering)
         try:
             await stream.send(latest, is_kept=False, dropped=lambda: latest.dropped)
