@@ -237,7 +237,8 @@ class Session:
         if call is None or call.rendering is None:
             raise MalformedError("frames that nobody asked for")
         call.dropped = whole(message.facts().get("dropped"))
-        for record in records_from(message.body, call.rendering):
+        # Without frames, it only tells how many were dropped.
+        for record in records_from(message.body, call.rendering) if message.body else ():
             call.take(record)
         if call.is_left:
             self._drop(call)

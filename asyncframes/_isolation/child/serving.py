@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -156,10 +156,12 @@ class Serving:
         return {}, b""
 
     async def _latest(self, number: int, rendering: Rendering) -> tuple[dict[str, Any], bytes]:
-        stream = self._streams[number] = _Stream(self._channel, self._space, number, 1)
         latest = self._requests.latest(rendering)
+        stream = self._streams[number] = _Stream(
+            self._channel, self._space, number, 1, count_dropped=lambda: latest.dropped
+        )
         try:
-            await stream.send(latest, is_kept=False, dropped=lambda: latest.dropped)
+            await stream.send(latest, is_kept=False)
         finally:
             del self._streams[number]
         return {"dropped": latest.dropped}, b""
@@ -189,12 +191,14 @@ class Serving:
         self._packets[phase, total] = self._packets.get((phase, total), 0) + 1
 
     async def _beat(self) -> None:
-        """Tell now and then that packets are read."""
+        """Tell now and then that packets are read, and how many frames are dropped."""
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             if self._packets:
                 self._channel.send(Kind.ALIVE)
             self._tell_packets()
+            for stream in self._streams.values():
+                stream.tell_dropped()
 
     def _tell_packets(self) -> None:
         counted, self._packets = self._packets, {}
@@ -248,13 +252,22 @@ class _Stream:
         Set when there is more credit or room.
     """
 
-    def __init__(self, channel: Channel, space: Space, number: int, credit: int) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        space: Space,
+        number: int,
+        credit: int,
+        *,
+        count_dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._channel = channel
         self._space = space
         self._number = number
         self._loop = asyncio.get_running_loop()
         self._records: list[bytes] = []
         self._dropped = 0
+        self._count_dropped = count_dropped
         self._unsent: dict[int, tuple[Image, int]] = {}
         self.credit = credit
         self.changed = asyncio.Event()
@@ -263,7 +276,7 @@ class _Stream:
         """Return where the decoders put the images."""
         return SharedImages(self._space, self._unsent, is_kept=is_kept)
 
-    async def send(self, frames: AsyncGenerator[Frame, None], *, is_kept: bool, dropped: Any = None) -> None:
+    async def send(self, frames: AsyncGenerator[Frame, None], *, is_kept: bool) -> None:
         """Send all frames, several at a time if they come faster than the loop turns."""
         try:
             async with aclosing(frames):
@@ -274,7 +287,7 @@ class _Stream:
                     if frame is None:
                         return
                     offset = await self._placed(frame, is_kept=is_kept)
-                    self._dropped = 0 if dropped is None else dropped()
+                    self._dropped = self._count_dropped()
                     self.credit -= 1
                     if not self._records:
                         self._loop.call_soon(self._flush)
@@ -285,6 +298,13 @@ class _Stream:
         finally:
             self._flush()
             self._space.free(offset for _image, offset in self._unsent.values())
+
+    def tell_dropped(self) -> None:
+        """Tell how many frames were dropped, if that has changed."""
+        dropped = self._count_dropped()
+        if dropped != self._dropped:
+            self._dropped = dropped
+            self._channel.send(Kind.FRAMES, self._number, {"dropped": dropped})
 
     async def _placed(self, frame: Frame, *, is_kept: bool) -> int:
         put = self._unsent.pop(id(frame.image), None)
