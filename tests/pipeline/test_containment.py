@@ -276,6 +276,7 @@ MIX = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 async def test_nothing_grows_in_many_rounds(lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=AT_ONCE)
 
