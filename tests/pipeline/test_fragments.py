@@ -204,6 +204,7 @@ async def test_a_table_brings_the_headers_along() -> None:
         assert video.bytes_read <= 2 * len(BUNNY) * 25 // 132 + 512 * 1024
 
 
+@pytest.mark.in_threads
 @pytest.mark.anyio
 async def test_a_table_without_the_headers_serves_too() -> None:
     """One that was made from the file on disk says where packets lie; the headers are fetched then."""
