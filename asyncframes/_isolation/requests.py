@@ -47,7 +47,7 @@ _QUICK_COPY_BYTES = _MIB
 
 # A queue holds at most 256 MiB, so that its images fit into either half.
 _MEMORY_BYTES = 512 * _MIB
-_MOST_MEMORY_BYTES = 4096 * _MIB
+_MOST_MEMORY_BYTES = 2048 * _MIB
 _MOST_BYTES_PER_PIXEL = 8
 
 # What a frame and its packet take in the columns of a frame table, and what a table may have besides.
