@@ -14,6 +14,9 @@ BoolArray = NDArray[np.bool_]
 NO_TIMESTAMP = np.iinfo(np.int64).min
 """Stands for a missing pts or dts in the arrays, as ``AV_NOPTS_VALUE`` does."""
 
+UNKNOWN_SIZE = -1
+"""Stands for the size of a packet that is left out of a part of a table."""
+
 # H.264 and HEVC reorder by at most 16 pictures, and each of them may be stored as two fields.
 _FARTHEST_FROM_PLACE = 32
 
@@ -45,7 +48,8 @@ class Packets:
     pts, dts
         Ticks of the stream's time base; `NO_TIMESTAMP` if missing.
     position, size
-        Byte range in the source; position -1 if unknown.
+        Byte range in the source; position -1 if unknown, and so is the size of a packet outside a part
+        of a table.
     duration
         Ticks; 0 if unknown.
     is_keyframe, is_discard

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from copy import copy
 from typing import Any
 
 from asyncframes import sync
@@ -18,7 +17,8 @@ from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import PictureOptions
 from asyncframes.errors import SourceChangedError
-from asyncframes.sources import SourceLike, resolve_source
+from asyncframes.sources import SourceLike
+from asyncframes.sources._picklable import picklable_sources, source_to_open
 from asyncframes.torch._options import LoadingOptions
 from asyncframes.torch._tensors import Layout, check_layout
 
@@ -53,7 +53,7 @@ class Videos:
     def __init__(self, sources: Iterable[SourceLike], options: LoadingOptions) -> None:
         if isinstance(sources, (str, bytes, os.PathLike)):
             raise TypeError("videos is one source: expected a sequence of sources")
-        self._sources: Sequence[SourceLike] = _checked(sources)
+        self._sources: Sequence[SourceLike] = picklable_sources(sources)
         frame_tables = options.get("frame_tables")
         self._tables = None if frame_tables is None else list(frame_tables)
         if self._tables is not None and len(self._tables) != len(self._sources):
@@ -82,12 +82,10 @@ class Videos:
 
     def open(self, number: int, table: FrameTable | None = None) -> sync.Video:
         """Open a video in this process. It closes itself when it is dropped."""
-        source = self._sources[number]
         if table is None and self._tables is not None:
             table = self._tables[number]
         options: OpenOptions = {**self._options} if table is None else {**self._options, "frame_table": table}
-        # A source is closed with its video, and the next opening needs another one.
-        video = sync.open_video(source if isinstance(source, (str, os.PathLike)) else copy(source), **options)
+        video = sync.open_video(source_to_open(self._sources[number]), **options)
         video._leave_open()
         return video
 
@@ -96,33 +94,6 @@ class Videos:
 _MOST_ROWS = 512 * 1024
 
 _FORMATS = ("rgb24", "bgr24", "gray", "rgba")
-
-
-def _checked(sources: Iterable[SourceLike]) -> list[SourceLike]:
-    """Return the sources, resolved unless they are addresses.
-
-    Raises
-    ------
-    NotPicklableError
-        A source belongs to this process.
-    """
-    found: list[SourceLike] = []
-    schemes: set[str] = set()
-    for source in sources:
-        if isinstance(source, str) and "://" in source:
-            # A client of a cloud takes milliseconds to make, so one address of each scheme has to do.
-            if (scheme := source.partition("://")[0]) not in schemes:
-                resolve_source(source)
-                schemes.add(scheme)
-            found.append(source)
-        elif isinstance(source, (str, os.PathLike)):
-            resolve_source(source)
-            found.append(source)
-        else:
-            resolved = resolve_source(source)
-            resolved.__reduce_ex__(4)
-            found.append(resolved)
-    return found
 
 
 class LoopHold:

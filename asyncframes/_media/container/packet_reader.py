@@ -28,7 +28,7 @@ from asyncframes._media.container.whole_packets import WholePackets
 from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import MediaFile
 from asyncframes._media.pyav import codec_name
-from asyncframes._model.packets import SoundPackets
+from asyncframes._model.packets import UNKNOWN_SIZE, SoundPackets
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
 
 # A seek may land on packets without a position or dts. This many are read to find one that has them.
@@ -176,7 +176,8 @@ class PacketReader:
 
     def _check(self, packet: Packet[VideoStream], table: FrameTable) -> None:
         # Sizes identify packets well enough. Times would not do: some demuxers change them after a seek.
-        if self.number >= len(table.packets) or int(table.packets.size[self.number]) != packet.size:
+        known = self.number < len(table.packets)
+        if not known or int(table.packets.size[self.number]) not in {packet.size, UNKNOWN_SIZE}:
             raise TableMismatchError(f"packet {self.number} differs from the frame table")
 
     def is_cut(self, packet: Packet[VideoStream]) -> bool:

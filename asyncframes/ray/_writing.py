@@ -1,0 +1,4 @@
+from typing import Any
+FrameFiles: Any = None
+WriteFilesOptions: Any = None
+write_frames: Any = None
