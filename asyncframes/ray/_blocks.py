@@ -133,7 +133,9 @@ class Blocks:
         image = self._image_type()
         found: dict[str, Any] = {name: pa.nulls(1, _PLAIN[name]) for name in self._columns if name != "image"}
         if "image" in self._columns:
-            found["image"] = pa.nulls(1, image) if self._encode or self._shape is None else self._no_image(image)
+            found["image"] = (
+                pa.nulls(1, image) if self._encode or self._shape is None else self._no_image(image)
+            )
         if "source" in self._columns:
             found["source"] = pa.array([entry.name], pa.string())
         found[ERROR] = pa.array([text], pa.string())

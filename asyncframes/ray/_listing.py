@@ -23,10 +23,25 @@ from asyncframes.sources._registry import schemes_of_text
 Listed: TypeAlias = tuple[SourceLike, int | None]
 """A source and its length in bytes, ``None`` if it was not asked for."""
 
-VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gxf .m1v .m2t .m2ts .m2v .m4v .mj2 .mjpeg .mkv .mov .mp4 .mpeg "
-    ".mpg .mts .mxf .nut .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .wtv .y4m".split()
-)
+VIDEO_SUFFIXES = {
+    *(
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".divx",
+        ".dv",
+        ".f4v",
+        ".flv",
+        ".gxf",
+        ".m1v",
+        ".m2t",
+        ".m2ts",
+        ".m2v",
+    ),
+    *(".m4v", ".mj2", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm"),
+    *(".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"),
+}
 """Suffixes of the files that a directory contributes."""
 
 _CLOUDS = {"s3", "gs", "az"}
@@ -100,6 +115,7 @@ def _is_video(path: Path | PurePosixPath) -> bool:
 
 def _list_objects(url: str, options: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
     import obstore
+    from obstore.exceptions import BaseError
 
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
@@ -110,7 +126,7 @@ def _list_objects(url: str, options: Mapping[str, Any]) -> Iterator[tuple[str, i
     prefix = prefix.rpartition("/")[0]
     try:
         objects = [one for chunk in obstore.list(store, prefix or None) for one in chunk]
-    except Exception as exc:
+    except (BaseError, OSError) as exc:
         raise as_source_error(exc, name=name_of(url)) from harmless_cause(exc)
     for one in sorted(objects, key=lambda one: str(one["path"])):
         if _belongs(str(one["path"]), key):
@@ -123,10 +139,12 @@ def _list_fsspec(url: str, options: Mapping[str, Any]) -> Iterator[tuple[str, in
 
     try:
         filesystem, path = url_to_fs(url, **options)
-        found = filesystem.glob(path, detail=True) if _has_pattern(path) else filesystem.find(path, detail=True)
+        found = (
+            filesystem.glob(path, detail=True) if _has_pattern(path) else filesystem.find(path, detail=True)
+        )
     except FileNotFoundError:
         return
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - each filesystem has errors of its own
         raise _listing_error(exc, url) from harmless_cause(exc)
     for name, facts in sorted(found.items()):
         if facts.get("type") == "file" and (_has_pattern(path) or _is_video(PurePosixPath(name))):
@@ -154,5 +172,6 @@ def _as_expression(pattern: str) -> str:
     pieces: Iterable[str] = re.findall(r"\*\*/?|\*|\[[^\]]+\]|.", pattern)
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
     return "".join(
-        known.get(piece) or (piece.replace("[!", "[^") if len(piece) > 1 else re.escape(piece)) for piece in pieces
+        known.get(piece) or (piece.replace("[!", "[^") if len(piece) > 1 else re.escape(piece))
+        for piece in pieces
     )

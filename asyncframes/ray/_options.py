@@ -56,7 +56,8 @@ class ReadOptions(SelectionOptions, PictureOptions, total=False):
         What to do if a video cannot be opened, read or decoded, after the retries of its source.
         ``"raise"`` (the default) ends the job. ``"skip"`` logs a warning and goes on with the next
         video. ``"column"`` adds the column ``error``, which is null except in one more row for each
-        such video, where everything else about the frame is null. Frames before the error are kept.
+        such video, where everything else about the frame is null. Frames before the error are kept. A
+        part of a video that is cut counts as a video.
     policy
         What a video may cost and reach; see `open_video`.
     storage_options
@@ -160,8 +161,10 @@ def make_reading(options: ReadOptions) -> Reading:
     check_counts(least=0, split_frames=0 if split_frames is None else split_frames)
     on_error: OnError = options.get("on_error", "raise")
     if on_error not in get_args(OnError):
-        raise ValueError(f"on_error={quoted_option(on_error)}: expected one of {', '.join(get_args(OnError))}")
-    bounds = {name: options.get(name, DEFAULTS[name]) for name in ("start", "end", "step")}
+        raise ValueError(
+            f"on_error={quoted_option(on_error)}: expected one of {', '.join(get_args(OnError))}"
+        )
+    bounds: dict[str, Any] = {name: options.get(name, DEFAULTS[name]) for name in ("start", "end", "step")}
     ways = part_of(options, SelectionOptions)
     selection = make_selection(bounds["start"], bounds["end"], bounds["step"], **ways).read_at_once()
     # Iterables are read once, here: each task needs all of their entries.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -133,16 +134,17 @@ def cut_at_keyframes(
     allowed = np.append(True, later[1:] > np.maximum.accumulate(starts)[:-1])
     is_place = allowed[places]
     cuts = places[is_place]
+    chosen: list[int] = []
     if split_frames:
-        wanted = np.arange(split_frames, len(order), split_frames)
-        # A cut comes at the first keyframe from there on.
-        chosen = cuts[np.minimum(np.searchsorted(cuts, wanted), len(cuts) - 1)]
+        # A run goes on to the first keyframe after that many frames.
+        while (place := int(np.searchsorted(cuts, [0, *chosen][-1] + split_frames))) < len(cuts):
+            chosen.append(int(cuts[place]))
     else:
         done = np.append(0, np.cumsum(reads))[:-1][is_place]
         wanted = np.arange(1, max(parts, 1)) * int(reads.sum()) / max(parts, 1)
-        chosen = cuts[np.searchsorted(done, wanted, side="right") - 1]
-    edges = np.unique(np.concatenate(([0], chosen, [len(order)])))
-    return [(int(begin), int(stop)) for begin, stop in zip(edges[:-1], edges[1:], strict=True)]
+        chosen += cuts[np.searchsorted(done, wanted, side="right") - 1].tolist()
+    edges = sorted({0, *chosen, len(order)})
+    return [*pairwise(edges)]
 
 
 def _grouped(pieces: Sequence[Piece], share: float, *, parts_alone: bool) -> Iterator[list[Piece]]:

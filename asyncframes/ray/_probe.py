@@ -36,7 +36,7 @@ class Found:
     shape
         Shape of its images; ``None`` if it cannot be opened.
     rows
-        How many frames are selected; ``None`` if that is unknown.
+        How many frames are selected: none of a video that cannot be opened; ``None`` if unknown.
     is_exact
         Whether that number follows from the frame table.
     work
@@ -73,9 +73,7 @@ class Worth:
 
     def is_cut(self, rows: int, work: float) -> bool:
         """Whether a video is cut."""
-        return self.cutting and (
-            work >= self.cut_work if self.cut_rows is None else rows >= self.cut_rows
-        )
+        return self.cutting and (work >= self.cut_work if self.cut_rows is None else rows >= self.cut_rows)
 
     def is_scanned(self, rows: int | None, work: float | None) -> bool:
         """Whether a video whose table costs a pass over the file is cut."""
@@ -99,7 +97,7 @@ def _look(entry: Entry, reading: Reading, worth: Worth) -> Found:
             return _describe(video, entry, reading, worth)
     except AsyncFramesError:
         # The task that reads the video meets the error again, and treats it as the caller wants.
-        return Found()
+        return Found(rows=0, work=0.0)
 
 
 def _describe(video: sync.Video, entry: Entry, reading: Reading, worth: Worth) -> Found:
@@ -158,7 +156,7 @@ def work_of(frames: int, info: VideoInfo) -> float:
 
 
 def packets_of(table: FrameTable, order: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Return the places in `order` where frames begin to come from another keyframe, and what each run reads."""
+    """Return where in `order` another keyframe begins, and how many packets are read from it."""
     starts, lasts = table.starts_for(order), table.last_packets_for(order)
     places = np.flatnonzero(np.diff(starts, prepend=-1))
     return places, np.maximum.reduceat(lasts, places) + 1 - starts[places]

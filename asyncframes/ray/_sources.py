@@ -70,12 +70,12 @@ def make_entries(
     listed = [
         one
         for source in videos
-        for one in (_listed(source, options, policy) if isinstance(source, (str, os.PathLike)) else [(source, None)])
+        for one in (
+            _listed(source, options, policy) if isinstance(source, (str, os.PathLike)) else [(source, None)]
+        )
     ]
     sources = picklable_sources(source for source, _ in listed)
-    return [
-        Entry(source, row_name(source), size) for source, (_, size) in zip(sources, listed, strict=True)
-    ]
+    return [Entry(source, row_name(source), size) for source, (_, size) in zip(sources, listed, strict=True)]
 
 
 def row_name(source: SourceLike) -> str:
@@ -109,7 +109,9 @@ def _of_table(table: pa.Table, column: str, options: Mapping[str, Any]) -> list[
     texts = table.column(column).to_pylist()
     for row, text in enumerate(texts):
         if not isinstance(text, (str, bytes)) or not text:
-            raise SourceError(f"row {row} has no source in the column {quoted_option(column)}: found {text!r:.40}")
+            raise SourceError(
+                f"row {row} has no source in the column {quoted_option(column)}: found {text!r:.40}"
+            )
     rest = table.drop_columns([column]).combine_chunks()
     sources = picklable_sources(
         with_options(text, options) if isinstance(text, str) else text for text in texts

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ from asyncframes.ray._blocks import Blocks
 from asyncframes.ray._options import Reading
 from asyncframes.ray._plan import Piece
 from asyncframes.sources._picklable import source_to_open
+
+T = TypeVar("T")
 
 _log = logging.getLogger("asyncframes")
 
@@ -97,25 +99,36 @@ class ReadPieces:
             select: dict[str, Any] = dict(self._reading.select)
             if piece.indices is not None:
                 select = {"indices": piece.indices}
-            make = self._arrays if self._reading.encode is None else self._files
+            make = self._arrays if self._reading.on_error == "raise" else self._copied_arrays
+            make = make if self._reading.encode is None else self._files
             yield from make(video, piece, select)
 
     def _arrays(self, video: sync.Video, piece: Piece, select: dict[str, Any]) -> Iterator[pa.Table]:
         for batch in video.batches(self._at_once(video), **select, **self._reading.picture):
             yield self._blocks.of_batch(batch, piece.entry)
 
+    def _copied_arrays(self, video: sync.Video, piece: Piece, select: dict[str, Any]) -> Iterator[pa.Table]:
+        # An error costs a batch the frames before it, so these are read one by one.
+        frames = self._frames(video, select)
+        for group in in_groups(frames, self._at_once(video)):
+            for alike in (list(same) for _, same in groupby(group, key=lambda frame: frame.image.shape)):
+                images = np.stack([frame.image for frame in alike])
+                batch = make_batch(alike, images, video.info, None, self._reading.rendering.image_format)
+                yield self._blocks.of_batch(batch, piece.entry)
+
     def _files(self, video: sync.Video, piece: Piece, select: dict[str, Any]) -> Iterator[pa.Table]:
-        at_once = self._at_once(video)
-        frames = video.frames(**select, **self._reading.picture, queue_maxsize=at_once)
-        while files := [*islice(self._encoded(frames), at_once)]:
-            facts = [frame for frame, _ in files]
+        encoded = (
+            (replace(frame, image=_NO_IMAGE), self._blocks.encoded(frame))
+            for frame in self._frames(video, select)
+        )
+        for group in in_groups(encoded, self._at_once(video)):
+            facts = [frame for frame, _ in group]
             images = np.empty((len(facts), 0), np.uint8)
             batch = make_batch(facts, images, video.info, None, self._reading.rendering.image_format)
-            yield self._blocks.of_frames(batch, [file for _, file in files], piece.entry)
+            yield self._blocks.of_frames(batch, [file for _, file in group], piece.entry)
 
-    def _encoded(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, bytes]]:
-        for frame in frames:
-            yield replace(frame, image=_NO_IMAGE), self._blocks.encoded(frame)
+    def _frames(self, video: sync.Video, select: dict[str, Any]) -> Iterator[Frame]:
+        return video.frames(**select, **self._reading.picture, queue_maxsize=self._at_once(video))
 
     def _at_once(self, video: sync.Video) -> int:
         """Return how many frames to decode at once."""
@@ -123,26 +136,41 @@ class ReadPieces:
         return max(1, min(fitting, self._block_rows or _MOST_AT_ONCE, _MOST_AT_ONCE))
 
 
-def joined(
-    tables: Iterable[pa.Table], *, most_bytes: int, most_rows: int | None
-) -> Iterator[pa.Table]:
+def in_groups(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """Yield items in lists. An error is raised after those before it are yielded."""
+    group: list[T] = []
+    try:
+        for item in items:
+            group.append(item)
+            if len(group) == most:
+                yield group
+                group = []
+    except AsyncFramesError:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
+
+
+def joined(tables: Iterable[pa.Table], *, most_bytes: int, most_rows: int | None) -> Iterator[pa.Table]:
     """Join small tables to blocks of a size, without copying.
 
-    Ray copies what it joins or splits itself: so a block has just more than `most_bytes`, which it takes
-    for whole.
+    Ray passes on a block of slightly more than its target, and copies to join smaller ones.
     """
     waiting: list[pa.Table] = []
     size = rows = 0
     for table in tables:
-        if not table.num_rows:
-            continue
-        if waiting and most_rows is not None and rows + table.num_rows > most_rows:
-            yield pa.concat_tables(waiting)
-            waiting, size, rows = [], 0, 0
-        waiting.append(table)
-        size, rows = size + table.nbytes, rows + table.num_rows
-        if size > most_bytes or rows == most_rows:
-            yield pa.concat_tables(waiting)
-            waiting, size, rows = [], 0, 0
+        for begin in range(0, table.num_rows, step := most_rows or table.num_rows or 1):
+            piece = table.slice(begin, step)
+            if most_rows is not None and rows + piece.num_rows > most_rows:
+                room = most_rows - rows
+                yield pa.concat_tables([*waiting, piece.slice(0, room)])
+                waiting, size, rows, piece = [], 0, 0, piece.slice(room)
+            waiting.append(piece)
+            size, rows = size + piece.nbytes, rows + piece.num_rows
+            if size > most_bytes or rows == most_rows:
+                yield pa.concat_tables(waiting)
+                waiting, size, rows = [], 0, 0
     if waiting:
         yield pa.concat_tables(waiting)

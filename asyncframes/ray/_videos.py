@@ -30,7 +30,7 @@ _LEAST_WORK = 400.0
 # A video is cut if it has twice a task's work, and read once for its table if it has much more.
 _WORTH_CUTTING, _WORTH_SCANNING = 2, 10
 
-# Videos are opened before the job to plan it: all of them up to this many, otherwise the longest and some others.
+# So many videos are opened before the job to plan it: all, or the longest and some others.
 _MOST_OPENED = 1000
 _SAMPLED = 64
 _OPENED_PER_TASK = 16
@@ -153,7 +153,9 @@ class VideoFrames(Datasource):
         if self._found is None:
             self._found = [Found() for _ in self._entries]
             numbers = _worth_opening(self._entries)
-            looks = _look_in_tasks([self._entries[number] for number in numbers], self._reading, self._worth())
+            looks = _look_in_tasks(
+                [self._entries[number] for number in numbers], self._reading, self._worth()
+            )
             for number, facts in zip(numbers, looks, strict=True):
                 self._found[number] = facts
         return self._found
@@ -183,8 +185,8 @@ class VideoFrames(Datasource):
             first = first or (entry, facts.shape)
             if facts.shape != first[1] and self._reading.encode is None and "image" in self._reading.columns:
                 raise ValueError(
-                    f"the images of {first[0].name:.100} have the shape {first[1]}, those of {entry.name:.100} "
-                    f'{facts.shape}: pass resize=, with fit="cover" if their proportions differ, or encode="jpg"'
+                    f"images of {first[0].name:.100} have the shape {first[1]}, those of {entry.name:.100} "
+                    f'{facts.shape}: pass resize=, with fit="cover" for other proportions, or encode="jpg"'
                 )
         return None if first is None else first[1]
 
@@ -231,8 +233,8 @@ def _refuse_repeated_columns(own: Sequence[str], carried: pa.Schema | None) -> N
     """
     if both := sorted({*own} & {*(carried.names if carried is not None else ())}):
         raise ValueError(
-            f"the table has columns named {', '.join(both)}, as the rows of frames do: rename them, or omit them "
-            "from include="
+            f"the table and the rows of frames both have columns named {', '.join(both)}: rename those "
+            "of the table, or omit them from include="
         )
 
 
@@ -242,7 +244,9 @@ def _worth_opening(entries: Sequence[Entry]) -> list[int]:
         return [*range(len(entries))]
     sampled = np.linspace(0, len(entries) - 1, _SAMPLED).round().astype(int).tolist()
     longest = sorted(range(len(entries)), key=lambda number: entries[number].size or 0, reverse=True)
-    return sorted({*sampled, *(number for number in longest[: _MOST_OPENED - _SAMPLED] if entries[number].size)})
+    return sorted(
+        {*sampled, *(number for number in longest[: _MOST_OPENED - _SAMPLED] if entries[number].size)}
+    )
 
 
 def _look_in_tasks(entries: Sequence[Entry], reading: Any, worth: Worth) -> list[Found]:
@@ -250,8 +254,14 @@ def _look_in_tasks(entries: Sequence[Entry], reading: Any, worth: Worth) -> list
     if not ray.is_initialized():
         return look_at(entries, reading, worth)
     look = ray.remote(look_at).options(num_cpus=1, name="look at videos")
-    batches = [entries[place : place + _OPENED_PER_TASK] for place in range(0, len(entries), _OPENED_PER_TASK)]
-    return [facts for found in ray.get([look.remote(batch, reading, worth) for batch in batches]) for facts in found]
+    batches = [
+        entries[place : place + _OPENED_PER_TASK] for place in range(0, len(entries), _OPENED_PER_TASK)
+    ]
+    return [
+        facts
+        for found in ray.get([look.remote(batch, reading, worth) for batch in batches])
+        for facts in found
+    ]
 
 
 @with_options(ReadOptions, name="read_frames", defaults=READ_DEFAULTS)

@@ -8,6 +8,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import asyncframes
 
 PACKAGE = Path(asyncframes.__file__).parent
@@ -40,6 +42,7 @@ FLOORS = {
     "asyncframes.sync": 11,
     "asyncframes.supervisely": 11,
     "asyncframes.testing": 11,
+    "asyncframes.ray": 12,
     "asyncframes.torch": 12,
     "asyncframes": 12,
     "asyncframes.cli": 13,
@@ -125,8 +128,9 @@ def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     assert not {folder.name: count for folder, count in modules.items() if count > 14}
 
 
-def test_only_its_own_folder_imports_torch() -> None:
-    """It is an extra, takes seconds to import, and serves data loaders only."""
-    users = {name_of(path) for path in MODULES for name in imports_of(path) if "torch" in name.split(".")[:2]}
+@pytest.mark.parametrize("package", ["torch", "ray"])
+def test_only_its_own_folder_imports_an_engine(package: str) -> None:
+    """It is an extra, takes seconds to import, and serves one folder only."""
+    users = {name_of(path) for path in MODULES for name in imports_of(path) if package in name.split(".")[:2]}
     assert users
-    assert not [name for name in users if not name.startswith("asyncframes.torch")]
+    assert not [name for name in users if not name.startswith(f"asyncframes.{package}")]

@@ -10,7 +10,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._model.table import FrameTable
-from asyncframes._model.table_part import can_be_cut, part_of_table
+from asyncframes._model.table_part import TablePart, can_be_cut, part_of_table
 from asyncframes.sources import SourceLike
 from tests.support.exact.corpus import CorpusFile, parameters
 from tests.support.exact.exactness import fingerprint
@@ -33,7 +33,8 @@ CLIPS: dict[str, dict[str, Any]] = {
 def part_for(table: FrameTable, rows: list[int]) -> FrameTable:
     """Send the part of a table that some frames need to another process, and return its table there."""
     part = part_of_table(table, min(rows), max(rows))
-    return pickle.loads(pickle.dumps(part)).table()
+    sent: TablePart = pickle.loads(pickle.dumps(part))
+    return sent.table()
 
 
 async def read(source: SourceLike, rows: list[int], table: FrameTable | None, **options: Any) -> list[Any]:
@@ -50,7 +51,9 @@ async def test_parts_give_the_frames_of_the_whole(name: str, threads: int) -> No
     clip = clip_bytes(frames=90, **CLIPS[name])
     async with af.open_video(clip, threads=threads) as video:
         table = await video.frame_table()
-        whole = [(*fingerprint(frame), frame.duration_seconds) async for frame in video.frames(indices=range(90))]
+        whole = [
+            (*fingerprint(frame), frame.duration_seconds) async for frame in video.frames(indices=range(90))
+        ]
     assert can_be_cut(table)
     for first, last in ((0, 20), (21, 35), (36, 59), (60, 89), (50, 50), (89, 89)):
         rows = list(range(first, last + 1))

@@ -22,11 +22,15 @@ TIME_BASE = Fraction(1, 90000)
 def gops(draw: st.DrawFn) -> list[tuple[int, int, bool]]:
     """Length, leading pictures and whether a second field follows, of each GOP."""
     gop = st.tuples(st.integers(1, 6), st.integers(0, 2), st.booleans())
-    return [(length, 0 if number == 0 else min(lead, length - 1), field) for number, (length, lead, field)
-            in enumerate(draw(st.lists(gop, min_size=1, max_size=30)))]
+    return [
+        (length, 0 if number == 0 else min(lead, length - 1), field)
+        for number, (length, lead, field) in enumerate(draw(st.lists(gop, min_size=1, max_size=30)))
+    ]
 
 
-def table_of(shape: list[tuple[int, int, bool]], *, steps: int = 3003, verified: bool = False, lasts: bool = True) -> FrameTable:
+def table_of(
+    shape: list[tuple[int, int, bool]], *, steps: int = 3003, verified: bool = False, lasts: bool = True
+) -> FrameTable:
     """Make a table of GOPs: a keyframe, then its leading pictures, then the rest."""
     pts: list[int] = []
     is_keyframe: list[bool] = []
@@ -157,7 +161,12 @@ def test_what_is_found_by_counting_is_not_cut(fault: str) -> None:
         pts = packets.pts.copy()
         pts[3] = NO_TIMESTAMP
         packets = Packets(
-            pts, packets.dts, packets.position, packets.size, packets.duration, packets.is_keyframe,
+            pts,
+            packets.dts,
+            packets.position,
+            packets.size,
+            packets.duration,
+            packets.is_keyframe,
             packets.is_discard,
         )
     assert not can_be_cut(FrameTable(packets, TIME_BASE, packet_of))
