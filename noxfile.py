@@ -77,6 +77,13 @@ def tests_torch(session: nox.Session) -> None:
     session.run("pytest", "-n0", "tests/torch", "tests/api/test_readme.py", *session.posargs)
 
 
+@nox.session(name="tests-ray", python=PYTHONS[1])
+def tests_ray(session: nox.Session) -> None:
+    """Test datasets with Ray, on two nodes on this machine, which other sessions do without."""
+    session.install(".[test,ray]")
+    session.run("pytest", "-n0", "tests/ray", "tests/api/test_readme.py", *session.posargs)
+
+
 @nox.session(name="tests-bare", python=PYTHONS[0])
 def tests_bare(session: nox.Session) -> None:
     """Use the built wheel where no extra is installed."""

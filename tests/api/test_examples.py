@@ -27,7 +27,13 @@ SUPERVISELY = {
 
 def test_each_example_is_run() -> None:
     """A program that is added is tested too."""
-    cookbook = {"thumbnail_service.py", "training_loader.py", "upload_service.py", "video_sampler.py"}
+    cookbook = {
+        "ray_embeddings.py",
+        "thumbnail_service.py",
+        "training_loader.py",
+        "upload_service.py",
+        "video_sampler.py",
+    }
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*SUPERVISELY, *cookbook, "tar_member.py"}
 
 

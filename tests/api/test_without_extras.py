@@ -16,6 +16,7 @@ EXTRAS = {
     "seccompy": "isolation",
     "dotenv": "supervisely",
     "torch": "torch",
+    "ray": "ray",
 }
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRAS)}))\n"
 """Has Python take packages as absent that are there."""
@@ -77,18 +78,21 @@ def test_a_missing_extra_is_named(address: str, extra: str, tmp_path: Path) -> N
     assert f"asyncframes-video[{extra}]" in message
 
 
-TORCH = """
+ENGINE = """
+import importlib
+
 from asyncframes.errors import MissingExtraError
 
 try:
-    import asyncframes.torch
+    importlib.import_module(sys.argv[1])
 except MissingExtraError as error:
     print(error.extra, "|", error)
 """
 
 
-def test_data_loaders_need_an_extra(tmp_path: Path) -> None:
-    """Importing their module names it; the package itself never imports PyTorch."""
-    named, _, message = run(TORCH, "", tmp_path).partition(" | ")
-    assert named == "torch"
-    assert "asyncframes-video[torch]" in message
+@pytest.mark.parametrize("name", ["torch", "ray"])
+def test_engines_need_an_extra(name: str, tmp_path: Path) -> None:
+    """Importing their module names it; the package itself never imports them."""
+    named, _, message = run(ENGINE, f"asyncframes.{name}", tmp_path).partition(" | ")
+    assert named == name
+    assert f"asyncframes-video[{name}]" in message
