@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "typing", "tests", "tests-bare", "tests-lowest", "coverage"]
+nox.options.sessions = ["lint", "types", "typing", "tests", "tests-ray", "tests-bare", "tests-lowest", "coverage"]
 nox.options.error_on_external_run = True
 # A Python that is not installed is skipped with a line that says so, and an error where CI is set.
 nox.options.download_python = "never"

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from asyncframes._media.table.part import TablePart, part_of_table
 from asyncframes._model.selection import resolve
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._model.table_part import TablePart, part_of_table
 from asyncframes.ray._options import Reading
 from asyncframes.ray._probe import Found, packets_of
 from asyncframes.ray._sources import Entry

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asyncframes import sync
+from asyncframes._media.table.part import can_be_cut
 from asyncframes._model.selection import resolve
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._model.table_part import can_be_cut
 from asyncframes._requests.jobs.approximate import nominal_table
 from asyncframes._requests.limits import expected_shape
 from asyncframes._runtime.portal import lease

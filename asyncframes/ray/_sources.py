@@ -13,7 +13,7 @@ import ray.data
 from asyncframes._model.quoting import quoted_option
 from asyncframes._policy.policy import Policy
 from asyncframes.errors import SourceError
-from asyncframes.ray._listing import list_videos, with_options
+from asyncframes.ray._listing import absolute, list_videos, with_options
 from asyncframes.sources import SourceLike
 from asyncframes.sources._data_url import is_data_url
 from asyncframes.sources._names import name_of, public_name
@@ -112,11 +112,12 @@ def _of_table(table: pa.Table, column: str, options: Mapping[str, Any]) -> list[
             raise SourceError(
                 f"row {row} has no source in the column {quoted_option(column)}: found {text!r:.40}"
             )
+    # A slice would be pickled with the whole table, so each row is copied.
     rest = table.drop_columns([column]).combine_chunks()
     sources = picklable_sources(
-        with_options(text, options) if isinstance(text, str) else text for text in texts
+        with_options(absolute(text), options) if isinstance(text, str) else text for text in texts
     )
     return [
-        Entry(source, row_name(source), carried=rest.slice(row, 1) if rest.num_columns else None)
+        Entry(source, row_name(source), carried=rest.take([row]) if rest.num_columns else None)
         for row, source in enumerate(sources)
     ]

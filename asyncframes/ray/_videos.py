@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, TypeVar, Unpack
 
 import numpy as np
@@ -99,10 +100,7 @@ class VideoFrames(Datasource):
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Return about how many bytes all rows take; ``None`` if no video tells."""
-        sizes = [self._bytes_of(facts.rows, facts) for facts in self._look()]
-        known = [size for size in sizes if size is not None]
-        # The others are taken for as large on average.
-        return round(float(np.mean(known)) * len(sizes)) if known else None
+        return self._bytes_of([facts.rows for facts in self._look()])
 
     def get_read_tasks(
         self,
@@ -190,11 +188,13 @@ class VideoFrames(Datasource):
                 )
         return None if first is None else first[1]
 
-    def _bytes_of(self, rows: int | None, facts: Found | None) -> int | None:
-        if rows is None:
+    def _bytes_of(self, counts: Sequence[int | None]) -> int | None:
+        """Return about how many bytes the rows of some videos take."""
+        usual, shape = self._typical
+        if None in counts and usual is None:
             return None
-        shape = None if facts is None else facts.shape
-        shape = shape or self._known_shape()
+        # Videos of an unknown length are taken for as long as the others are on average.
+        rows = sum((usual or 0) if count is None else count for count in counts)
         if "image" not in self._reading.columns:
             return rows * _FACTS_BYTES
         if shape is None:
@@ -203,17 +203,20 @@ class VideoFrames(Datasource):
         # A jpg or png of a video's frame takes about a tenth.
         return rows * (_FACTS_BYTES + (image if self._reading.encode is None else image // 10))
 
-    def _known_shape(self) -> tuple[int, ...] | None:
-        return next((facts.shape for facts in self._look() if facts.shape is not None), None)
+    @cached_property
+    def _typical(self) -> tuple[int | None, tuple[int, ...] | None]:
+        """The mean number of rows of a video and the shape of an image, as far as they are known."""
+        known = [facts.rows for facts in self._look() if facts.rows]
+        shape = next((facts.shape for facts in self._look() if facts.shape is not None), None)
+        return round(float(np.mean(known))) if known else None, shape
 
     def _metadata(self, pieces: Sequence[Piece]) -> BlockMetadata:
         counts = [piece.rows for piece in pieces]
-        total = None if None in counts else sum(count or 0 for count in counts)
         # Ray answers `Dataset.count` with this number, so it has to be certain.
         is_exact = self._reading.counts_exactly and all(piece.is_exact for piece in pieces)
         return BlockMetadata(
-            num_rows=total if is_exact else None,
-            size_bytes=self._bytes_of(total, None),
+            num_rows=sum(count or 0 for count in counts) if is_exact else None,
+            size_bytes=self._bytes_of(counts),
             input_files=[*dict.fromkeys(piece.entry.name for piece in pieces)],
             exec_stats=None,
         )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import asyncframes as af
+from asyncframes._media.table.part import TablePart, can_be_cut, part_of_table
 from asyncframes._model.table import FrameTable
-from asyncframes._model.table_part import TablePart, can_be_cut, part_of_table
 from asyncframes.sources import SourceLike
 from tests.support.exact.corpus import CorpusFile, parameters
 from tests.support.exact.exactness import fingerprint

@@ -26,7 +26,7 @@ afr: Any = pytest.importorskip("asyncframes.ray")
 
 from asyncframes.ray._plan import cut_at_keyframes  # noqa: E402 - needs Ray
 from tests.ray.rows import rows_here, rows_of_table, rows_of_tasks, write_clips  # noqa: E402
-from tests.unit.test_table_part import gops, table_of  # noqa: E402
+from tests.unit.test_table_parts import gops, table_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

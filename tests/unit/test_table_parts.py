@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncframes._media.table.part import TablePart, can_be_cut, part_of_table
 from asyncframes._model.packets import Packets, SourceIdentity
 from asyncframes._model.table import NO_TIMESTAMP, FrameTable
-from asyncframes._model.table_part import TablePart, can_be_cut, part_of_table
 
 TIME_BASE = Fraction(1, 90000)
 
