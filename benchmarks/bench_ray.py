@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import importlib.util
 import json
 import platform
@@ -71,10 +72,10 @@ def torchcodec(addresses: list[str], workload: str) -> Any:
 
     def decode(batch: dict[str, Any]) -> Any:
         import torch
-        from torchcodec.decoders import VideoDecoder
 
+        decoders: Any = importlib.import_module("torchcodec.decoders")
         for address in batch["item"].tolist():
-            decoder = VideoDecoder(str(address), num_ffmpeg_threads=1, dimension_order="NCHW")
+            decoder = decoders.VideoDecoder(str(address), num_ffmpeg_threads=1, dimension_order="NCHW")
             count = len(decoder)
             rate = decoder.metadata.average_fps or 25
             indices = {

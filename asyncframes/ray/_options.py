@@ -176,7 +176,10 @@ def make_reading(options: ReadOptions) -> Reading:
         encoder_for(encode, quality=quality, image_format=rendering.image_format)
     elif quality is not None:
         raise ValueError("quality goes with encode: it is not given")
-    open_options: OpenOptions = {"threads": 1, **(options.get("open_options") or {})}
+    open_options: OpenOptions = {**(options.get("open_options") or {})}
+    # Tasks decode beside each other, so codec threads of their own gain nothing.
+    if open_options.get("threads") is None:
+        open_options["threads"] = 1
     if options.get("policy") is not None:
         open_options["policy"] = options["policy"]
     # Wrong options are refused here, and not by each worker.

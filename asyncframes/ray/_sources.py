@@ -60,7 +60,9 @@ def make_entries(
         These are no sources, or the table has no such column.
     """
     if isinstance(videos, ray.data.Dataset):
-        videos = pa.concat_tables(ray.get(videos.to_arrow_refs()), promote_options="default")
+        tables = [*videos.iter_batches(batch_size=None, batch_format="pyarrow")]
+        nothing = pa.table({column: pa.nulls(0, pa.string())})
+        videos = pa.concat_tables(tables, promote_options="default") if tables else nothing
     if isinstance(videos, pa.Table):
         return _of_table(videos, column, options)
     if isinstance(videos, (bytes, bytearray, memoryview)):
