@@ -9,7 +9,9 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "typing", "tests", "tests-ray", "tests-bare", "tests-lowest", "coverage"]
+nox.options.sessions = [
+    *("lint", "types", "typing", "tests", "tests-ray", "tests-bare", "tests-lowest", "coverage"),
+]
 nox.options.error_on_external_run = True
 # A Python that is not installed is skipped with a line that says so, and an error where CI is set.
 nox.options.download_python = "never"
@@ -139,6 +141,15 @@ def bench_more(session: nox.Session) -> None:
     session.install(".[bench]")
     for name in session.posargs or ("encoders", "index", "network"):
         session.run("python", "-m", f"benchmarks.bench_{name}")
+
+
+@nox.session(name="bench-ray", python=PYTHONS[0])
+def bench_ray(session: nox.Session) -> None:
+    """Measure datasets of Ray Data against its own reader and torchcodec; arguments go to the script."""
+    session.install(".[bench,ray]")
+    for peer in (("decord==0.6.0",), TORCHCODEC):
+        session.install(*peer, success_codes=[0, 1])
+    session.run("python", "-m", "benchmarks.bench_ray", *session.posargs)
 
 
 @nox.session(python=[PYTHONS[0], PYTHONS[-1]])

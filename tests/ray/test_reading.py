@@ -17,6 +17,7 @@ from PIL import Image
 import asyncframes as af
 from asyncframes.errors import NotPicklableError, SourceNotFoundError
 from asyncframes.sources import LocalSource
+from tests.support.servers.s3 import ACCESS, BUCKET, moto_server
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
@@ -294,6 +295,43 @@ def test_directories_of_fsspec(folder: Path) -> None:
             ]
     finally:
         files.rm("/clips", recursive=True)
+
+
+def test_directories_of_a_bucket(folder: Path) -> None:
+    """They are listed through obstore, with its options, and read through it."""
+    clip = paths_in(folder)[0].read_bytes()
+    with moto_server() as server:
+        for key in ("a/1.mp4", "a/b/2.mp4", "a/b/c.txt", "ab/3.mp4"):
+            server.put(key, clip)
+        options = {**ACCESS, "endpoint": server.endpoint, "client_options": {"allow_http": True}}
+        listed = {
+            place: [
+                entry.name.removeprefix(f"s3://{BUCKET}/")
+                for entry in afr.VideoFrames(f"s3://{BUCKET}/{place}", storage_options=options)._entries
+            ]
+            for place in ("a/", "", "*/*.mp4", "a/**/*.mp4", "a/b/[0-9].*", "a/1.mp4")
+        }
+        assert listed == {
+            "a/": ["a/1.mp4", "a/b/2.mp4"],
+            "": ["a/1.mp4", "a/b/2.mp4", "ab/3.mp4"],
+            "*/*.mp4": ["a/1.mp4", "ab/3.mp4"],
+            "a/**/*.mp4": ["a/1.mp4", "a/b/2.mp4"],
+            "a/b/[0-9].*": ["a/b/2.mp4"],
+            "a/1.mp4": ["a/1.mp4"],
+        }
+        source = afr.VideoFrames(f"s3://{BUCKET}/a/", storage_options=options, indices=[7], include=["index"])
+        assert rows_of_tasks(source) == [{"index": 7}] * 2
+        with pytest.raises(SourceNotFoundError, match="no video is in the directory"):
+            afr.VideoFrames(f"s3://{BUCKET}/none/", storage_options=options)
+
+
+def test_a_path_is_made_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks have another working directory."""
+    path = paths_in(folder)[0]
+    monkeypatch.chdir(folder)
+    for sources in (path.name, [Path(path.name)], pa.table({"source": [path.name]})):
+        [entry] = afr.VideoFrames(sources)._entries
+        assert entry.name == entry.source == str(path)
 
 
 class OwnSource(LocalSource):
