@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,29 +102,21 @@ def _look(entry: Entry, reading: Reading, worth: Worth) -> Found:
 
 def _describe(video: sync.Video, entry: Entry, reading: Reading, worth: Worth) -> Found:
     info = video.info
-    shape = expected_shape(info, reading.rendering)
     claimed = _claims(info, reading)
     rows, work = (None, None) if claimed is None else _cost(*claimed, info)
-    is_listed = info.container.startswith("mov") and info.seek_mode == "exact"
-    if not is_listed and not worth.is_scanned(rows, work):
-        return Found(shape=shape, rows=rows, work=work)
-    if info.seek_mode != "exact":
-        return Found(shape=shape, rows=rows, work=work)
+    facts = Found(shape=expected_shape(info, reading.rendering), rows=rows, work=work)
+    # The header of an MP4 lists the packets.
+    if info.seek_mode != "exact" or not (info.container.startswith("mov") or worth.is_scanned(rows, work)):
+        return facts
     try:
         table = video.frame_table()
         order = resolve(reading.selection, table)
     except (AsyncFramesError, ValueError):
         # The selection may be wrong for this video alone: its task says so.
-        return Found(shape=shape, rows=rows, work=work)
+        return facts
     rows, work = len(order), _cost_by_table(table, order, info)
     keeps = worth.is_cut(rows, work) and can_be_cut(table) and _is_ascending(order)
-    return Found(
-        shape=shape,
-        rows=rows,
-        is_exact=True,
-        work=work,
-        table=table.to_bytes() if keeps else None,
-    )
+    return replace(facts, rows=rows, is_exact=True, work=work, table=table.to_bytes() if keeps else None)
 
 
 def _is_ascending(order: Int64Array) -> bool:

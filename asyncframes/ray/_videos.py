@@ -288,7 +288,7 @@ def read_frames(
     concurrency
         Most tasks at a time; by default as many as there are CPUs for. A task takes one CPU for each
         thread of its decoder, which has one unless ``open_options`` says otherwise, and one more if it
-        encodes.
+        encodes, but not more than a node has.
     override_num_blocks
         How many tasks to read with; by default Ray chooses.
     **options
@@ -311,7 +311,14 @@ def read_frames(
     source = VideoFrames(sources, **options)
     return ray.data.read_datasource(
         source,
-        num_cpus=source.threads,
+        num_cpus=min(source.threads, _most_cpus()),
         concurrency=concurrency,
         override_num_blocks=override_num_blocks,
     )
+
+
+def _most_cpus() -> float:
+    """Return how many CPUs the largest node has: Ray waits forever for a node that has more."""
+    if not ray.is_initialized():
+        ray.init()
+    return max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0) or 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asyncframes as af
-from tests.support.servers.s3 import ACCESS, BUCKET, rclone_server
+from tests.support.servers.s3 import ACCESS, BUCKET, moto_server
 from tests.support.streams.clips import clip_bytes, repeated
 
 ray: Any = pytest.importorskip("ray", reason="Ray is not installed: pip install 'asyncframes-video[ray]'")
@@ -33,7 +34,7 @@ TWO_HOURS = 2 * 3600
 Key = tuple[str, int, int]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[TwoNodes]:
     with two_nodes() as running:
         yield running
@@ -48,7 +49,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, path in enumerate(paths[5 : 5 + 19 * BROKEN : 19]):
         whole = path.read_bytes()
         path.write_bytes(b"broken" * 100 if number % 2 else whole[: len(whole) // 3])
-    clip = clip_bytes(frames=600, gop=20, rate=RATE, width=64, height=48)
+    clip = clip_bytes(frames=600, gop=20, rate=Fraction(RATE), width=64, height=48)
     hours = repeated(clip, TWO_HOURS * RATE // 600, options={"movflags": "+faststart"})
     (folder / "film.mp4").write_bytes(hours)
     return folder
@@ -57,7 +58,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def options(bucket: Path) -> Iterator[dict[str, Any]]:
     """Serve the bucket; options of its sources."""
-    with rclone_server(bucket.parent) as server:
+    with moto_server() as server:
+        for path in bucket.iterdir():
+            server.put(path.name, path.read_bytes())
         yield {**ACCESS, "endpoint": server.endpoint, "client_options": {"allow_http": True}}
 
 
@@ -101,7 +104,7 @@ def test_rows_are_those_of_one_process(
     assert max(expected.values()) == 1
     assert len({source for source, _, _ in expected}) >= VIDEOS + 1 - BROKEN
     assert sum(source.endswith("film.mp4") for source, _, _ in expected) == TWO_HOURS * RATE // 5
-    assert rows_of(options, override_num_blocks=40) == expected
+    assert rows_of(options, split_frames=300) == expected
 
 
 def test_a_killed_worker_costs_no_rows(
@@ -109,14 +112,9 @@ def test_a_killed_worker_costs_no_rows(
 ) -> None:
     """Ray runs its task again, to the same rows."""
     killed: list[int] = []
-    found = rows_of(options, after=500, then=lambda: killed.append(kill_a_reader()), override_num_blocks=40)
+    found = rows_of(options, after=500, then=lambda: killed.append(kill_a_reader()), split_frames=300)
     assert killed
     assert found == expected
-
-
-def test_a_lost_node_costs_no_rows(nodes: TwoNodes, options: dict[str, Any], expected: Counter[Key]) -> None:
-    """The node that is left runs its tasks again, to the same rows."""
-    assert rows_of(options, after=500, then=nodes.lose_second, override_num_blocks=40) == expected
 
 
 def test_a_film_streams_through_a_small_store(
@@ -172,3 +170,8 @@ def test_errors_reach_the_driver(nodes: TwoNodes, tmp_path: Path) -> None:
     (tmp_path / "none.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(Exception, match=r"UnsupportedMediaError.*none\.mp4"):
         afr.read_frames(tmp_path).materialize()
+
+
+def test_a_lost_node_costs_no_rows(nodes: TwoNodes, options: dict[str, Any], expected: Counter[Key]) -> None:
+    """The node that is left runs its tasks again, to the same rows. The last test: there is one node now."""
+    assert rows_of(options, after=500, then=nodes.lose_second, split_frames=300) == expected
