@@ -180,7 +180,7 @@ def test_embeddings_are_written(clip: Path, tmp_path: Path) -> None:
 
     run("ray_embeddings.py", clip, tmp_path / "out")
     table = parquet.read_table(tmp_path / "out")
-    assert sorted(table.column("index").to_pylist()) == [0, 24, 48, 72]
+    assert sorted(table.column("index").to_pylist()) == [0, 25, 50, 75]
     assert np.stack(table.column("embedding").to_pylist()).shape == (4, 1280)
 
 
