@@ -400,6 +400,15 @@ def test_a_policy_holds_in_tasks(folder: Path) -> None:
         afr.VideoFrames(folder, policy=af.Policy.untrusted())
 
 
+def test_videos_may_be_decoded_in_processes_of_their_own(folder: Path) -> None:
+    """Isolation is passed to `open_video`, and whole and cut videos have the same rows with it."""
+    paths = paths_in(folder)[:2]
+    options = {"isolation": "process"}
+    isolated = afr.VideoFrames(paths, split_frames=15, open_options=options)
+    assert len(isolated.get_read_tasks(8)) > 2
+    assert rows_of_tasks(isolated) == rows_of_tasks(afr.VideoFrames(paths, split_frames=0))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
