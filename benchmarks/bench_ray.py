@@ -37,7 +37,6 @@ WORKLOADS = ("whole", "1 fps", "10 near the end")
 
 # What a cluster of 100 nodes has, for the arithmetic of the scheduler's cost.
 NODES, CPUS_OF_A_NODE = 100, 16
-TASKS = 2000
 
 
 def ours(addresses: list[str], workload: str) -> Any:
@@ -125,7 +124,7 @@ def measure(contestant: str, addresses: list[str], workload: str, cpus: int) -> 
     return {"rows": rows, "seconds": time.perf_counter() - begun}
 
 
-def cost_of_a_task(cpus: int) -> dict[str, Any]:
+def cost_of_a_task(cpus: int, tasks: int) -> dict[str, Any]:
     """Measure what Ray takes for a read task that does nothing."""
     import pyarrow as pa
     import ray
@@ -134,17 +133,17 @@ def cost_of_a_task(cpus: int) -> dict[str, Any]:
 
     class Nothing(Datasource):  # type: ignore[misc, unused-ignore]  # Ray may be absent
         def estimate_inmemory_data_size(self) -> int:
-            return TASKS
+            return tasks
 
         def get_read_tasks(self, *_args: Any, **_options: Any) -> list[Any]:
             facts = BlockMetadata(num_rows=1, size_bytes=8, input_files=None, exec_stats=None)
-            return [ReadTask(lambda: [pa.table({"n": [1]})], facts) for _ in range(TASKS)]
+            return [ReadTask(lambda: [pa.table({"n": [1]})], facts) for _ in range(tasks)]
 
     start_ray(cpus)
-    consume(ray.data.read_datasource(Nothing(), override_num_blocks=TASKS))
+    consume(ray.data.read_datasource(Nothing(), override_num_blocks=tasks))
     begun = time.perf_counter()
-    consume(ray.data.read_datasource(Nothing(), override_num_blocks=TASKS))
-    return {"seconds": (time.perf_counter() - begun) / TASKS}
+    consume(ray.data.read_datasource(Nothing(), override_num_blocks=tasks))
+    return {"seconds": (time.perf_counter() - begun) / tasks}
 
 
 async def in_own_process(*arguments: str) -> dict[str, Any]:
@@ -237,7 +236,7 @@ async def run(scratch: Path, names: list[str], arguments: argparse.Namespace) ->
     compared = await compare(scratch / "videos", names, arguments)
     split = await long_video(scratch / "film.mp4", arguments)
     print(f"\nOne video of {arguments.film_minutes} minutes, 1 fps, on 1 and on 2 CPUs: {split}")
-    cost = await in_own_process("--cost", str(arguments.cpus))
+    cost = await in_own_process("--cost", str(arguments.cpus), str(arguments.tasks))
     if "seconds" in cost:
         print(arithmetic(cost["seconds"]))
     return {
@@ -269,13 +268,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each job")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--job", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--cost", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--tasks", type=int, default=2000, help="empty tasks, to measure what one costs")
+    parser.add_argument("--cost", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.job:
         contestant, workload, cpus, *addresses = arguments.job
         print(json.dumps(measure(contestant, addresses, workload, int(cpus))))
     elif arguments.cost:
-        print(json.dumps(cost_of_a_task(arguments.cost)))
+        print(json.dumps(cost_of_a_task(*arguments.cost)))
     else:
         with tempfile.TemporaryDirectory() as scratch:
             names = make_videos(Path(scratch), arguments)
