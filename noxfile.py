@@ -9,9 +9,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = [
-    *("lint", "types", "typing", "tests", "tests-ray", "tests-bare", "tests-lowest", "coverage"),
-]
+nox.options.sessions = ["lint", "types", "typing", "tests", "tests-bare", "tests-lowest", "coverage"]
 nox.options.error_on_external_run = True
 # A Python that is not installed is skipped with a line that says so, and an error where CI is set.
 nox.options.download_python = "never"
@@ -81,7 +79,7 @@ def tests_torch(session: nox.Session) -> None:
 
 @nox.session(name="tests-ray", python=PYTHONS[1])
 def tests_ray(session: nox.Session) -> None:
-    """Test datasets with Ray, on two nodes on this machine, which other sessions do without."""
+    """Test datasets with Ray, on two nodes on this machine. Not by default: Ray is as large as all the rest."""
     session.install(".[test,ray]")
     session.run("pytest", "-n0", "tests/ray", "tests/api/test_readme.py", *session.posargs)
 

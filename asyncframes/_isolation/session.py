@@ -100,7 +100,7 @@ class Session:
 
         Parameters
         ----------
-        method, arguments
+        method, *arguments
             What to call.
         rendering, credit
             Of a request for frames: how they are made, and how many may come.
