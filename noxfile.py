@@ -79,7 +79,7 @@ def tests_torch(session: nox.Session) -> None:
 
 @nox.session(name="tests-ray", python=PYTHONS[1])
 def tests_ray(session: nox.Session) -> None:
-    """Test datasets with Ray, on two nodes on this machine. Not by default: Ray is as large as all the rest."""
+    """Test datasets with Ray, on two nodes on this machine. Not run by default: Ray is large."""
     session.install(".[test,ray]")
     session.run("pytest", "-n0", "tests/ray", "tests/api/test_readme.py", *session.posargs)
 
