@@ -277,6 +277,7 @@ async def test_tone_mapped_frames_are_the_same_however_they_are_reached() -> Non
     assert not np.array_equal(mapped[0], plain[0])
 
 
+@pytest.mark.in_threads
 @pytest.mark.anyio
 async def test_without_the_filter_tone_mapping_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build of FFmpeg that cannot do it says so, and frames without it still come."""

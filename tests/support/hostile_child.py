@@ -20,6 +20,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,11 @@ from asyncframes._isolation.wire.messages import Kind, packed
 from asyncframes._runtime.threads import in_own_thread, wait_until_done
 from asyncframes.abc import StreamSource
 
-PROGRAM = """
+# The tests are behind the installed package, which is what is attacked.
+PROGRAM = f"""
 import json, sys
 path, descriptor, parent, memory = json.loads(sys.argv[1])
-sys.path[:] = path
+sys.path[:] = [*path, {str(Path(__file__).parents[2])!r}]
 from asyncframes._isolation.child.main import main
 from tests.support import hostile_child
 hostile_child.arm()
