@@ -219,6 +219,7 @@ def test_a_real_interlaced_file_has_the_pixels_of_ffmpeg(ffmpeg: str) -> None:
     assert most_apart(images, theirs[: len(images)]) <= 1
 
 
+@pytest.mark.in_threads
 def test_without_the_filter_interlaced_pictures_are_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build of FFmpeg that cannot take the mark off says so, and progressive frames still come."""
     monkeypatch.setattr(_interlaced, "_UNMARK", ("setparams", {"field_mode": "no such mode"}))

@@ -240,6 +240,7 @@ async def test_a_failure_half_way_is_raised_and_leaves_nothing_wrong() -> None:
         assert listed(await video.frame_table()) == demuxed(data)
 
 
+@pytest.mark.in_threads
 @pytest.mark.anyio
 async def test_closing_ends_a_walk() -> None:
     """Cancelling while headers are fetched returns at once and leaves no request."""

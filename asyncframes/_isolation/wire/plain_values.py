@@ -87,8 +87,8 @@ def above_zero(value: Any) -> Fraction:
 
 
 def side(value: Any) -> int:
-    """Return a width or a height."""
-    return whole(value, least=1)
+    """Return a width or a height: 0 where no header and no picture tells."""
+    return whole(value)
 
 
 def moment(value: Any) -> datetime:
