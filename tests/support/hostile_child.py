@@ -475,7 +475,6 @@ FRAMES: dict[str, Attack] = {
     "other-call": _frames(_lie(), call=1000),
     "dropped": _frames(_lie(), dropped=-1),
     "cut-record": _frames(lambda child: _record(child)[:-1]),
-    "no-record": _frames(lambda _child: b""),
     "garbage": _raw(bytes(range(255, 0, -1)) * 10),
     "long-head": _raw(_HEADER.pack(Kind.RESULT, 0, 2**31, 0)),
     "long-body": _raw(_HEADER.pack(Kind.RESULT, 0, 0, 2**32 - 1)),
