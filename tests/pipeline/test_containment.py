@@ -35,7 +35,6 @@ FRAMES = 12
 CLIP = clip_bytes(frames=FRAMES)
 SECONDS = 120
 """For what should take a moment, on a busy machine."""
-ROUNDS = 100
 AT_ONCE = 4
 
 
@@ -273,23 +272,3 @@ MIX = [
     ("fork", ""),
     ("close-socket", ""),
 ]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-async def test_nothing_grows_in_many_rounds(lent: Workers) -> None:
-    policy = af.Policy(isolation="process", max_workers=AT_ONCE)
-
-    async def rounds(mix: list[tuple[str, object]]) -> None:
-        for attack, argument in mix:
-            with pytest.raises((AsyncFramesError, RuntimeError)):
-                await attacked(attack, argument, policy=policy, isolation=None)
-
-    await rounds(MIX)
-    await lent.aclose()
-    before = Held.now()
-    share = ROUNDS // (AT_ONCE * len(MIX)) + 1
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(rounds(MIX * share))
-    await check_nothing_is_left(before, lent)
