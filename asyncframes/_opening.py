@@ -17,7 +17,7 @@ from asyncframes._media.table.cache import TableCache
 from asyncframes._model.quoting import quoted, quoted_option
 from asyncframes._model.table import FrameTable
 from asyncframes._policy.policy import NEEDED, Isolation, Policy, check_isolation, limits_of
-from asyncframes._requests.requests import VideoOptions
+from asyncframes._requests.video_requests import VideoOptions
 from asyncframes._runtime.deadline import leave_behind
 from asyncframes._runtime.threads import threads_per_decoder
 from asyncframes._types import OnCorrupt, PacketProgress, SeekMode

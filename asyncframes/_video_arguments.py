@@ -10,7 +10,8 @@ from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._policy.policy import Policy
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import CachedInput, UrlInput, VideoInput
-from asyncframes._requests.requests import Requests, VideoOptions
+from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoOptions
 from asyncframes._runtime.threads import shared_executor
 from asyncframes._types import PacketProgress
 from asyncframes._video import Video

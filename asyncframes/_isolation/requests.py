@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from concurrent.futures import Executor, Future
+from collections.abc import AsyncGenerator
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from asyncframes._frames.frame import Frame
 from asyncframes._isolation.bytes_for_child import BytesForChild
@@ -26,19 +26,14 @@ from asyncframes._model.table import FrameTable, Int64Array
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import Places, RequestImages
-from asyncframes._requests.limits import RequestLimits
 from asyncframes._requests.request import Request
-from asyncframes._requests.requests import VideoOptions
-from asyncframes._requests.route import goes_forward
 from asyncframes._requests.single.latest import LatestFrames
-from asyncframes._runtime.deadline import done_within, within_deadline
-from asyncframes._runtime.generators import Departures, in_turns
-from asyncframes._runtime.life import ForkGuard, GuardedFrames
+from asyncframes._requests.video_requests import VideoOptions, VideoRequests
+from asyncframes._runtime.generators import in_turns
+from asyncframes._runtime.life import ForkGuard
 from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes._types import PacketProgress, VideoInfo
 from asyncframes.errors import ClosedError, IsolationError
-
-T = TypeVar("T")
 
 _MIB = 1024**2
 
@@ -55,10 +50,8 @@ _TABLE_BYTES_PER_FRAME = 256
 _TABLE_BYTES_AT_LEAST = 64 * _MIB
 
 
-class IsolatedRequests:
-    """Serves the requests of one video, which a decoding process decodes.
-
-    It has the methods of `Requests`, which the decoding process uses.
+class IsolatedRequests(VideoRequests):
+    """Serves the requests of one video in a decoding process, which uses `Requests`.
 
     Parameters
     ----------
@@ -81,30 +74,23 @@ class IsolatedRequests:
         cache_bytes: int,
         read_ahead_bytes: int,
     ) -> None:
-        self.input = video_input
-        self.executor: Executor = reading.executor
-        self.departures: Departures = Departures()
+        super().__init__(video_input, reading.executor, options)
         self._reading = reading
-        self._options = options
         self._cache = {"cache_bytes": cache_bytes, "read_ahead_bytes": read_ahead_bytes}
-        self._limits = RequestLimits(options.policy, video_input.name)
         self._guard = ForkGuard(f"the video {video_input.name}")
         self._session: Session | None = None
         self._info: VideoInfo | None = None
         self._report: IsolationReport | None = None
         self._table = options.frame_table
+        self._held = 0
+        """The number of this table, which the process gives; 0 for the caller's, or none."""
         self._telling: set[Future[None]] = set()
-        self._checked: FrameTable | None = None
         self._receiving = asyncio.Lock()
         self._known: int | None = None
         self._has_table = False
         self._closed = False
 
     # Opening and closing.
-
-    async def open(self) -> None:
-        """Open the source, and have a process take the first look at it."""
-        await self._in_time(self._open(), "opening")
 
     async def _open(self) -> None:
         policy, cached = self._options.policy, self.input.cached
@@ -221,37 +207,33 @@ class IsolatedRequests:
         return self._report
 
     @property
+    def has_table(self) -> bool:
+        """Whether the process knows the frame table."""
+        return self._has_table
+
+    @property
     def known_count(self) -> int | None:
         """Number of frames by the frame table, or by the header if there is no table yet."""
         return self._known
 
     # Requests.
 
-    async def table(self) -> FrameTable:
-        """Return the frame table; see `Video.frame_table`."""
-        self._open_session  # noqa: B018 - refuses once the video is closed
-        table = await self._in_time(self._received_table("table"), "the look-up of the frame table of")
-        if table is not self._checked:
-            self._limits.check_count(table)
-            if self._limits.limits_times:
-                await in_thread(self.executor, self._limits.check_times, table)
-            self._checked = table
-        return table
+    async def _find_table(self) -> FrameTable:
+        return await self._received_table("table")
 
-    async def rows(self, selection: Selection | None = None) -> FrameTable:
-        """Return the table that resolves selections: the frame table, or the nominal one from the header."""
-        if self._options.seek_mode == "exact":
-            return await self.table()
+    async def _nominal_rows(self, selection: Selection | None) -> FrameTable:
         return await self._received_table("rows", selection)
 
     async def _received_table(self, method: str, *arguments: Any) -> FrameTable:
         """Receive a table, or return the last one if it is still the same."""
-        # The process counts on it that tables are received in the order in which they are sent.
+        # One at a time: a table may be large.
         async with self._receiving:
-            facts, body = await self._result(self._call(method, *arguments))
-            if self._table is None or facts.get("is_same") is not True:
-                with self._open_session.believed():
+            facts, body = await self._result(self._call(method, *arguments, self._held))
+            with self._open_session.believed():
+                number = whole(facts.get("table"))
+                if self._table is None or number != self._held:
                     self._table = await in_thread(self.executor, table_from, body, self._most_table_bytes)
+                    self._held = number
             return self._table
 
     async def resolve(self, selection: Selection, *, distinct: bool = False) -> Int64Array:
@@ -266,21 +248,6 @@ class IsolatedRequests:
         self.input.allow_request()
         selection = await in_turns(selection.read())
         await self._result(self._call("prefetch", selection))
-
-    def goes_forward(self, selection: Selection) -> bool:
-        """Whether to decode from the start of the stream to serve a selection."""
-        if selection.is_forward and self.input.sequential:
-            return True
-        header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
-        return goes_forward(selection, has_table=self._has_table, header_only=header_only)
-
-    def frames(self, request: Request, images: RequestImages | None = None) -> AsyncGenerator[Frame, None]:
-        """Stream frames within the video's deadline, with their images in given arrays if there are any."""
-        frames = self._stream(request, images)
-        what = f"the iterator over {self.input.name}"
-        if self._options.deadline_seconds is not None:
-            frames = within_deadline(frames, self._options.deadline_seconds, what, self.departures)
-        return GuardedFrames(frames, what)
 
     async def _stream(self, request: Request, images: RequestImages | None) -> AsyncGenerator[Frame, None]:
         with self.departures.open_request():
@@ -345,12 +312,15 @@ class IsolatedRequests:
 
     # Calls.
 
-    @property
-    def _open_session(self) -> Session:
+    def _refuse_if_closed(self) -> None:
         self._guard.check()
         if self._closed or self._session is None:
             raise ClosedError(f"the video is closed [{self.input.name}]")
-        return self._session
+
+    @property
+    def _open_session(self) -> Session:
+        self._refuse_if_closed()
+        return cast("Session", self._session)
 
     def _call(
         self, method: str, *arguments: Any, rendering: Rendering | None = None, credit: int = 0
@@ -367,10 +337,6 @@ class IsolatedRequests:
             self._known = or_none(whole)(facts.get("known"))
             self._has_table = flag(facts.get("has_table"))
         return facts, body
-
-    async def _in_time(self, work: Coroutine[Any, Any, T], what: str) -> T:
-        what = f"{what} {self.input.name}"
-        return await done_within(work, self._options.policy.deadline_seconds, what, self.departures)
 
 
 class _Seen:

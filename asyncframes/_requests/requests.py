@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine
-from concurrent.futures import Executor
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -16,64 +15,35 @@ from asyncframes._isolation.report import NOT_ISOLATED, IsolationReport
 from asyncframes._media.codec.kept_pictures import KeptPictures
 from asyncframes._media.container.packet_reader import TableMismatchError
 from asyncframes._media.first_look import FirstLook
-from asyncframes._media.table.cache import TableCache
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection, make_selection
 from asyncframes._model.table import FrameTable, Int64Array
-from asyncframes._policy.policy import Policy
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.inputs import VideoInput
 from asyncframes._requests.jobs.images import RequestImages
 from asyncframes._requests.jobs.job import JobOptions, Kept, LeftOut
 from asyncframes._requests.jobs.lanes import Deal, side_by_side
-from asyncframes._requests.limits import RequestLimits, share_needed
+from asyncframes._requests.limits import share_needed
 from asyncframes._requests.pool import DecoderPool
 from asyncframes._requests.pump import Pump
 from asyncframes._requests.request import Request
-from asyncframes._requests.route import Resolver, Route, goes_forward
+from asyncframes._requests.route import Resolver, Route
 from asyncframes._requests.single.latest import LatestFrames, Newest, newest_frames
 from asyncframes._requests.single.near import NearFrames
 from asyncframes._requests.single.steps import Steps
 from asyncframes._requests.tables import VideoTable
-from asyncframes._runtime.deadline import done_within, within_deadline
-from asyncframes._runtime.generators import Departures, Pinned, in_turns
-from asyncframes._runtime.life import GuardedFrames
+from asyncframes._requests.video_requests import VideoOptions, VideoRequests
+from asyncframes._runtime.generators import Pinned, in_turns
 from asyncframes._runtime.threads import in_thread, lanes_for
-from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
+from asyncframes._types import VideoInfo
 from asyncframes.errors import ClosedError, MediaError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoOptions:
-    """How every request finds and makes the frames of a video.
-
-    Attributes
-    ----------
-    on_corrupt, reorder_bytes, seek_mode, frame_table, picture_cache_bytes
-        As for `open_video`.
-    table_cache
-        Where frame tables are stored, ``None`` for nowhere.
-    deadline_seconds
-        Most seconds for each request for frames, ``None`` for any.
-    policy
-        Limits of the video and of each request. Its deadline is for what is not a request for frames.
-    """
-
-    on_corrupt: OnCorrupt
-    reorder_bytes: int
-    seek_mode: SeekMode
-    frame_table: FrameTable | None
-    table_cache: TableCache | None
-    deadline_seconds: float | None
-    picture_cache_bytes: int
-    policy: Policy
-
-
-class Requests:
-    """Serves the requests of one video.
+class Requests(VideoRequests):
+    """Serves the requests of one video, in threads.
 
     Parameters
     ----------
@@ -86,15 +56,10 @@ class Requests:
     """
 
     def __init__(self, video_input: VideoInput, reading: ReadOptions, options: VideoOptions) -> None:
-        self.input = video_input
-        self.executor: Executor = reading.executor
-        self._options = options
-        self._limits = RequestLimits(options.policy, video_input.name)
+        super().__init__(video_input, reading.executor, options)
         self._threads = reading.container.threads
         self._pool = DecoderPool(video_input, reading)
         self._resolver = Resolver(reading.executor, video_input.name)
-        self.departures: Departures = Departures()
-        """The requests that are open or closing."""
         self._tables = VideoTable(
             video_input,
             self._pool,
@@ -107,17 +72,6 @@ class Requests:
         self._steps = Steps(KeptPictures(options.picture_cache_bytes), reading.executor, video_input.name)
         self._logged: set[int] = set()
         self._look: FirstLook | None = None
-        self._checked: FrameTable | None = None
-        """The last frame table that was found to be within the limits."""
-
-    async def _in_time(self, work: Coroutine[Any, Any, T], what: str) -> T:
-        """Wait for work that is not a request for frames, within the deadline of the policy."""
-        what = f"{what} {self.input.name}"
-        return await done_within(work, self._options.policy.deadline_seconds, what, self.departures)
-
-    async def open(self) -> None:
-        """Open the source and take the first look at it."""
-        await self._in_time(self._open(), "opening")
 
     async def _open(self) -> None:
         await self.input.open()
@@ -157,6 +111,9 @@ class Requests:
             raise ClosedError("the video was never opened")
         return self._look
 
+    def _refuse_if_closed(self) -> None:
+        self._pool.refuse_if_closed()
+
     @property
     def isolation(self) -> IsolationReport:
         """What separates the decoder from the program: nothing."""
@@ -167,28 +124,12 @@ class Requests:
         """Whether the frame table is known."""
         return self._tables.table is not None
 
-    async def table(self) -> FrameTable:
-        """Return the frame table; see `Video.frame_table`."""
-        self._pool.refuse_if_closed()
-        return await self._in_time(self._find_table(), "the look-up of the frame table of")
-
     async def _find_table(self) -> FrameTable:
         if self._tables.table is None:
             await self._store_source("finding frames by index needs a frame table")
-        table = await self._tables.get(self._first_look)
-        if table is not self._checked:
-            if self._options.frame_table is None:
-                self._limits.check_count(table)
-            if self._limits.limits_times:
-                await in_thread(self.executor, self._limits.check_times, table)
-            self._checked = table
-        return table
+        return await self._tables.get(self._first_look)
 
-    async def rows(self, selection: Selection | None = None) -> FrameTable:
-        """Return the table that resolves selections: the frame table, or the nominal one from the header."""
-        if self._options.seek_mode == "exact":
-            return await self.table()
-        self._pool.refuse_if_closed()
+    async def _nominal_rows(self, selection: Selection | None) -> FrameTable:
         if selection is not None and selection.keyframes:
             raise ValueError('keyframes=True needs seek_mode="exact"')
         return await self._tables.nominal(self._first_look)
@@ -203,14 +144,6 @@ class Requests:
         """Number of frames by the frame table, or by the header if there is no table yet."""
         table = self._tables.table
         return self.info.frames_from_header if table is None else len(table)
-
-    def frames(self, request: Request, images: RequestImages | None = None) -> AsyncGenerator[Frame, None]:
-        """Stream frames within the video's deadline, with their images in given arrays if there are any."""
-        frames = self._stream(request, images)
-        what = f"the iterator over {self.input.name}"
-        if self._options.deadline_seconds is not None:
-            frames = within_deadline(frames, self._options.deadline_seconds, what, self.departures)
-        return GuardedFrames(frames, what)
 
     async def _stream(self, request: Request, images: RequestImages | None) -> AsyncGenerator[Frame, None]:
         options = self._job_options(request.rendering)
@@ -363,13 +296,6 @@ class Requests:
             return Route(selection, table)
         order = await self._resolver.resolve(selection, table)
         return Route(selection, table, await self._resolver.deal(table, order, lanes_for(self._threads)))
-
-    def goes_forward(self, selection: Selection) -> bool:
-        """Whether to decode from the start of the stream to serve a selection."""
-        if selection.is_forward and self.input.sequential:
-            return True
-        header_only = self._options.seek_mode == "approximate" or self.info.container.startswith("mov")
-        return goes_forward(selection, has_table=self.has_table, header_only=header_only)
 
     async def _store_source(self, why: str) -> None:
         """Have a sequential source store its bytes from now on, so that decoders can seek in it."""

@@ -418,7 +418,7 @@ def _answer(facts: dict[str, Any], body: bytes = b"") -> Attack:
 
 def _known(known: Any) -> Attack:
     async def attack(child: _Child) -> Answer:
-        facts = {"known": known, "has_table": False, "is_same": False}
+        facts = {"known": known, "has_table": False, "table": 1}
         child.send(Kind.RESULT, child.number, facts)
         return await _wait(child)
 
@@ -428,11 +428,11 @@ def _known(known: Any) -> Attack:
 async def _inflate(child: _Child) -> Answer:
     table = (await child.serving._requests.table()).to_bytes()
     bomb = zlib.compress(bytes(2**30), 9)
-    return {"is_same": False}, table[: len(table) // 2] + bomb
+    return {"table": 1}, table[: len(table) // 2] + bomb
 
 
 async def _cut_table(child: _Child) -> Answer:
-    return {"is_same": False}, (await child.serving._requests.table()).to_bytes()[:-5]
+    return {"table": 1}, (await child.serving._requests.table()).to_bytes()[:-5]
 
 
 FRAMES: dict[str, Attack] = {
@@ -524,9 +524,9 @@ ATTACKS: dict[str, dict[str, Attack]] = {
         "open-hang": _hang,
     },
     "table": {
-        "table-garbage": _answer({"is_same": False}, b"garbage"),
-        "table-none": _answer({"is_same": False}),
-        "table-same": _answer({"is_same": True}),
+        "table-garbage": _answer({"table": 1}, b"garbage"),
+        "table-none": _answer({"table": 1}),
+        "table-same": _answer({"table": 0}),
         "table-cut": _cut_table,
         "table-bomb": _inflate,
         "known-negative": _known(-1),

@@ -61,7 +61,9 @@ class Serving:
         self._tells_packets = opening.tells_packets
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._streams: dict[int, _Stream] = {}
-        self._sent = opening.options.frame_table
+        self._known_table = opening.options.frame_table
+        self._table_number = 0
+        """Counts the tables. 0 is the caller's, if there is one."""
         tables: Any = ParentsTables(self._reads, self._loop) if opening.stores_tables else None
         self._requests = Requests(
             ParentsInput(opening, self._reads),
@@ -122,18 +124,23 @@ class Serving:
         await self._requests.open()
         return {"info": info_as_facts(self._requests.info)}, b""
 
-    async def _table(self, _number: int) -> tuple[dict[str, Any], bytes]:
-        return await self._packed(await self._requests.table())
+    async def _table(self, _number: int, held: int) -> tuple[dict[str, Any], bytes]:
+        return await self._packed(await self._requests.table(), held)
 
-    async def _rows(self, _number: int, selection: Selection | None) -> tuple[dict[str, Any], bytes]:
-        return await self._packed(await self._requests.rows(selection))
+    async def _rows(
+        self, _number: int, selection: Selection | None, held: int
+    ) -> tuple[dict[str, Any], bytes]:
+        return await self._packed(await self._requests.rows(selection), held)
 
-    async def _packed(self, table: FrameTable) -> tuple[dict[str, Any], bytes]:
-        if table is self._sent:
-            return {"is_same": True}, b""
-        data = await in_thread(self._requests.executor, table.to_bytes)
-        self._sent = table
-        return {"is_same": False}, data
+    async def _packed(self, table: FrameTable, held: int) -> tuple[dict[str, Any], bytes]:
+        """Return a table, unless the process of the video holds it: it knows the number of the last one."""
+        if table is not self._known_table:
+            self._known_table = table
+            self._table_number += 1
+        number = self._table_number
+        if number == held:
+            return {"table": number}, b""
+        return {"table": number}, await in_thread(self._requests.executor, table.to_bytes)
 
     async def _resolve(
         self, _number: int, selection: Selection, distinct: bool

@@ -19,7 +19,8 @@ from asyncframes._policy.policy import Policy
 from asyncframes._requests.decoder_session import ReadOptions
 from asyncframes._requests.inputs import CachedInput
 from asyncframes._requests.request import make_request
-from asyncframes._requests.requests import Requests, VideoOptions
+from asyncframes._requests.requests import Requests
+from asyncframes._requests.video_requests import VideoOptions
 from asyncframes.abc import StreamSource
 from asyncframes.sources import CachedSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asyncframes._media.container.opening import ContainerOptions
-from asyncframes._requests.requests import VideoOptions
+from asyncframes._requests.video_requests import VideoOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
