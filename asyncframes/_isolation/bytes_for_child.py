@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from asyncframes._isolation.stored_table import StoredTable
@@ -82,23 +83,14 @@ class BytesForChild:
         if what in {"store", "allow"}:
             self._told(what, facts)
             return
-        answers: dict[str, Callable[[Message, dict[str, Any]], Awaitable[bytes]]] = {
-            "range": self._range,
-            "some": self._some,
-            "drop": self._drop,
-            "load table": self._load,
-            "save table": self._save,
-        }
-        if what not in answers or len(self._tasks) >= _MOST_READS or message.number in self._tasks:
+        if len(self._tasks) >= _MOST_READS or message.number in self._tasks:
             raise MalformedError(f"a read of {what[:20]!r} is not possible now")
-        if what in {"range", "some", "drop"}:
-            self._bounds(facts)
         if message.body and (what != "save table" or self._storing.locked()):
             raise MalformedError("more than one frame table at once, or bytes that nobody asked for")
-        task = asyncio.get_running_loop().create_task(
-            self._answer(message, answers[what], facts), name="asyncframes read for a process"
+        read = self._read(what, message, facts)
+        self._tasks[message.number] = asyncio.get_running_loop().create_task(
+            self._answer(message.number, read), name="asyncframes read for a process"
         )
-        self._tasks[message.number] = task
 
     def cancel(self, read: int) -> None:
         """Stop to answer."""
@@ -117,24 +109,34 @@ class BytesForChild:
             except SourceError:
                 return  # the next read raises it
 
-    async def _answer(
-        self,
-        message: Message,
-        answer: Callable[[Message, dict[str, Any]], Awaitable[bytes]],
-        facts: dict[str, Any],
-    ) -> None:
+    def _read(self, what: str, message: Message, facts: dict[str, Any]) -> Callable[[], Awaitable[bytes]]:
+        """Return what reads the bytes that are asked for."""
+        match what:
+            case "range":
+                return partial(self._range, message.number, *_bounds(facts))
+            case "some":
+                return partial(self._some, *_bounds(facts))
+            case "drop":
+                return partial(self._drop, _bounds(facts)[0])
+            case "load table":
+                return self._load
+            case "save table":
+                return partial(self._save, message.body)
+        raise MalformedError(f"a read of {what[:20]!r} is not possible")
+
+    async def _answer(self, read: int, bytes_of: Callable[[], Awaitable[bytes]]) -> None:
         try:
-            data = await answer(message, facts)
+            data = await bytes_of()
         except asyncio.CancelledError:
             raise
         except MalformedError as exc:
             self._channel.refuse(exc)
         except Exception as exc:  # noqa: BLE001 - the process raises it where it reads
-            self._refuse(message.number, exc)
+            self._refuse(read, exc)
         else:
-            self._channel.send(Kind.BYTES, message.number, self._facts(is_last=True), data)
+            self._channel.send(Kind.BYTES, read, self._facts(is_last=True), data)
         finally:
-            self._tasks.pop(message.number, None)
+            self._tasks.pop(read, None)
 
     def _facts(self, *, is_last: bool) -> dict[str, Any]:
         return {"size": self._cached.size, "is_last": is_last}
@@ -147,17 +149,9 @@ class BytesForChild:
         # The process has only our own errors to look at. The caller gets the one that was raised.
         self._channel.send(Kind.UNREADABLE, read, {**error_as_facts(told), "origin": self._failed})
 
-    def _bounds(self, facts: dict[str, Any]) -> tuple[int, int]:
-        start, stop = whole(facts.get("start")), whole(facts.get("stop"))
-        if not start <= stop <= start + _MOST_RANGE:
-            raise MalformedError(f"a range from {start} to {stop} is not possible")
-        return start, stop
-
-    async def _range(self, message: Message, facts: dict[str, Any]) -> bytes:
-        start, stop = self._bounds(facts)
-
+    async def _range(self, read: int, start: int, stop: int) -> bytes:
         def arrived(piece: bytes) -> None:
-            self._channel.send(Kind.BYTES, message.number, self._facts(is_last=False), piece)
+            self._channel.send(Kind.BYTES, read, self._facts(is_last=False), piece)
 
         async with self._room_for(stop - start):
             # The process may not know yet where the source ends.
@@ -174,13 +168,13 @@ class BytesForChild:
             await self._channel.has_room()
             yield
 
-    async def _some(self, _message: Message, facts: dict[str, Any]) -> bytes:
-        source, (start, stop) = self._forward(), self._bounds(facts)
+    async def _some(self, start: int, stop: int) -> bytes:
+        source = self._forward()
         async with self._room_for(stop - start):
             return await source.read_some(start, stop - start)
 
-    async def _drop(self, _message: Message, facts: dict[str, Any]) -> bytes:
-        await self._forward().drop_before(self._bounds(facts)[0])
+    async def _drop(self, before: int) -> bytes:
+        await self._forward().drop_before(before)
         return b""
 
     def _forward(self) -> ForwardBytes:
@@ -189,17 +183,17 @@ class BytesForChild:
             raise ClosedError("the source does not arrive once")
         return source
 
-    async def _load(self, _message: Message, _facts: dict[str, Any]) -> bytes:
+    async def _load(self) -> bytes:
         if self._table is None:
             return b""
         async with self._storing:
             await self._channel.has_room()
             return await self._table.load()
 
-    async def _save(self, message: Message, _facts: dict[str, Any]) -> bytes:
+    async def _save(self, data: bytes) -> bytes:
         if self._table is not None:
             async with self._storing:
-                await self._table.save(message.body)
+                await self._table.save(data)
         return b""
 
     async def aclose(self) -> None:
@@ -209,3 +203,10 @@ class BytesForChild:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _bounds(facts: dict[str, Any]) -> tuple[int, int]:
+    start, stop = whole(facts.get("start")), whole(facts.get("stop"))
+    if not start <= stop <= start + _MOST_RANGE:
+        raise MalformedError(f"a range from {start} to {stop} is not possible")
+    return start, stop

@@ -91,7 +91,8 @@ def _encoded(array: NDArray[Any]) -> bytes:
 def _decoded(described: list[Any], payload: bytes, most_bytes: int | None) -> dict[str, NDArray[Any]]:
     sizes = [np.dtype(_DTYPES[kind]).itemsize * length for _, kind, length in described]
     total = sum(sizes)
-    if min(sizes, default=0) < 0 or total > _MOST_INFLATION * len(payload) or total > (most_bytes or total):
+    most = _MOST_INFLATION * len(payload)
+    if min(sizes, default=0) < 0 or total > (most if most_bytes is None else min(most, most_bytes)):
         raise ValueError("impossible lengths")
     inflater = zlib.decompressobj()
     data = inflater.decompress(payload, total + 1)

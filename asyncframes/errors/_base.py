@@ -17,6 +17,11 @@ def _rebuild(cls: type[AsyncFramesError], args: tuple[Any, ...], context: dict[s
     return error
 
 
+def with_source(message: str, source: str | None) -> str:
+    """Return a message that ends with the name of a source, if there is one."""
+    return f"{message} [{shortened(str(source))}]" if source else message
+
+
 class AsyncFramesError(Exception):
     """Base class of the errors that asyncframes defines."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncframes._model.quoting import shortened
-from asyncframes.errors._base import AsyncFramesError
+from asyncframes.errors._base import AsyncFramesError, with_source
 from asyncframes.errors._policy import PolicyError
 
 
@@ -38,7 +37,7 @@ class DecoderCrashedError(AsyncFramesError):
         limit: str | None = None,
         exit_code: int | None = None,
     ) -> None:
-        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
+        super().__init__(with_source(message, source))
         self.source = source
         self.signal = signal
         self.limit = limit

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncframes._model.quoting import shortened
-from asyncframes.errors._base import AsyncFramesError
+from asyncframes.errors._base import AsyncFramesError, with_source
 from asyncframes.errors._media import UnsupportedMediaError
 from asyncframes.errors._source import SourceAccessError, SourceError
 
@@ -30,7 +29,7 @@ class PolicyError(AsyncFramesError):
         allowed: object = None,
         found: object = None,
     ) -> None:
-        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
+        super().__init__(with_source(message, source))
         self.source = source
         self.limit = limit
         self.allowed = allowed

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncframes._model.quoting import shortened
-from asyncframes.errors._base import AsyncFramesError
+from asyncframes.errors._base import AsyncFramesError, with_source
 
 
 class SourceError(AsyncFramesError):
@@ -16,7 +15,7 @@ class SourceError(AsyncFramesError):
     """
 
     def __init__(self, message: str = "", *, source: str | None = None) -> None:
-        super().__init__(f"{message} [{shortened(str(source))}]" if source else message)
+        super().__init__(with_source(message, source))
         self.source = source
 
 
