@@ -11,7 +11,7 @@ from functools import cache
 from asyncframes._isolation.worker import Worker
 from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
-from asyncframes._runtime.threads import cpus, result_of, wait_until_done
+from asyncframes._runtime.threads import cpus, result_of
 
 _MOST_VIDEOS = 100
 """How many videos a process serves before another one takes its place."""
@@ -136,17 +136,6 @@ class Workers:
         with self._lock:
             self._idle.append(worker)
         self._serve()
-
-    async def aclose(self) -> None:
-        """End the processes that wait for a video, and wait for their end."""
-        await wait_until_done(asyncio.wrap_future(self._starter.submit(self._end_idle)))
-
-    def _end_idle(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-            self._number -= len(idle)
-        for worker in idle:
-            worker.end()
 
     def forget(self) -> None:
         """Close the sockets in a forked child: the processes are the parent's."""

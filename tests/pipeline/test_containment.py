@@ -8,8 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any
 import pytest
 
 import asyncframes as af
-from asyncframes._isolation import requests, worker
 from asyncframes._isolation.workers import Workers
 from asyncframes.errors import AsyncFramesError, DecoderCrashedError, PolicyError
 from tests.support.hostile_child import ATTACKS, PROGRAM, REFUSED, HostileSource
-from tests.support.left_over import Held, check_nothing_is_left
+from tests.support.isolation import end_idle_processes, own_processes
+from tests.support.left_over import Held, check_nothing_is_left, nothing_left
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytest.importorskip("seccompy", reason="the extra isolation is not installed")
@@ -36,26 +35,14 @@ CLIP = clip_bytes(frames=FRAMES)
 SECONDS = 120
 """For what should take a moment, on a busy machine."""
 AT_ONCE = 4
+ROUNDS = 500
 
 
 @pytest.fixture(scope="module", autouse=True)
 def lent() -> Iterator[Workers]:
     """Decode in processes that attack if the name of a source says so."""
-    own = Workers()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "_PROGRAM", PROGRAM)
-        patch.setattr(requests, "workers", lambda: own)
+    with own_processes(PROGRAM) as own:
         yield own
-
-
-@asynccontextmanager
-async def nothing_left(lent: Workers) -> AsyncIterator[None]:
-    """Check that no process, shared memory, descriptor, thread or task is left, within a generous time."""
-    await lent.aclose()
-    before = Held.now()
-    async with asyncio.timeout(SECONDS):
-        yield
-    await check_nothing_is_left(before, lent)
 
 
 async def attacked(attack: str, argument: object = "", **options: Any) -> list[af.Frame]:
@@ -272,3 +259,23 @@ MIX = [
     ("fork", ""),
     ("close-socket", ""),
 ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_nothing_grows_in_many_rounds(lent: Workers) -> None:
+    policy = af.Policy(isolation="process", max_workers=AT_ONCE)
+
+    async def rounds(mix: list[tuple[str, object]]) -> None:
+        for attack, argument in mix:
+            with pytest.raises((AsyncFramesError, RuntimeError)):
+                await attacked(attack, argument, policy=policy, isolation=None)
+
+    await rounds(MIX)
+    end_idle_processes(lent)
+    before = Held.now()
+    share = ROUNDS // (AT_ONCE * len(MIX)) + 1
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(rounds(MIX * share))
+    await check_nothing_is_left(before, lent)

@@ -10,6 +10,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes._isolation import requests
+from asyncframes._isolation.stored_table import table_from
 from asyncframes._policy.policy import Isolation
 from asyncframes.errors import MediaLimitError
 from tests.support.streams.clips import clip_bytes
@@ -22,7 +23,7 @@ CLIP = clip_bytes(frames=FRAMES)
 
 async def test_a_table_whose_caller_left_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process has sent is not what its caller has got."""
-    given, reading, go_on = requests.table_from, threading.Event(), threading.Event()
+    given, reading, go_on = table_from, threading.Event(), threading.Event()
 
     def slow(*arguments: Any) -> af.FrameTable:
         reading.set()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import mmap
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import asyncframes as af
-from asyncframes._isolation import requests, session, worker
+from asyncframes._isolation import requests, session
 from asyncframes._isolation.workers import Workers
 from asyncframes._opening import VideoOpener
 from asyncframes.errors import AsyncFramesError, DeadlineError, DecoderCrashedError
 from tests.support.hostile_child import PROGRAM, HostileSource
-from tests.support.left_over import Held, check_nothing_is_left, children
+from tests.support.isolation import own_processes
+from tests.support.left_over import children, nothing_left
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytest.importorskip("seccompy", reason="the extra isolation is not installed")
@@ -38,21 +38,8 @@ SPINS = ["spin-with-gil", "spin-without-gil", "ignore-cancellation", "hang"]
 @pytest.fixture(scope="module", autouse=True)
 def lent() -> Iterator[Workers]:
     """Decode in processes that attack if the name of a source says so."""
-    own = Workers()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "_PROGRAM", PROGRAM)
-        patch.setattr(requests, "workers", lambda: own)
+    with own_processes(PROGRAM) as own:
         yield own
-
-
-@asynccontextmanager
-async def nothing_left(lent: Workers) -> AsyncIterator[None]:
-    """Check that no process, shared memory, descriptor, thread or task is left, within a generous time."""
-    await lent.aclose()
-    before = Held.now()
-    async with asyncio.timeout(SECONDS):
-        yield
-    await check_nothing_is_left(before, lent)
 
 
 def hostile(attack: str, *, spared: int = 0, **options: Any) -> VideoOpener:

@@ -9,6 +9,7 @@ import pytest
 import asyncframes as af
 from asyncframes._isolation import workers as module
 from asyncframes._isolation.workers import workers
+from tests.support.isolation import end_idle_processes
 from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ async def test_videos_in_sequence_use_few_processes(monkeypatch: pytest.MonkeyPa
                     await asyncio.sleep(0.01)
     assert len(used) <= 2
     assert len(workers()._idle) <= 2
-    await workers().aclose()
+    end_idle_processes()
 
 
 async def test_a_process_unmaps_the_memory_of_earlier_videos() -> None:
@@ -38,4 +39,4 @@ async def test_a_process_unmaps_the_memory_of_earlier_videos() -> None:
             used.add(video.isolation.pid)
             assert (await video.frame(3)).index == 3
     assert len(used) == 1
-    await workers().aclose()
+    end_idle_processes()

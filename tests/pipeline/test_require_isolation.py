@@ -10,6 +10,7 @@ import pytest
 import asyncframes as af
 from asyncframes._isolation import worker
 from asyncframes._isolation.workers import workers
+from tests.support.isolation import end_idle_processes
 from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +22,9 @@ LACKING = "sys.modules.update(dict.fromkeys(['landlockpy', 'seccompy']))\nfrom a
 async def without_extra(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Have decoding processes lack the packages of the extra ``isolation``."""
     monkeypatch.setattr(worker, "_PROGRAM", worker._PROGRAM.replace("from asyncframes", LACKING, 1))
-    await workers().aclose()
+    end_idle_processes()
     yield
-    await workers().aclose()
+    end_idle_processes()
 
 
 async def test_a_process_that_lacks_a_measure_is_refused(without_extra: None) -> None:

@@ -22,13 +22,15 @@ import pytest
 
 import asyncframes as af
 from asyncframes import _video_arguments
-from asyncframes._isolation import requests, worker, workers
+from asyncframes._isolation import worker, workers
 from asyncframes._isolation.worker import Worker
 from asyncframes._isolation.workers import Workers
 from asyncframes._opening import VideoOpener
 from asyncframes.errors import IsolationError, MediaError
 from asyncframes.sources import FFmpegUrlSource
-from tests.support.left_over import Held, check_nothing_is_left, children
+from tests.support import left_over
+from tests.support.isolation import end_idle_processes, own_processes
+from tests.support.left_over import children
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = [
@@ -45,20 +47,15 @@ SECONDS = 120
 @pytest.fixture(scope="module", autouse=True)
 def lent() -> Iterator[Workers]:
     """Decode in processes of this module's own."""
-    own = Workers()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "workers", lambda: own)
+    with own_processes() as own:
         yield own
 
 
 @asynccontextmanager
 async def nothing_left(lent: Workers) -> AsyncIterator[None]:
-    """Check that no process, shared memory, descriptor, thread or task is left, within a generous time."""
-    await lent.aclose()
-    before = Held.now()
-    async with asyncio.timeout(SECONDS):
+    """Check that nothing is left, and that no process is counted."""
+    async with left_over.nothing_left(lent):
         yield
-    await check_nothing_is_left(before, lent)
     assert lent._number == 0
 
 
@@ -301,7 +298,7 @@ async def test_measures_that_are_required(lent: Workers, monkeypatch: pytest.Mon
         def without_seccomp(sock: Any) -> af.IsolationReport:
             return replace(read(sock), seccomp=None, notes=("The kernel is old.",))
 
-        await lent.aclose()
+        end_idle_processes(lent)
         monkeypatch.setattr(worker, "_report_from", without_seccomp)
         with pytest.raises(IsolationError, match=r"not confined by seccomp.*The kernel is old") as caught:
             async with asyncio.timeout(SECONDS / 2):
@@ -356,7 +353,7 @@ def test_event_loops_share_processes(lent: Workers) -> None:
     for thread in threads:
         thread.join(SECONDS)
     assert len(found) == 3
-    asyncio.run(lent.aclose())
+    end_idle_processes(lent)
 
 
 def script(text: str) -> subprocess.Popen[str]:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from asyncframes._isolation.child import serving
+from asyncframes._isolation.child.frame_stream import FrameStream
 from asyncframes._isolation.child.serving import Serving
 from asyncframes._isolation.wire import frame_records
 from asyncframes._isolation.wire.messages import Kind, packed
@@ -331,9 +331,7 @@ def _lie(**facts: Any) -> Callable[[_Child], bytes]:
 
 async def _endless(child: _Child) -> Answer:
     space, streams = child.serving._space, child.serving._streams
-    stream = streams[child.number] = serving._Stream(
-        child.serving._channel, space, child.number, child.credit
-    )
+    stream = streams[child.number] = FrameStream(child.serving._channel, space, child.number, child.credit)
     image = np.zeros(child.shape, np.uint8)
     while True:
         while not stream.credit or (placed := space.put(image, is_kept=True)) is None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from asyncframes import _opening
-from asyncframes._isolation import worker
-from asyncframes._isolation.workers import workers
+from asyncframes._isolation import requests, worker
+from asyncframes._isolation.workers import Workers, workers
 from asyncframes._policy.policy import Isolation, limits_of
 from asyncframes._requests.requests import Requests
 
@@ -48,11 +48,33 @@ def processes_that_begin_with(code: str) -> Iterator[None]:
     end_idle_processes()
 
 
-def end_idle_processes() -> None:
+@contextmanager
+def own_processes(program: str | None = None) -> Iterator[Workers]:
+    """Decode in processes that nothing else uses, and that run a program if one is given."""
+    own = Workers()
+    with pytest.MonkeyPatch.context() as patch:
+        if program is not None:
+            patch.setattr(worker, "_PROGRAM", program)
+        patch.setattr(requests, "workers", lambda: own)
+        yield own
+
+
+def end_idle_processes(lent: Workers | None = None) -> None:
     """End the processes that wait for a video, and wait for their end. Blocks."""
-    if not workers.cache_info().currsize:
-        return
-    workers()._starter.submit(workers()._end_idle).result()
+    if lent is None:
+        if not workers.cache_info().currsize:
+            return
+        lent = workers()
+
+    def end(lent: Workers) -> None:
+        with lent._lock:
+            idle, lent._idle = lent._idle, []
+            lent._number -= len(idle)
+        for one in idle:
+            one.end()
+
+    # Behind the starts that are under way.
+    lent._starter.submit(end, lent).result()
 
 
 def sockets_of_idle_processes() -> frozenset[str]:

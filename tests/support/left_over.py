@@ -8,10 +8,13 @@ import os
 import re
 import threading
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from asyncframes._isolation.workers import Workers
+from tests.support.isolation import end_idle_processes
 
 _SECONDS = 60
 
@@ -96,8 +99,18 @@ async def check_nothing_is_left(before: Held, lent: Workers) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + _SECONDS
     while True:
-        await lent.aclose()
+        end_idle_processes(lent)
         if not (grown := Held.now().grown_since(before)):
             return
         assert loop.time() < end, grown
         await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def nothing_left(lent: Workers) -> AsyncIterator[None]:
+    """Check that no process, shared memory, descriptor, thread or task is left, within a generous time."""
+    end_idle_processes(lent)
+    before = Held.now()
+    async with asyncio.timeout(2 * _SECONDS):
+        yield
+    await check_nothing_is_left(before, lent)

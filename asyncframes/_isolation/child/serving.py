@@ -8,31 +8,25 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from asyncframes._frames.frame import Frame
+from asyncframes._isolation.child.frame_stream import FrameStream
 from asyncframes._isolation.child.parents_bytes import ParentsInput, ParentsTables, Reads
 from asyncframes._isolation.wire.channel import Channel
 from asyncframes._isolation.wire.error_values import error_as_facts
-from asyncframes._isolation.wire.frame_records import record_of
 from asyncframes._isolation.wire.info_values import info_as_facts
 from asyncframes._isolation.wire.messages import Kind, Message
 from asyncframes._isolation.wire.opening import Opening
 from asyncframes._isolation.wire.shared_memory import Space
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
-from asyncframes._model.table import FrameTable, Int64Array
+from asyncframes._model.table import FrameTable
 from asyncframes._requests.decoder_session import ReadOptions
-from asyncframes._requests.jobs.images import with_image
 from asyncframes._requests.request import Request
 from asyncframes._requests.requests import Requests
 from asyncframes._runtime.threads import in_thread, shared_executor
-from asyncframes._types import Image
 
-_MOST_FRAMES_AT_ONCE = 64
 _HEARTBEAT_SECONDS = 0.5
 
 # A frame table that the caller passes is the longest message.
@@ -60,7 +54,7 @@ class Serving:
         self._packets: dict[tuple[str, int | None], int] = {}
         self._tells_packets = opening.tells_packets
         self._calls: dict[int, asyncio.Task[None]] = {}
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, FrameStream] = {}
         self._known_table = opening.options.frame_table
         self._table_number = 0
         """Counts the tables. 0 is the caller's, if there is one."""
@@ -155,7 +149,7 @@ class Serving:
     async def _frames(
         self, number: int, request: Request, credit: int, is_kept: bool
     ) -> tuple[dict[str, Any], bytes]:
-        stream = self._streams[number] = _Stream(self._channel, self._space, number, credit)
+        stream = self._streams[number] = FrameStream(self._channel, self._space, number, credit)
         try:
             await stream.send(self._requests.frames(request, stream.images(is_kept=is_kept)), is_kept=is_kept)
         finally:
@@ -164,7 +158,7 @@ class Serving:
 
     async def _latest(self, number: int, rendering: Rendering) -> tuple[dict[str, Any], bytes]:
         latest = self._requests.latest(rendering)
-        stream = self._streams[number] = _Stream(
+        stream = self._streams[number] = FrameStream(
             self._channel, self._space, number, 1, count_dropped=lambda: latest.dropped
         )
         try:
@@ -212,122 +206,6 @@ class Serving:
         if self._tells_packets:
             for (phase, total), packets in counted.items():
                 self._channel.send(Kind.TELL, 0, {"phase": phase, "total": total, "packets": packets})
-
-
-class SharedImages:
-    """Puts images into the shared memory as decoders make them, where there is room.
-
-    Parameters
-    ----------
-    space
-        The shared memory.
-    unsent
-        Gets each image and its offset, by its `id`, which no other image has meanwhile.
-    is_kept
-        Whether the caller gets the images where they are.
-    """
-
-    are_optional = True
-    image_bytes = 0
-
-    def __init__(self, space: Space, unsent: dict[int, tuple[Image, int]], *, is_kept: bool) -> None:
-        self._space = space
-        self._unsent = unsent
-        self._is_kept = is_kept
-
-    def at(self, places: Int64Array | None = None, *, delivered: int = 0) -> SharedImages:
-        """Return itself: each image knows its place."""
-        return self
-
-    def put(self, frame: Frame) -> Frame:
-        """Copy the image of a frame, and return the frame with the copy. Called in worker threads."""
-        put = self._space.put(frame.image, is_kept=self._is_kept)
-        if put is None:
-            return with_image(frame, frame.image.copy())
-        self._unsent[id(put[0])] = put
-        return with_image(frame, put[0])
-
-
-class _Stream:
-    """Sends the frames of one request through the shared memory, as the consumer takes them.
-
-    Attributes
-    ----------
-    credit
-        How many more frames may be sent.
-    changed
-        Set when there is more credit or room.
-    """
-
-    def __init__(
-        self,
-        channel: Channel,
-        space: Space,
-        number: int,
-        credit: int,
-        *,
-        count_dropped: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self._channel = channel
-        self._space = space
-        self._number = number
-        self._loop = asyncio.get_running_loop()
-        self._records: list[bytes] = []
-        self._dropped = 0
-        self._count_dropped = count_dropped
-        self._unsent: dict[int, tuple[Image, int]] = {}
-        self.credit = credit
-        self.changed = asyncio.Event()
-
-    def images(self, *, is_kept: bool) -> SharedImages:
-        """Return where the decoders put the images."""
-        return SharedImages(self._space, self._unsent, is_kept=is_kept)
-
-    async def send(self, frames: AsyncGenerator[Frame, None], *, is_kept: bool) -> None:
-        """Send all frames, several at a time if they come faster than the loop turns."""
-        try:
-            async with aclosing(frames):
-                while True:
-                    while not self.credit:
-                        await self._wait()
-                    frame = await anext(frames, None)
-                    if frame is None:
-                        return
-                    offset = await self._placed(frame, is_kept=is_kept)
-                    self._dropped = self._count_dropped()
-                    self.credit -= 1
-                    if not self._records:
-                        self._loop.call_soon(self._flush)
-                    self._records.append(record_of(frame, offset))
-                    del frame
-                    if len(self._records) == _MOST_FRAMES_AT_ONCE:
-                        self._flush()
-        finally:
-            self._flush()
-            self._space.free(offset for _image, offset in self._unsent.values())
-
-    def tell_dropped(self) -> None:
-        """Tell how many frames were dropped, if that has changed."""
-        dropped = self._count_dropped()
-        if dropped != self._dropped:
-            self._dropped = dropped
-            self._channel.send(Kind.FRAMES, self._number, {"dropped": dropped})
-
-    async def _placed(self, frame: Frame, *, is_kept: bool) -> int:
-        put = self._unsent.pop(id(frame.image), None)
-        while put is None:
-            if (put := self._space.put(frame.image, is_kept=is_kept)) is None:
-                await self._wait()
-        return put[1]
-
-    async def _wait(self) -> None:
-        self.changed.clear()
-        await self.changed.wait()
-
-    def _flush(self) -> None:
-        if self._records:
-            self._channel.send(Kind.FRAMES, self._number, {"dropped": self._dropped}, b"".join(self._records))
-            self._records.clear()
 
 
 def _told(error: BaseException) -> dict[str, Any]:
