@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from fractions import Fraction
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asyncframes._model.archive import pack, unpack
-from asyncframes._model.packets import NO_TIMESTAMP, UNKNOWN_SIZE, Int64Array, Packets, SourceIdentity
+from asyncframes._model.packets import NO_TIMESTAMP, UNKNOWN_SIZE, Int64Array, Packets
 from asyncframes._model.table import FrameTable
+from asyncframes._model.table_file import (
+    Headers,
+    TableFacts,
+    arrays_of,
+    facts_from,
+    headers_in,
+    packets_in,
+    plain_facts,
+)
 
 _FORMAT_VERSION = 1
 
@@ -70,8 +77,8 @@ class TablePart:
     outside: tuple[tuple[int, int, int], tuple[int, int, int]]
     ticks: tuple[int, int, int]
     last_duration: int
-    facts: Mapping[str, Any]
-    headers: tuple[tuple[int, bytes], ...]
+    facts: TableFacts
+    headers: Headers
     checksums: Int64Array | None
     is_damaged: NDArray[np.bool_] | None
 
@@ -115,26 +122,14 @@ class TablePart:
         return spread
 
     def _packed(self) -> bytes:
-        facts = self.facts
-        rate, identity = facts["average_rate"], facts["identity"]
         plain = {
-            "time_base": facts["time_base"].as_integer_ratio(),
-            "is_verified": facts["is_verified"],
-            "average_rate": None if rate is None else rate.as_integer_ratio(),
-            "false_keyframes": sorted(facts["false_keyframes"]),
-            "identity": None if identity is None else asdict(identity),
-            "header_places": [(start, len(data)) for start, data in self.headers],
+            **plain_facts(self.facts),
             "numbers": (self.begin, self.frames, self.all_packets, self.last_duration),
             "outside": self.outside,
             "ticks": self.ticks,
         }
-        arrays = {column.name: getattr(self.packets, column.name) for column in fields(Packets)}
-        arrays["row_of"] = self.row_of
-        arrays["header_bytes"] = np.frombuffer(b"".join(data for _, data in self.headers), np.uint8)
-        for name in ("checksums", "is_damaged"):
-            if (values := getattr(self, name)) is not None:
-                arrays[name] = values
-        return pack(_FORMAT_VERSION, plain, arrays)
+        columns = {name: getattr(self, name) for name in ("row_of", "checksums", "is_damaged")}
+        return pack(_FORMAT_VERSION, plain, arrays_of(self.packets, columns, self.headers))
 
 
 def part_of_table(table: FrameTable, first: int, last: int, *, reach: int = 0) -> TablePart:
@@ -174,13 +169,13 @@ def part_of_table(table: FrameTable, first: int, last: int, *, reach: int = 0) -
         outside=(_counts(table, rows_of, 0, begin), _counts(table, rows_of, stop, len(table.packets))),
         ticks=(int(table.pts[0]), int(ticks[last_before]), int(ticks[-1])),
         last_duration=int(table.packets.duration[table.packet_of[-1]]),
-        facts={
-            "time_base": table.time_base,
-            "is_verified": table.is_verified,
-            "average_rate": table.average_rate,
-            "false_keyframes": frozenset(one for one in table.false_keyframes if begin <= one < stop),
-            "identity": table.identity,
-        },
+        facts=TableFacts(
+            time_base=table.time_base,
+            is_verified=table.is_verified,
+            average_rate=table.average_rate,
+            false_keyframes=frozenset(one for one in table.false_keyframes if begin <= one < stop),
+            identity=table.identity,
+        ),
         headers=_headers_of(table, begin, stop),
         checksums=None if table.checksums is None else table.checksums[rows],
         is_damaged=None if table.is_damaged is None else table.is_damaged[rows],
@@ -194,7 +189,7 @@ def _counts(table: FrameTable, rows_of: Int64Array, begin: int, stop: int) -> tu
     return frames, discarded, stop - begin - frames - discarded
 
 
-def _headers_of(table: FrameTable, begin: int, stop: int) -> tuple[tuple[int, bytes], ...]:
+def _headers_of(table: FrameTable, begin: int, stop: int) -> Headers:
     """Return the headers that seeks to these packets need."""
     if sum(len(data) for _, data in table.headers) <= _MOST_HEADER_BYTES:
         return tuple(table.headers)
@@ -243,28 +238,18 @@ class _Columns:
 def _unpacked(data: bytes) -> TablePart:
     plain, arrays = unpack(_FORMAT_VERSION, data)
     begin, frames, all_packets, last_duration = plain["numbers"]
-    rate, identity = plain["average_rate"], plain["identity"]
-    headers, place, texts = [], 0, arrays["header_bytes"].tobytes()
-    for start, length in plain["header_places"]:
-        headers.append((int(start), texts[place : place + length]))
-        place += length
+    before, after = plain["outside"]
     return TablePart(
         begin=begin,
-        packets=Packets(**{column.name: arrays[column.name] for column in fields(Packets)}),
+        packets=packets_in(arrays),
         row_of=arrays["row_of"],
         frames=frames,
         all_packets=all_packets,
-        outside=(tuple(plain["outside"][0]), tuple(plain["outside"][1])),
+        outside=(tuple(before), tuple(after)),
         ticks=tuple(plain["ticks"]),
         last_duration=last_duration,
-        facts={
-            "time_base": Fraction(*plain["time_base"]),
-            "is_verified": plain["is_verified"],
-            "average_rate": None if rate is None else Fraction(*rate),
-            "false_keyframes": frozenset(plain["false_keyframes"]),
-            "identity": None if identity is None else SourceIdentity(**identity),
-        },
-        headers=tuple(headers),
+        facts=facts_from(plain),
+        headers=headers_in(arrays),
         checksums=arrays.get("checksums"),
         is_damaged=arrays.get("is_damaged"),
     )
