@@ -48,6 +48,11 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a path, a URL, - for standard input, or supervisely://VIDEO_ID (SERVER_ADDRESS, API_TOKEN)",
     )
+    add_opening_options(parser)
+
+
+def add_opening_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for opening sources."""
     group = parser.add_argument_group("source")
     group.add_argument(
         "--header",

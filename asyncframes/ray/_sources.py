@@ -13,9 +13,9 @@ import ray.data
 from asyncframes._model.quoting import quoted_option
 from asyncframes._policy.policy import Policy
 from asyncframes.errors import SourceError
-from asyncframes.ray._listing import absolute, list_videos, with_options
 from asyncframes.sources import SourceLike
 from asyncframes.sources._data_url import is_data_url
+from asyncframes.sources._directories.listing import absolute, list_videos, with_options
 from asyncframes.sources._names import name_of, public_name
 from asyncframes.sources._picklable import picklable_sources
 

@@ -44,6 +44,7 @@ FLOORS = {
     "asyncframes.testing": 11,
     "asyncframes.ray": 12,
     "asyncframes.torch": 12,
+    "asyncframes.web": 12,
     "asyncframes": 12,
     "asyncframes.cli": 13,
     "asyncframes.__main__": 14,

@@ -65,7 +65,7 @@ def list_videos(text: str, options: Mapping[str, Any], policy: Policy | None) ->
     schemes = schemes_of_text(text)
     if policy is not None:
         admit_schemes(schemes, policy.schemes, name=name_of(text))
-    if _is_path(text):
+    if is_path(text):
         return _list_local(absolute(text))
     is_listable = "::" not in text and (schemes[0] in _CLOUDS or is_fsspec_scheme(schemes[0]))
     if schemes[0] in {"http", "https"} or not is_listable or not _is_several(text):
@@ -74,13 +74,13 @@ def list_videos(text: str, options: Mapping[str, Any], policy: Policy | None) ->
     return _some(text, [(with_options(url, options), size) for url, size in listed(text, options)])
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
     return schemes_of_text(text) == ("file",) and not text.lower().startswith("file:")
 
 
 def absolute(text: str) -> str:
     """Return a path as processes in other directories find it, and a URL unchanged."""
-    return os.path.abspath(text) if _is_path(text) else text  # noqa: PTH100 - `Path` leaves ".." in
+    return os.path.abspath(text) if is_path(text) else text  # noqa: PTH100 - `Path` leaves ".." in
 
 
 def with_options(url: str, options: Mapping[str, Any]) -> SourceLike:

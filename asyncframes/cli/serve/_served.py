@@ -1,0 +1,109 @@
+"""The videos that ``asyncframes serve`` serves, by name."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import asyncframes as af
+from asyncframes.cli.sheet import last_part
+from asyncframes.errors import SourceNotFoundError
+from asyncframes.sources import HttpSource, SourceLike
+from asyncframes.sources._directories.listing import absolute, is_path, list_videos
+from asyncframes.sources._names import name_of
+
+# A directory is listed again when a name is asked for that it did not have, but not more often than this.
+_FRESH_SECONDS = 2.0
+
+
+class ServedVideos:
+    """Videos by name: files and URLs by their last part, those of directories by their path below it.
+
+    Parameters
+    ----------
+    sources
+        Paths, URLs, directories and patterns.
+    headers
+        Headers of HTTP requests.
+    policy
+        Whether a directory may be listed.
+    """
+
+    def __init__(
+        self, sources: Sequence[str], *, headers: Mapping[str, str], policy: af.Policy | None
+    ) -> None:
+        self._sources = [*sources]
+        self._headers = headers
+        self._policy = policy
+        self._videos: dict[str, SourceLike] = {}
+        self._listed_at = float("-inf")
+        self._listing = asyncio.Lock()
+
+    def check(self) -> None:
+        """Refuse paths that lead nowhere. This looks at the disk.
+
+        Raises
+        ------
+        SourceNotFoundError
+            There is no such file or directory.
+        """
+        for source in self._sources:
+            if is_path(source) and not Path(source).exists() and not glob.has_magic(source):
+                raise SourceNotFoundError("there is no such file or directory", source=name_of(source))
+
+    async def names(self) -> list[str]:
+        """Return the names, in order.
+
+        Raises
+        ------
+        SourceError
+            A directory cannot be listed, or has no videos.
+        """
+        await self._list_again()
+        return [*self._videos]
+
+    async def source(self, name: str) -> SourceLike | None:
+        """Return a source by its name; ``None`` if there is none."""
+        if name not in self._videos:
+            await self._list_again()
+        source = self._videos.get(name)
+        is_http = isinstance(source, str) and urlsplit(source).scheme.lower() in {"http", "https"}
+        return HttpSource(str(source), headers=self._headers) if is_http and self._headers else source
+
+    async def _list_again(self) -> None:
+        async with self._listing:
+            now = asyncio.get_running_loop().time()
+            if now - self._listed_at >= _FRESH_SECONDS:
+                self._videos = await asyncio.to_thread(lambda: dict(self._named()))
+                self._listed_at = now
+
+    def _named(self) -> Iterator[tuple[str, SourceLike]]:
+        taken: set[str] = set()
+        for given in map(absolute, self._sources):
+            for source, _ in list_videos(given, {}, self._policy):
+                name = _unused(_name(str(source), given), taken)
+                taken.add(name)
+                yield name, source
+
+
+def _name(source: str, given: str) -> str:
+    """Name a video after its path below the directory that was given, or after its file."""
+    root = given.rstrip("/") + "/"
+    below = source.removeprefix(root)
+    return below if below != source and source != given else last_part(source) or source
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    path, number, unused = PurePosixPath(name), 1, name
+    while unused in taken:
+        number += 1
+        unused = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+    return unused
+
+
+def as_directory(root: str) -> str:
+    """Return a root as what is listed: a URL of a directory ends with a slash."""
+    return root if "://" not in root or root.endswith("/") else f"{root}/"

@@ -1,0 +1,1 @@
+"""Directories as lists of their videos."""
