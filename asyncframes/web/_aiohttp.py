@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -11,7 +10,7 @@ from asyncframes._model.options import OpenOptions
 from asyncframes._policy.policy import Policy
 from asyncframes.web._dispatch import answer
 from asyncframes.web._limits import WebLimits
-from asyncframes.web._site import Auth, ListVideos, Resolve, Site, site_options
+from asyncframes.web._site import Auth, ListVideos, Resolve, Site, log_failure, next_piece, site_options
 from asyncframes.web._values import Reply, WebRequest
 
 _SITE: web.AppKey[Site] = web.AppKey("asyncframes_site", Site)
@@ -91,9 +90,14 @@ async def _handle(request: web.Request) -> web.StreamResponse:
         if isinstance(reply.body, bytes):
             return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
         response = web.StreamResponse(status=reply.status, headers=reply.headers)
-        # A client may leave at any time.
-        with suppress(ConnectionError):
+        try:
             await _send(request, response, reply, reply.body)
+        except ConnectionError:
+            pass  # a client may leave at any time
+        except Exception as exc:  # noqa: BLE001 - the head is sent, so only the connection can tell
+            log_failure(exc, "a stream")
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
 
@@ -107,7 +111,7 @@ async def _send(
     await response.prepare(request)
     if request.method == "HEAD":
         return
-    async for piece in pieces:
+    while (piece := await next_piece(pieces, lambda: _is_gone(request))) is not None:
         await response.write(piece)
     await response.write_eof()
 

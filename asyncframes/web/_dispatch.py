@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -13,24 +14,29 @@ from urllib.parse import unquote
 from asyncframes.errors import ClosedError
 from asyncframes.web._page import INDEX
 from asyncframes.web._problems import ProblemError, problem_of, reply_of
-from asyncframes.web._routes import facts, frames, original
+from asyncframes.web._routes import chunks, facts, frames, mjpeg, original, sheets
 from asyncframes.web._site import Handler, Site, log_failure, watched
 from asyncframes.web._values import Reply, WebRequest
 
 _IMAGE = r"(?P<ext>jpg|png|webp|avif)"
 
-VIDEO_ROUTES: Mapping[str, Handler] = {
-    r"info": facts.info,
-    r"table": facts.table,
-    r"keyframes": facts.keyframes,
-    r"stats": facts.stats,
-    rf"frames/(?P<index>-?[0-9]+)\.{_IMAGE}": frames.by_index,
-    rf"at/(?P<seconds>[^/]+)\.{_IMAGE}": frames.by_time,
-    r"original": original.original,
-}
-"""Handlers by the rest of the path below ``/v/{id}/``."""
+VIDEO_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("info", r"info", facts.info),
+    ("table", r"table", facts.table),
+    ("keyframes", r"keyframes", facts.keyframes),
+    ("stats", r"stats", facts.stats),
+    ("frames", rf"frames/(?P<index>-?[0-9]+)\.{_IMAGE}", frames.by_index),
+    ("at", rf"at/(?P<seconds>[^/]+)\.{_IMAGE}", frames.by_time),
+    ("chunks", r"chunks/(?P<number>[0-9]+)", chunks.chunk),
+    ("sprites", r"sprites\.jpg", sheets.sprites),
+    ("sprites", r"sprites\.vtt", sheets.sprites_vtt),
+    ("sheet", rf"sheet\.{_IMAGE}", sheets.sheet),
+    ("mjpeg", r"mjpeg", mjpeg.mjpeg),
+    ("original", r"original", original.original),
+)
+"""For metrics, the rest of the path below ``/v/{id}/``, and what answers."""
 
-_PATTERNS = [(re.compile(pattern), handler) for pattern, handler in VIDEO_ROUTES.items()]
+_PATTERNS = [(name, re.compile(pattern), handler) for name, pattern, handler in VIDEO_ROUTES]
 _VIDEO = re.compile(r"/v/(?P<id>[^/]+)/(?P<rest>.+)")
 _ALWAYS = {"X-Content-Type-Options": "nosniff"}
 
@@ -68,21 +74,26 @@ async def answer(site: Site, request: WebRequest, is_gone: Callable[[], bool]) -
     is_gone
         Whether the client has left. Its work is then cancelled.
     """
+    began = time.monotonic()
+    name = "none"
     try:
-        reply = await _answer(site, request, is_gone)
+        found = find(site, request)
+        name = found.name
+        reply = await _found_answer(site, found, is_gone)
     except Exception as exc:  # noqa: BLE001 - every error becomes an answer
         reply = reply_of(_problem(site, exc, request))
     if reply is not None:
         reply.headers |= _ALWAYS
+        site.metrics.count(name, reply.status, time.monotonic() - began)
     return reply
 
 
-async def _answer(site: Site, request: WebRequest, is_gone: Callable[[], bool]) -> Reply | None:
+async def _found_answer(site: Site, found: Found, is_gone: Callable[[], bool]) -> Reply | None:
+    request = found.request
     if request.method not in {"GET", "HEAD"}:
         raise ProblemError(405, "only GET and HEAD are allowed", headers={"Allow": "GET, HEAD"})
-    found = find(site, request)
     with site.turns.of_client(request.client):
-        await site.check_access(found.request)
+        await site.check_access(request)
         async with asyncio.timeout(site.limits.request_seconds):
             return await watched(found.work(), is_gone)
 
@@ -99,10 +110,9 @@ def find(site: Site, request: WebRequest) -> Found:
     if match is None:
         return _find_other(site, request)
     request = replace(request, video_id=unquote(match["id"], errors="strict"))
-    for pattern, handler in _PATTERNS:
+    for name, pattern, handler in _PATTERNS:
         if parts := pattern.fullmatch(unquote(match["rest"])):
-            work = _video_work(site, request, parts.groupdict(), handler)
-            return Found(handler.__name__, request, work)
+            return Found(name, request, _video_work(site, request, parts.groupdict(), handler))
     raise ProblemError(404, "there is no such address")
 
 
@@ -114,6 +124,8 @@ def _find_other(site: Site, request: WebRequest) -> Found:
     path = request.path
     if path == "/healthz":
         return Found("healthz", request, lambda: _health(site))
+    if path == "/metrics":
+        return Found("metrics", request, site.metrics.reply)
     if path == "/videos":
         return Found("videos", request, lambda: _videos(site))
     if path in {"/", ""}:

@@ -37,8 +37,8 @@ class WebLimits:
         Most ``mjpeg`` and ``original`` answers at once, which last as long as the client reads.
     request_seconds
         Most seconds until the head of an answer, the wait for a turn included. Then, the answer is 504.
-    max_chunk_frames
-        Most frames of a chunk.
+    max_chunk_frames, max_chunk_bytes
+        Most frames and bytes of a chunk, which is made in memory.
     max_tiles
         Most tiles of a sprite sheet or contact sheet.
 
@@ -58,6 +58,7 @@ class WebLimits:
     max_streams: int = 32
     request_seconds: float = 60.0
     max_chunk_frames: int = 256
+    max_chunk_bytes: int = 64 * 1024 * 1024
     max_tiles: int = 1000
 
     def __post_init__(self) -> None:
@@ -69,6 +70,7 @@ class WebLimits:
             max_requests_per_client=self.max_requests_per_client or 1,
             max_streams=self.max_streams,
             max_chunk_frames=self.max_chunk_frames,
+            max_chunk_bytes=self.max_chunk_bytes,
             max_tiles=self.max_tiles,
         )
         check_seconds(

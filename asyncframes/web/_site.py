@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -23,6 +23,7 @@ from asyncframes.sources import FFmpegUrlSource, SourceLike
 from asyncframes.sources._registry import admitted_source
 from asyncframes.web._caching import caching_headers, check_version, is_unchanged, unchanged
 from asyncframes.web._limits import WebLimits
+from asyncframes.web._metrics import Metrics
 from asyncframes.web._open_videos import OpenVideos
 from asyncframes.web._opened import Opened, tag_of, version_of
 from asyncframes.web._page import Page
@@ -94,6 +95,7 @@ class Site:
         self.limits = options.limits
         self.turns = Turns(options.limits)
         self.videos = OpenVideos(self._open, self._is_current, options.limits)
+        self.metrics = Metrics(self.videos, self.turns)
         self.page = Page()
         self.closing = asyncio.Event()
 
@@ -268,3 +270,17 @@ async def _discard(task: asyncio.Future[Reply]) -> None:
     if not task.cancelled() and task.exception() is None:
         async with task.result():
             pass
+
+
+async def next_piece(body: AsyncGenerator[bytes, None], is_gone: Callable[[], bool]) -> bytes | None:
+    """Return the next piece of a body; ``None`` after the last one, or if the client leaves meanwhile."""
+    task: asyncio.Future[bytes | None] = asyncio.ensure_future(anext(body, None))
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+            if not task.done() and is_gone():
+                return None
+        return task.result()
+    finally:
+        task.cancel()
+        await wait_until_done(task)

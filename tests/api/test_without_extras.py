@@ -17,6 +17,7 @@ EXTRAS = {
     "dotenv": "supervisely",
     "torch": "torch",
     "ray": "ray",
+    "prometheus_client": "web",
 }
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRAS)}))\n"
 """Has Python take packages as absent that are there."""
@@ -76,6 +77,39 @@ def test_a_missing_extra_is_named(address: str, extra: str, tmp_path: Path) -> N
     named, _, message = run(MISSING, address, tmp_path).partition(" | ")
     assert named == extra
     assert f"asyncframes-video[{extra}]" in message
+
+
+SERVE = """
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+from asyncframes.web import frame_app
+
+
+async def main():
+    runner = web.AppRunner(frame_app({"clip": sys.argv[1]}.get))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        for path in ("/v/clip/frames/3.jpg", "/metrics"):
+            async with client.get(path) as reply:
+                print(reply.status, await reply.text() if reply.status > 200 else "")
+    await runner.cleanup()
+
+
+asyncio.run(main())
+"""
+
+
+def test_frames_are_served_without_metrics(tmp_path: Path) -> None:
+    """Only the numbers for Prometheus need an extra, which the answer names."""
+    clip = str(files("asyncframes.data").joinpath("bunny.mp4"))
+    frame, metrics = run(SERVE, clip, tmp_path).splitlines()
+    assert frame.strip() == "200"
+    assert metrics.startswith("501")
+    assert "asyncframes-video[web]" in metrics
 
 
 ENGINE = """
