@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -138,14 +139,28 @@ def _isolation_of(item: pytest.Item) -> str | None:
     return callspec.params.get("isolation") if callspec else None
 
 
+@contextmanager
+def _long_streams() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "SHORT_PIXELS", 0)
+        patch.setattr(opening, "SHORT_BYTES", 0)
+        with processes_that_begin_with(
+            f"import {opening.__name__} as opening; opening.SHORT_PIXELS = opening.SHORT_BYTES = 0"
+        ):
+            yield
+
+
 @pytest.fixture
-def long_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def long_streams() -> Iterator[None]:
     """Have small clips stand in for long videos, which decode with threads and not for their frame table."""
-    monkeypatch.setattr(opening, "SHORT_PIXELS", 0)
-    monkeypatch.setattr(opening, "SHORT_BYTES", 0)
-    with processes_that_begin_with(
-        f"import {opening.__name__} as opening; opening.SHORT_PIXELS = opening.SHORT_BYTES = 0"
-    ):
+    with _long_streams():
+        yield
+
+
+@pytest.fixture(scope="module")
+def only_long_streams() -> Iterator[None]:
+    """Have small clips stand in for long videos in a whole module, whose tests share decoding processes."""
+    with _long_streams():
         yield
 
 

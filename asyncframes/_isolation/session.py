@@ -314,6 +314,8 @@ class Session:
             return
         number = next((number for number, known in self._calls.items() if known is call), 0)
         call.credit += frames
+        # Until now the process may have had nothing to do.
+        self._progress = self._loop.time()
         self._channel.send(Kind.TAKEN, number, {"frames": frames, "free": self._memory.freed()})
 
     # The end.

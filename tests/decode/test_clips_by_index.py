@@ -20,7 +20,7 @@ from tests.support.marks import BOTH_ISOLATIONS, examples
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, paint, painted_index
 
-pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
+pytestmark = [pytest.mark.usefixtures("only_long_streams"), BOTH_ISOLATIONS]
 
 FRAMES = 48
 CLIPS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.streams.clips import clip_bytes
 from tests.support.streams.remux import VideoPacket, remux
 
-pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
+pytestmark = [pytest.mark.usefixtures("only_long_streams"), BOTH_ISOLATIONS]
 
 GOP = 12
 

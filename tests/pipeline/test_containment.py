@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,19 @@ def _accepts(server: socket.socket) -> bool:
     return True
 
 
-@pytest.mark.parametrize("attack", REFUSED)
+def slow_but(fast: Collection[object], attacks: Iterable[Any]) -> list[Any]:
+    """Have some attacks tried in the fast half too, and the others in the slow half alone."""
+    return [
+        attack if attack in fast else pytest.param(*_tuple(attack), marks=pytest.mark.slow)
+        for attack in attacks
+    ]
+
+
+def _tuple(attack: Any) -> tuple[Any, ...]:
+    return attack if isinstance(attack, tuple) else (attack,)
+
+
+@pytest.mark.parametrize("attack", slow_but({"read-file", "connect", "fork"}, REFUSED))
 async def test_what_is_out_of_reach(attack: str, lent: Workers, tmp_path: Path) -> None:
     reach = _reach(attack, tmp_path)
     try:
@@ -105,6 +117,7 @@ async def test_what_is_out_of_reach(attack: str, lent: Workers, tmp_path: Path) 
     assert not is_reached
 
 
+@pytest.mark.slow
 async def test_the_environment_of_the_parent(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "of the parent")
     async with nothing_left(lent):
@@ -142,12 +155,12 @@ LIES = [
 ]
 """Attacks of `attacked` that break the protocol."""
 
-FAST = {"shape", "offset", "overlap", "garbage", "deep-json", "flood-of-lines", "many-reads", "info-size"}
+FAST = {"shape", "overlap", "garbage", "many-reads"}
 
 TABLE_LIES = ["table-garbage", "table-none", "table-cut", "table-bomb", "known-negative", "known-text"]
 
 
-@pytest.mark.parametrize(("attack", "argument"), ENDS)
+@pytest.mark.parametrize(("attack", "argument"), slow_but({("segfault", ""), ("exit", 3)}, ENDS))
 async def test_the_end_of_a_process_is_named(attack: str, argument: object, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="attack") as caught:
@@ -156,9 +169,7 @@ async def test_the_end_of_a_process_is_named(attack: str, argument: object, lent
         assert {name: getattr(caught.value, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize(
-    "attack", [attack if attack in FAST else pytest.param(attack, marks=pytest.mark.slow) for attack in LIES]
-)
+@pytest.mark.parametrize("attack", slow_but(FAST, LIES))
 async def test_a_lie_is_not_believed(attack: str, lent: Workers, caplog: pytest.LogCaptureFixture) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol") as caught:
@@ -169,7 +180,7 @@ async def test_a_lie_is_not_believed(attack: str, lent: Workers, caplog: pytest.
         del caught
 
 
-@pytest.mark.parametrize("attack", TABLE_LIES)
+@pytest.mark.parametrize("attack", slow_but({"table-cut"}, TABLE_LIES))
 async def test_a_false_table_is_not_believed(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol") as caught:
@@ -179,7 +190,7 @@ async def test_a_false_table_is_not_believed(attack: str, lent: Workers) -> None
         del caught
 
 
-@pytest.mark.parametrize("attack", ATTACKS["resolve"])
+@pytest.mark.parametrize("attack", slow_but({"indices-above"}, ATTACKS["resolve"]))
 async def test_false_indices_are_not_believed(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol"):
@@ -202,7 +213,9 @@ async def test_an_endless_stream_of_frames_is_cut_off_by_the_policy(lent: Worker
 # What others see of it.
 
 
-@pytest.mark.parametrize("attack", ["kill", "endless", "overlap", "garbage", "spin-with-gil"])
+@pytest.mark.parametrize(
+    "attack", slow_but({"kill"}, ["kill", "endless", "overlap", "garbage", "spin-with-gil"])
+)
 async def test_other_videos_go_on_and_delivered_frames_stay_right(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):
         honest = af.open_video(CLIP, policy=af.Policy(isolation="process", max_workers=2))
@@ -241,6 +254,7 @@ async def test_lines_for_the_log_are_printable(lent: Workers, caplog: pytest.Log
     assert told[0].isprintable()
 
 
+@pytest.mark.slow
 async def test_descriptors_that_come_along_are_not_taken(lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises((RuntimeError, DecoderCrashedError)):

@@ -32,7 +32,13 @@ CLIP = clip_bytes(frames=FRAMES, width=WIDTH, height=HEIGHT)
 SECONDS = 120
 """For what should take a moment, on a busy machine."""
 
-SPINS = ["spin-with-gil", "spin-without-gil", "ignore-cancellation", "hang"]
+SPINS = [
+    "spin-without-gil",
+    *(
+        pytest.param(attack, marks=pytest.mark.slow)
+        for attack in ("spin-with-gil", "ignore-cancellation", "hang")
+    ),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,6 +50,12 @@ def lent() -> Iterator[Workers]:
 
 def hostile(attack: str, *, spared: int = 0, **options: Any) -> VideoOpener:
     return af.open_video(HostileSource(CLIP, attack, spared=spared), **{"isolation": "process"} | options)
+
+
+def end_after(monkeypatch: pytest.MonkeyPatch, stall_seconds: float) -> None:
+    """Have processes end that make no progress for some seconds."""
+    monkeypatch.setattr(session, "_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(session, "STALL_SECONDS", stall_seconds)
 
 
 def pid_of(video: af.Video) -> int:
@@ -79,6 +91,7 @@ async def test_cancelling_ends_a_process_that_goes_on(
         del caught, request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", SPINS)
 async def test_a_deadline_ends_a_process_that_goes_on(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
@@ -100,12 +113,14 @@ def pid_of_last(video: af.Video) -> int:
     return video.isolation.pid
 
 
+@pytest.mark.slow
 async def test_opening_in_a_process_that_hangs(lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DeadlineError):
             await hostile("open-hang", policy=af.Policy(isolation="process", deadline_seconds=5.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["close-hang", "close-crash"])
 async def test_closing_a_process_that_does_not_close(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +136,7 @@ async def test_closing_a_process_that_does_not_close(
         del image
 
 
+@pytest.mark.slow
 async def test_closing_while_a_process_spins(lent: Workers) -> None:
     async with nothing_left(lent):
         video = await hostile("spin-without-gil")
@@ -132,14 +148,16 @@ async def test_closing_while_a_process_spins(lent: Workers) -> None:
         del request
 
 
-@pytest.mark.parametrize("attack", ["hang", "wait", "half-message"])
+@pytest.mark.parametrize(
+    "attack", ["hang", *(pytest.param(attack, marks=pytest.mark.slow) for attack in ("wait", "half-message"))]
+)
 async def test_a_process_that_makes_no_progress(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "STALL_SECONDS", 2.0)
     async with nothing_left(lent), hostile(attack) as video:
         pid = pid_of(video)
-        with pytest.raises(DecoderCrashedError, match="no progress for 2 s") as caught:
+        end_after(monkeypatch, stall_seconds=1.0)
+        with pytest.raises(DecoderCrashedError, match="no progress for 1 s") as caught:
             await anext(video.frames())
         assert caught.value.limit == "progress"
         await until_gone(pid)
@@ -156,12 +174,13 @@ class SlowSource(HostileSource):
         return await super().read_range(start, stop)
 
 
+@pytest.mark.slow
 async def test_a_slow_source_is_waited_for(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     async with nothing_left(lent):
         source = SlowSource(CLIP, "none")
         async with af.open_video(source, isolation="process", cache_bytes=65536) as video:
-            monkeypatch.setattr(session, "STALL_SECONDS", 1.0)
-            source.seconds = 4.0
+            end_after(monkeypatch, stall_seconds=1.0)
+            source.seconds = 3.0
             assert painted_index((await video.frame(FRAMES - 1)).image) == FRAMES - 1
 
 
@@ -169,15 +188,19 @@ async def test_a_slow_consumer_is_waited_for(lent: Workers, monkeypatch: pytest.
     async with nothing_left(lent), hostile("none") as video:
         frames = video.frames(queue_maxsize=2)
         found = [painted_index((await anext(frames)).image)]
-        monkeypatch.setattr(session, "STALL_SECONDS", 1.0)
-        await asyncio.sleep(4.0)
+        end_after(monkeypatch, stall_seconds=1.0)
+        await asyncio.sleep(3.0)
         found += [painted_index(frame.image) async for frame in frames]
         assert found == list(range(FRAMES))
 
 
 @pytest.mark.parametrize(
     ("attack", "signal"),
-    [("spin-with-gil", "SIGXCPU"), ("spin-without-gil", "SIGXCPU"), ("spin-despite-signal", None)],
+    [
+        ("spin-with-gil", "SIGXCPU"),
+        pytest.param("spin-without-gil", "SIGXCPU", marks=pytest.mark.slow),
+        pytest.param("spin-despite-signal", None, marks=pytest.mark.slow),
+    ],
 )
 async def test_a_process_that_computes_for_too_long(attack: str, signal: str | None, lent: Workers) -> None:
     policy = af.Policy(isolation="process", cpu_seconds=1)
@@ -210,6 +233,7 @@ async def test_frames_that_nobody_takes_leave_room_for_others(lent: Workers, lit
         del kept, frames
 
 
+@pytest.mark.slow
 async def test_frames_that_wait_for_their_consumer_leave_room_for_others(
     lent: Workers, little_memory: None
 ) -> None:

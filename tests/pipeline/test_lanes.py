@@ -18,7 +18,7 @@ from tests.support.marks import examples
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.unit.test_table import table
 
-pytestmark = pytest.mark.usefixtures("long_streams")
+pytestmark = pytest.mark.usefixtures("only_long_streams")
 
 FRAMES = 120
 

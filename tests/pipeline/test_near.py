@@ -29,7 +29,7 @@ from tests.support.exact.corpus import CorpusFile, parameters
 from tests.support.isolation import in_threads
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("long_streams")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("only_long_streams")]
 
 AT_ONCE = Turns().at_once
 GOP = 48

@@ -34,7 +34,7 @@ from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.servers.web import Reply, RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 
-pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
+pytestmark = [pytest.mark.usefixtures("only_long_streams"), BOTH_ISOLATIONS]
 
 FRAMES = 48
 

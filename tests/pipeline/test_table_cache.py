@@ -23,7 +23,7 @@ from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index, repeated
 
-pytestmark = [pytest.mark.usefixtures("long_streams"), BOTH_ISOLATIONS]
+pytestmark = [pytest.mark.usefixtures("only_long_streams"), BOTH_ISOLATIONS]
 
 FRAMES, GOP = 48, 12
 BUNNY = files("asyncframes.data").joinpath("bunny.mp4").read_bytes()

@@ -99,6 +99,7 @@ async def test_a_process_ends_after_an_error(lent: Workers) -> None:
         assert await pid_of_next() != pid
 
 
+@pytest.mark.slow
 async def test_a_process_ends_after_damage(lent: Workers) -> None:
     damaged = bytearray(clip_bytes(frames=FRAMES, faststart=True))
     damaged[-1500:] = bytes(1500)
@@ -112,6 +113,7 @@ async def test_a_process_ends_after_damage(lent: Workers) -> None:
         await gone(pid)
 
 
+@pytest.mark.slow
 async def test_a_process_ends_after_many_videos(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_MOST_VIDEOS", 2)
     async with nothing_left(lent):
@@ -131,6 +133,7 @@ async def test_an_idle_process_that_died_is_replaced(lent: Workers) -> None:
         assert await pid_of_next() not in dead
 
 
+@pytest.mark.slow
 async def test_an_idle_process_that_says_something_is_replaced(lent: Workers) -> None:
     """What it says would be taken for an answer about the next video."""
     async with nothing_left(lent):
@@ -175,7 +178,7 @@ async def test_videos_wait_in_line_for_a_process(lent: Workers) -> None:
         assert set(at_work) == {1}
 
 
-@pytest.mark.parametrize("most", [2, 3])
+@pytest.mark.parametrize("most", [2, pytest.param(3, marks=pytest.mark.slow)])
 async def test_no_more_processes_than_allowed_are_at_work(most: int, lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=most)
     at_work: list[int] = []
@@ -192,6 +195,7 @@ async def test_no_more_processes_than_allowed_are_at_work(most: int, lent: Worke
         assert max(at_work) <= most
 
 
+@pytest.mark.slow
 async def test_a_cancelled_video_leaves_the_line(lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=1)
     async with nothing_left(lent):
@@ -210,6 +214,7 @@ async def test_a_cancelled_video_leaves_the_line(lent: Workers) -> None:
         del waiting
 
 
+@pytest.mark.slow
 async def test_a_deadline_while_waiting_in_line(lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=1)
     async with nothing_left(lent):
@@ -227,6 +232,7 @@ async def _opened(policy: af.Policy) -> af.Video:
 # Processes that do not start.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "said"),
     [
@@ -255,6 +261,7 @@ async def test_a_program_that_is_missing(lent: Workers, monkeypatch: pytest.Monk
             await pid_of_next()
 
 
+@pytest.mark.slow
 async def test_a_process_ahead_that_does_not_start_is_not_tried_again_and_again(
     lent: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

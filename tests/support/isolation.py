@@ -50,11 +50,15 @@ def processes_that_begin_with(code: str) -> Iterator[None]:
 
 @contextmanager
 def own_processes(program: str | None = None) -> Iterator[Workers]:
-    """Decode in processes that nothing else uses, and that run a program if one is given."""
+    """Decode in processes that nothing else uses.
+
+    With a program they run it, and none is started ahead: most of them would end unused.
+    """
     own = Workers()
     with pytest.MonkeyPatch.context() as patch:
         if program is not None:
             patch.setattr(worker, "_PROGRAM", program)
+            patch.setattr("asyncframes._isolation.workers._IDLE", 0)
         patch.setattr(requests, "workers", lambda: own)
         yield own
 
