@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from asyncframes.errors import AsyncFramesError
-from tests.support.marks import grid
+from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.servers.faults import DEADLINE_SECONDS, FAULTS, PLACES, meet
+
+pytestmark = BOTH_ISOLATIONS
 
 
 @pytest.mark.anyio

@@ -44,7 +44,7 @@ PLACES: dict[str, list[int]] = {
     "mid-range": list(range(560, 570)),
     "last frame": [TIMES * CLIP_FRAMES - 1],
 }
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 20.0
 
 # A small cache, filled from elsewhere: the frames asked for next have to be fetched.
 _CACHE_BYTES, _ELSEWHERE = 256 * 1024, 300
@@ -248,7 +248,7 @@ async def _request(
 
 
 def _source(fault: Fault, server: RunningServer) -> HttpSource:
-    options = {"read_timeout_seconds": 0.4, "range_timeout_seconds": 2.0, "attempts": 3, **fault.options}
+    options = {"read_timeout_seconds": 0.4, "range_timeout_seconds": 3.0, "attempts": 3, **fault.options}
     if options.get("headers") is _tokens:
         options["headers"] = _tokens()
     return HttpSource(server.url(PATH), **options)
