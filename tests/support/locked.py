@@ -239,7 +239,8 @@ def _hostile(settings: Settings) -> dict[str, Callable[[], object]]:
         "signal to a thread of the parent": lambda: _call(calls["tgkill"], parent, parent, 0),
         "signal to the group": lambda: os.kill(0, 0),
         "signals by a descriptor": _own_signals(parent),
-        "priority of the parent": lambda: os.sched_setscheduler(parent, os.SCHED_BATCH, os.sched_param(0)),
+        # its own: without the lock, the attempt succeeds and changes nothing
+        "priority of the parent": lambda: os.sched_setscheduler(parent, os.SCHED_OTHER, os.sched_param(0)),
         "real time": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
         "limits of the parent": lambda: resource.prlimit(parent, resource.RLIMIT_CORE),
         "higher limit": lambda: _set_limit(calls["prlimit64"]),
