@@ -115,7 +115,7 @@ async def test_a_service_of_uploads_gives_frames_spread_over_them(uploads: Modul
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("isolation", ["process", "none"])
+@pytest.mark.parametrize("isolation", ["none", pytest.param("process", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(HOSTILE.keys() - {"slow drip", "without end", *CRASHES}))
 async def test_a_service_of_uploads_refuses_by_status(uploads: ModuleType, name: str, isolation: str) -> None:
     """What is damaged, too large or of another kind; the same in a process and in threads."""

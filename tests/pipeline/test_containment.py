@@ -155,12 +155,12 @@ LIES = [
 ]
 """Attacks of `attacked` that break the protocol."""
 
-FAST = {"shape", "overlap", "garbage", "many-reads"}
+FAST = {"shape", "garbage"}
 
 TABLE_LIES = ["table-garbage", "table-none", "table-cut", "table-bomb", "known-negative", "known-text"]
 
 
-@pytest.mark.parametrize(("attack", "argument"), slow_but({("segfault", ""), ("exit", 3)}, ENDS))
+@pytest.mark.parametrize(("attack", "argument"), slow_but({("segfault", "")}, ENDS))
 async def test_the_end_of_a_process_is_named(attack: str, argument: object, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="attack") as caught:
@@ -180,7 +180,8 @@ async def test_a_lie_is_not_believed(attack: str, lent: Workers, caplog: pytest.
         del caught
 
 
-@pytest.mark.parametrize("attack", slow_but({"table-cut"}, TABLE_LIES))
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", TABLE_LIES)
 async def test_a_false_table_is_not_believed(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol") as caught:
@@ -190,7 +191,8 @@ async def test_a_false_table_is_not_believed(attack: str, lent: Workers) -> None
         del caught
 
 
-@pytest.mark.parametrize("attack", slow_but({"indices-above"}, ATTACKS["resolve"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS["resolve"])
 async def test_false_indices_are_not_believed(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol"):
@@ -198,6 +200,7 @@ async def test_false_indices_are_not_believed(attack: str, lent: Workers) -> Non
                 await video.indices(fps=5)
 
 
+@pytest.mark.slow
 async def test_an_endless_stream_of_frames_is_cut_off_by_the_policy(lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_output_frames=50)
     async with nothing_left(lent):
@@ -244,6 +247,7 @@ async def shown_until_cut(video: af.Video) -> None:
         assert taken <= FRAMES
 
 
+@pytest.mark.slow
 async def test_lines_for_the_log_are_printable(lent: Workers, caplog: pytest.LogCaptureFixture) -> None:
     """Text of a hostile process could act on a terminal, or forge lines of the log."""
     async with nothing_left(lent):

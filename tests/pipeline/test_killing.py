@@ -220,6 +220,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "STALL_SECONDS", 30.0)
 
 
+@pytest.mark.slow
 async def test_frames_that_nobody_takes_leave_room_for_others(lent: Workers, little_memory: None) -> None:
     """Half of the memory is for frames that are copied; frames of a request that was left fill it."""
     async with nothing_left(lent), hostile("none") as video:
@@ -247,6 +248,7 @@ async def test_frames_that_wait_for_their_consumer_leave_room_for_others(
         del first
 
 
+@pytest.mark.slow
 async def test_a_caller_may_keep_every_frame(lent: Workers, little_memory: None) -> None:
     async with nothing_left(lent), hostile("none") as video:
         kept = [frame.image for _ in range(2) async for frame in video.frames()]

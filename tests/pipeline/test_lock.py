@@ -281,6 +281,7 @@ def test_landlock_alone_refuses_files_and_networks(tmp_path: Path) -> None:
     assert [note.split(":")[0] for note in report.notes] == ["seccomp is off", "Processes are not limited"]
 
 
+@pytest.mark.slow
 def test_a_process_without_the_extra_has_limits_alone(tmp_path: Path) -> None:
     """It works, and the report says what is missing and how to get it."""
     expected = {"write a file": "EFBIG", "memory": "MemoryError", "fork": "done", "read a file": "done"}
@@ -294,6 +295,7 @@ def test_a_process_without_the_extra_has_limits_alone(tmp_path: Path) -> None:
     assert [note.split()[0] for note in installable] == ["seccomp", "Landlock"]
 
 
+@pytest.mark.slow
 def test_landlock_does_not_count_where_other_threads_run(tmp_path: Path) -> None:
     """Older kernels restrict one thread only, and the report fails closed."""
     landlockpy = pytest.importorskip("landlockpy")
@@ -304,6 +306,7 @@ def test_landlock_does_not_count_where_other_threads_run(tmp_path: Path) -> None
     assert any("one thread" in note for note in report.notes) != restricts_all
 
 
+@pytest.mark.slow
 def test_a_filter_covers_threads_that_run_already(tmp_path: Path) -> None:
     """A thread from before the lock is refused too."""
     with settings(tmp_path, threads=1) as (told, keep, _own):
@@ -361,7 +364,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.parametrize("stubborn", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_cpu_time_is_limited(*, stubborn: bool) -> None:
     """A signal says why, and another ends a process that ignores it."""
     script = SPINNING.format(path=sys.path, stubborn=stubborn)
@@ -370,6 +373,7 @@ def test_cpu_time_is_limited(*, stubborn: bool) -> None:
     assert done.returncode == -(signal.SIGKILL if stubborn else signal.SIGXCPU)
 
 
+@pytest.mark.slow
 def test_the_parent_can_lower_a_limit_later() -> None:
     """It gives each video its time, although the process cannot be traced."""
     script = SPINNING.format(path=sys.path, stubborn=False).replace("cpu_seconds=1", "cpu_seconds=10_000")

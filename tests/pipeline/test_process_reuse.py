@@ -30,6 +30,7 @@ async def test_videos_in_sequence_use_few_processes(monkeypatch: pytest.MonkeyPa
     end_idle_processes()
 
 
+@pytest.mark.slow
 async def test_a_process_unmaps_the_memory_of_earlier_videos() -> None:
     """It would otherwise reach its limit of address space after a few."""
     one = af.Policy(isolation="process", max_workers=1)

@@ -121,6 +121,7 @@ async def test_a_process_ends_after_many_videos(lent: Workers, monkeypatch: pyte
         assert max(map(pids.count, pids)) <= 2
 
 
+@pytest.mark.slow
 async def test_an_idle_process_that_died_is_replaced(lent: Workers) -> None:
     async with nothing_left(lent):
         await pid_of_next()
@@ -286,6 +287,7 @@ async def test_a_process_ahead_that_does_not_start_is_not_tried_again_and_again(
 # What confines them.
 
 
+@pytest.mark.slow
 async def test_the_report_of_a_video(lent: Workers) -> None:
     async with nothing_left(lent), isolated() as video:
         assert video.isolation.mode == "process"
@@ -295,6 +297,7 @@ async def test_the_report_of_a_video(lent: Workers) -> None:
             assert other.isolation == af.IsolationReport(mode="none")
 
 
+@pytest.mark.slow
 async def test_measures_that_are_required(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = af.Policy(isolation="process", require_isolation={"rlimits"})
     async with nothing_left(lent):
@@ -331,6 +334,7 @@ async def test_windows_has_no_such_processes(monkeypatch: pytest.MonkeyPatch) ->
         assert painted_index((await video.frame(1)).image) == 1
 
 
+@pytest.mark.slow
 async def test_openers_are_pickled(tmp_path: Path, lent: Workers) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(CLIP)
@@ -344,6 +348,7 @@ async def test_openers_are_pickled(tmp_path: Path, lent: Workers) -> None:
 # Event loops, threads, forks and exits.
 
 
+@pytest.mark.slow
 def test_event_loops_share_processes(lent: Workers) -> None:
     pids = [asyncio.run(pid_of_next()) for _ in range(3)]
     assert len(set(pids)) <= 2
