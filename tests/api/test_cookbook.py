@@ -142,6 +142,27 @@ async def test_a_service_of_uploads_waits_for_nobody_too_long(uploads: ModuleTyp
         await asyncio.wait(deadline._leaving)
 
 
+@pytest.mark.anyio
+async def test_uploads_are_served_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video of anybody, under a name that nobody can guess; what is none is refused."""
+    service = load("serve_uploads", monkeypatch)
+    transport = httpx.ASGITransport(app=service.app)
+    async with (
+        service.lifespan(service.app),
+        httpx.AsyncClient(transport=transport, base_url="http://uploads") as client,
+    ):
+        for data, status in ((clip_bytes(frames=24), 200), (b"no video " * 100, 422)):
+            name = (await client.post("/uploads", content=data)).json()["id"]
+            reply = await client.get(f"/frames/v/{name}/frames/17.png")
+            assert reply.status_code == status
+            if status == 200:
+                assert painted_index(iio.imread(io.BytesIO(reply.content))) == 17
+                names = (await client.get("/frames/videos")).json()["videos"]
+                assert names == [{"id": name, "title": name}]
+        assert (await client.get("/frames/v/..%2Fetc%2Fpasswd/info")).status_code == 404
+    assert not service.FOLDER.exists()
+
+
 def run(program: str, *arguments: object) -> str:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / program), *map(str, arguments)],

@@ -29,6 +29,7 @@ def test_each_example_is_run() -> None:
     """A program that is added is tested too."""
     cookbook = {
         "ray_embeddings.py",
+        "serve_uploads.py",
         "thumbnail_service.py",
         "training_loader.py",
         "upload_service.py",
