@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from asyncframes.web._limits import WebLimits
-from asyncframes.web._opened import Opened
+from asyncframes.web._open.opened import Opened
 from asyncframes.web._problems import ProblemError
 from asyncframes.web._query import VERSION
 from asyncframes.web._values import Reply, WebRequest

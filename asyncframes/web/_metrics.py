@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from asyncframes.errors import MissingExtraError
-from asyncframes.web._open_videos import OpenVideos
+from asyncframes.web._open.videos import OpenVideos
 from asyncframes.web._turns import Turns
 from asyncframes.web._values import Reply
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncframes.web._caching import is_unchanged, unchanged
-from asyncframes.web._opened import tag_of
+from asyncframes.web._open.opened import tag_of
 from asyncframes.web._problems import ProblemError
 from asyncframes.web._values import Reply, WebRequest
 

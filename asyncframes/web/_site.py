@@ -24,8 +24,8 @@ from asyncframes.sources._registry import admitted_source
 from asyncframes.web._caching import caching_headers, check_version, is_unchanged, unchanged
 from asyncframes.web._limits import WebLimits
 from asyncframes.web._metrics import Metrics
-from asyncframes.web._open_videos import OpenVideos
-from asyncframes.web._opened import Opened, tag_of, version_of
+from asyncframes.web._open.opened import Opened, tag_of, version_of
+from asyncframes.web._open.videos import OpenVideos
 from asyncframes.web._page import Page
 from asyncframes.web._problems import ProblemError
 from asyncframes.web._turns import Turns

@@ -33,7 +33,7 @@ PATHS = [
     "/v/a%2Fb%20c.mp4/sprites.vtt?every=1",
     "/v/a%2Fb%20c.mp4/original",
     "/v/a%2Fb%20c.mp4/frames/99.jpg",
-    "/v/a%2Fb%20c.mp4/frames/7.jpg?hight=3",
+    "/v/a%2Fb%20c.mp4/frames/7.jpg?height=3",
     "/v/other/frames/7.jpg",
     "/nothing",
     "/videos",

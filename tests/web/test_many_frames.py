@@ -115,10 +115,17 @@ async def test_sprites_read_only_the_groups_they_need() -> None:
     with RunningServer() as server:
         server.serve("/clip.mp4", data)
         async with serving({"c": server.url("/clip.mp4")}) as client:
+            # What a page asks for first.
+            for path in ("info", "keyframes", "table", "frames/0.jpg"):
+                async with client.get(f"/v/c/{path}") as reply:
+                    assert reply.status == 200
+            async with client.get("/v/c/stats") as reply:
+                first = (await reply.json())["bytes_fetched"]
             async with client.get("/v/c/sprites.jpg?every=2&width=40") as reply:
                 assert reply.status == 200
             async with client.get("/v/c/stats") as reply:
                 fetched = (await reply.json())["bytes_fetched"]
+    assert 0 < first < 2 * 1024 * 1024
     assert len(groups) == 10
     assert len(data) > 15_000_000
     assert fetched < needed + ranges[0][0] + 2 * 1024 * 1024 < len(data) * 0.7

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes.errors import ClosedError
 from asyncframes.web._limits import WebLimits
-from asyncframes.web._opened import Opened
+from asyncframes.web._open.opened import Opened
 
 
 @dataclass(slots=True, eq=False)

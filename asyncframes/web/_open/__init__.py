@@ -1,0 +1,1 @@
+"""Videos that are open, and how long they stay open."""
