@@ -25,17 +25,26 @@ class Served:
         Names in URLs, and paths.
     limits
         What the application may cost.
+    prefix
+        Where it is in another application; in none by default.
 
     Attributes
     ----------
     requests
         Paths and queries of all requests, in order of arrival.
+    held
+        Parts of paths whose requests wait until `release`.
     """
 
-    def __init__(self, videos: Mapping[str, Path], limits: WebLimits | None = None) -> None:
+    def __init__(
+        self, videos: Mapping[str, Path], limits: WebLimits | None = None, *, prefix: str = ""
+    ) -> None:
         self.videos = dict(videos)
         self.requests: list[str] = []
+        self.held: set[str] = set()
+        self._released = asyncio.Event()
         self._limits = limits
+        self._prefix = prefix
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._loop = asyncio.new_event_loop()
@@ -43,7 +52,7 @@ class Served:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/"
+        return f"http://127.0.0.1:{self._port}{self._prefix}/"
 
     def start(self) -> None:
         """Serve; after `stop`, on the same port."""
@@ -52,6 +61,11 @@ class Served:
     def stop(self) -> None:
         """Close all connections, and refuse new ones."""
         self._run(self._stop())
+
+    def release(self) -> None:
+        """Answer what waits, and hold nothing more."""
+        self.held.clear()
+        self._loop.call_soon_threadsafe(self._released.set)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -64,6 +78,7 @@ class Served:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.release()
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -75,7 +90,10 @@ class Served:
     async def _start(self) -> None:
         app = frame_app(self.videos.get, limits=self._limits, videos=lambda: [*self.videos])
         app.middlewares.append(self._note)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        outer = web.Application()
+        if self._prefix:
+            outer.add_subapp(self._prefix, app)
+        self._runner = web.AppRunner(outer if self._prefix else app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._port = self._runner.addresses[0][1]
@@ -88,5 +106,7 @@ class Served:
     @web.middleware
     async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append(request.path_qs)
+        if any(part in request.path for part in self.held):
+            await self._released.wait()
         response: web.StreamResponse = await handler(request)
         return response

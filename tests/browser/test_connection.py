@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 LAST = FRAMES - 1
-LEFT, RIGHT, END = "\ue012", "\ue014", "\ue010"
+LEFT, RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
 
 
 def lose_server(page: DrivenPage, served: Served) -> None:
@@ -74,6 +74,9 @@ def test_another_video_under_the_same_name(page: DrivenPage, served: Served, tmp
     page.wait_for_frame(29)
     page.wait(lambda: page.text("fact-frame") == "29 of 30 (0 to 29)", "the other video")
     assert page.text("fact-size").startswith("96 × 64")
+    page.press(HOME)
+    page.wait_for_frame(0)
+    assert page.run("return document.getElementById('picture').width") == 96
 
 
 def test_a_server_that_is_busy(page: DrivenPage, clip: Path) -> None:

@@ -189,6 +189,17 @@ def test_a_preview_under_the_pointer(page: DrivenPage, served: Served) -> None:
     assert fetched(served, "sprites.vtt")
 
 
+def test_the_page_below_another_application(page: DrivenPage, clip: Path) -> None:
+    """Its addresses are relative."""
+    with Served({"steady.mp4": clip}, prefix="/films") as served:
+        page.url = served.url
+        page.open("#frame=30")
+        page.wait_for_frame(30)
+        page.press(RIGHT)
+        page.wait_for_frame(31)
+        assert all(request.startswith("/films/") for request in served.requests)
+
+
 def test_bytes_fetched_are_told(page: DrivenPage) -> None:
     """As the server counts them, so far."""
     page.wait_for_frame(0)

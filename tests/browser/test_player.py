@@ -25,6 +25,18 @@ pace.dispatchEvent(new Event("change"));
 window.seen = [];
 new MutationObserver(() => seen.push(parseInt(frame.textContent))).observe(frame, { childList: true });
 """
+SEARCH_KEYFRAMES = """
+const done = arguments[0];
+const { Keyframes } = await import(new URL("page/js/keyframes.js", document.baseURI));
+const load = async (index) => ({ isKeyframe: index <= 100_000 || index === 100_010 });
+const table = { video: { count: 100_020 }, load };
+const keyframes = new Keyframes(Array.from({ length: 100_000 }, (_, index) => index), table);
+done(await Promise.all([99_999, 100_000, 100_003, 100_015].map(
+  async (index) => [await keyframes.before(index), await keyframes.after(index)])));
+"""
+HAS_ARRIVED = """
+return performance.getEntriesByType("resource").some(({ name }) => name.includes(arguments[0]));
+"""
 SHIFT, SPACE, ESCAPE = "\ue008", " ", "\ue00c"
 
 
@@ -66,6 +78,26 @@ def test_keys_may_be_faster_than_pictures(page: DrivenPage) -> None:
 
 
 @pytest.mark.slow
+def test_a_late_picture_does_not_replace_a_later_one(page: DrivenPage, served: Served) -> None:
+    """What was asked for last is what stays."""
+    page.wait_for_frame(0)
+    served.held.add("/frames/100.jpg")
+    page.type("frame", "100")
+    page.wait(lambda: any("/frames/100.jpg" in request for request in served.requests), "the request")
+    assert page.read() == (0, True)
+    page.type("frame", "130")
+    page.wait_for_frame(130)
+    page.run(NOTE_FRAMES, "time:1")
+    served.release()
+    page.wait(lambda: page.run(HAS_ARRIVED, "/frames/100.jpg"), "the late picture")
+    page.driver.execute_async_script("setTimeout(arguments[0], 300)")  # until it is decoded
+    assert page.run("return window.seen") == []
+    assert page.read() == (130, False)
+    page.press(RIGHT)
+    page.wait_for_frame(131)
+
+
+@pytest.mark.slow
 def test_jumps(page: DrivenPage) -> None:
     """To keyframes, to both ends, and along the slider."""
     page.wait_for_frame(0)
@@ -83,6 +115,14 @@ def test_jumps(page: DrivenPage) -> None:
     page.wait(lambda: abs((page.read()[0] or 0) - LAST / 2) < 10, "a frame of the middle")
     page.press(HOME)
     page.wait_for_frame(0)
+
+
+@pytest.mark.slow
+def test_more_keyframes_than_the_server_lists(page: DrivenPage) -> None:
+    """Those after the first 100,000 are found in the table."""
+    page.wait_for_frame(0)
+    found = page.driver.execute_async_script(SEARCH_KEYFRAMES)
+    assert found == [[99_998, 100_000], [99_999, 100_010], [100_000, 100_010], [100_010, None]]
 
 
 @pytest.mark.slow

@@ -1,22 +1,39 @@
 /** Which frames are keyframes. */
 
-export class Keyframes {
-  indices = [];
+// The server lists no more than the first ones; the table has all.
+const MOST_LISTED = 100_000;
 
-  static async load(video, signal) {
-    const keyframes = new Keyframes();
-    keyframes.indices = (await video.json("keyframes", {}, signal)).index;
-    return keyframes;
+export class Keyframes {
+  constructor(indices, table) {
+    this.indices = indices;
+    this.table = table;
+  }
+
+  static async load(video, table, signal) {
+    return new Keyframes((await video.json("keyframes", {}, signal)).index, table);
   }
 
   /** The keyframe after a frame, or undefined. */
-  after(index) {
-    return this.indices[this.#countUpTo(index)];
+  async after(index) {
+    const listed = this.indices[this.#countUpTo(index)];
+    return listed ?? (this.#isComplete ? undefined : this.#search(index, 1));
   }
 
   /** The keyframe before a frame, or undefined. */
-  before(index) {
+  async before(index) {
+    if (!this.#isComplete && index > this.indices.at(-1)) return this.#search(index, -1);
     return this.indices[this.#countUpTo(index - 1) - 1];
+  }
+
+  get #isComplete() {
+    return this.indices.length < MOST_LISTED;
+  }
+
+  async #search(index, step) {
+    for (let next = index + step; next >= 0 && next < this.table.video.count; next += step) {
+      if ((await this.table.load(next)).isKeyframe) return next;
+    }
+    return undefined;
   }
 
   #countUpTo(index) {

@@ -64,7 +64,7 @@ export class Viewer {
 
   /** Fetch the list of keyframes, once. */
   keyframes() {
-    this.#keyframes ??= Keyframes.load(this.video, this.#closing.signal);
+    this.#keyframes ??= Keyframes.load(this.video, this.table, this.#closing.signal);
     return this.#keyframes;
   }
 
@@ -121,8 +121,8 @@ export class Viewer {
   async #loadKeyframes() {
     if (this.#keyframes) return;
     const { video } = this;
-    const keyframes = await this.keyframes().catch(() => new Keyframes());
-    if (video === this.video) this.scrubber.setKeyframes(keyframes.indices);
+    const keyframes = await this.keyframes().catch(() => null);
+    if (keyframes && video === this.video) this.scrubber.setKeyframes(keyframes.indices);
   }
 
   #offerToSave(index) {
@@ -147,6 +147,7 @@ export class Viewer {
     const button = this.document.getElementById("play");
     button.toggleAttribute("data-playing", this.playback.isPlaying);
     button.setAttribute("aria-label", this.playback.isPlaying ? "Pause" : "Play");
+    if (this.player.index !== null) this.#showRow(this.player.index, this.table.row(this.player.index));
   }
 
   #resized() {
