@@ -24,6 +24,8 @@ class WebLimits:
     fresh_seconds
         How long a video is served, and its frames are cached elsewhere, before its source is asked
         whether it has changed. ``Cache-Control: max-age`` says the same.
+    max_kept_bytes
+        Most bytes of images that are made ahead for clients that step from frame to frame.
     max_requests
         Most requests that open, decode or encode at once. By default twice as many as there are
         CPUs, but at least 4.
@@ -52,6 +54,7 @@ class WebLimits:
     max_open_videos: int = 32
     idle_seconds: float = 60.0
     fresh_seconds: float = 10.0
+    max_kept_bytes: int = 128 * 1024 * 1024
     max_requests: int | None = None
     max_queued: int = 256
     max_requests_per_client: int | None = None
@@ -62,7 +65,7 @@ class WebLimits:
     max_tiles: int = 1000
 
     def __post_init__(self) -> None:
-        check_counts(least=0, max_queued=self.max_queued)
+        check_counts(least=0, max_queued=self.max_queued, max_kept_bytes=self.max_kept_bytes)
         check_counts(
             least=1,
             max_open_videos=self.max_open_videos,

@@ -28,6 +28,7 @@ from asyncframes.web._open.opened import Opened, tag_of, version_of
 from asyncframes.web._open.videos import OpenVideos
 from asyncframes.web._page import Page
 from asyncframes.web._problems import ProblemError
+from asyncframes.web._steps import Steps
 from asyncframes.web._turns import Turns
 from asyncframes.web._values import Reply, WebRequest
 
@@ -95,6 +96,7 @@ class Site:
         self.limits = options.limits
         self.turns = Turns(options.limits)
         self.videos = OpenVideos(self._open, self._is_current, options.limits)
+        self.steps = Steps(self.turns, self.videos.held, options.limits.max_kept_bytes)
         self.metrics = Metrics(self.videos, self.turns)
         self.page = Page()
         self.closing = asyncio.Event()
@@ -107,6 +109,7 @@ class Site:
     async def aclose(self) -> None:
         """End streams, and close all videos."""
         self.closing.set()
+        await self.steps.aclose()
         await self.videos.aclose()
 
     async def listed(self) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import count
 
 from asyncframes._version import __version__
 from asyncframes._video import Video
@@ -29,12 +30,15 @@ class Opened:
         The open video.
     version
         Changes with the bytes; ``None`` if the source has no validator. Clients see it.
+    serial
+        No other open video of the process has it.
     """
 
     video_id: str
     source: StreamSource | FFmpegUrlSource
     video: Video
     version: str | None
+    serial: int = field(default_factory=count().__next__)
 
     def tag(self, *parts: object) -> str | None:
         """Return the strong ETag of what follows from the video's bytes and from parameters."""

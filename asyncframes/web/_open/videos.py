@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from asyncframes._runtime.threads import wait_until_done
@@ -71,6 +71,19 @@ class OpenVideos:
             yield entry.opening.result()
         finally:
             self._give_back(video_id, entry)
+
+    @contextmanager
+    def held(self, opened: Opened) -> Iterator[bool]:
+        """Keep a video open for the duration of the block; false if it is not kept open any more."""
+        entry = self._entries.get(opened.video_id)
+        if self._closed or entry is None or _result(entry.opening) is not opened:
+            yield False
+            return
+        entry.users += 1
+        try:
+            yield True
+        finally:
+            self._give_back(opened.video_id, entry)
 
     def forget(self, opened: Opened) -> None:
         """Open a video again when it is asked for next, and close this one once nobody uses it."""

@@ -15,7 +15,7 @@ from asyncframes.web._caching import is_unchanged, unchanged
 from asyncframes.web._problems import ProblemError
 from asyncframes.web._query import PICTURE, Query, integer
 from asyncframes.web._routes.facts import table_of
-from asyncframes.web._routes.frames import CONTENT_TYPES, encoder
+from asyncframes.web._routes.frames import CONTENT_TYPES, encoder_of
 from asyncframes.web._site import Ask
 from asyncframes.web._values import Reply
 
@@ -45,7 +45,7 @@ async def chunk(ask: Ask) -> Reply:
         return unchanged(headers)
     first, last = _bounds(number, size, len(await table_of(ask)))
     async with ask.site.turns.turn():
-        encode = await in_thread(None, encoder, ext, quality)
+        encode = await encoder_of(ext, quality)
         images = await _images(ask.video, first, last, options, encode, ask.limits.max_chunk_bytes)
         body = await run_to_completion(in_thread(None, _zipped, images, ext))
     return Reply(headers=headers, body=body)

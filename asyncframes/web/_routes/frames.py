@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import partial
 
 from asyncframes._frames.encoders import Encoder, encoder_for
 from asyncframes._frames.frame import Frame
-from asyncframes._runtime.threads import in_thread, run_to_completion
+from asyncframes._runtime.threads import in_thread
 from asyncframes.web._caching import is_unchanged, unchanged
 from asyncframes.web._query import PICTURE, Query, integer, seconds
 from asyncframes.web._site import Ask
+from asyncframes.web._steps import Encoded, Picture
 from asyncframes.web._values import Reply
 
 CONTENT_TYPES = {
@@ -20,10 +20,22 @@ CONTENT_TYPES = {
     "avif": "image/avif",
 }
 
-# A trial run of an encoder costs as much as a small image.
-encoder: Callable[[str, int | None], Encoder] = lru_cache(maxsize=512)(
-    lambda ext, quality: encoder_for(ext, quality=quality)
-)
+_encoders: dict[tuple[str, int | None], Encoder] = {}
+
+
+async def encoder_of(ext: str, quality: int | None) -> Encoder:
+    """Return the encoder for images, which are known to have the option.
+
+    Raises
+    ------
+    ValueError
+        The format has no such option, or it is out of range.
+    """
+    key = (ext, quality)
+    if key not in _encoders:
+        # A trial run of an encoder costs as much as a small image, and some import Pillow first.
+        _encoders[key] = await in_thread(None, partial(encoder_for, ext, quality=quality))
+    return _encoders[key]
 
 
 async def by_index(ask: Ask) -> Reply:
@@ -47,11 +59,14 @@ async def _frame(ask: Ask, index: int) -> Reply:
     headers = ask.caching(tag)
     if is_unchanged(ask.request, tag):
         return unchanged(headers)
-    async with ask.site.turns.turn():
-        encode = await in_thread(None, encoder, ext, quality)
-        frame = await ask.video.frame(index, **options)
-        body = await run_to_completion(in_thread(None, encode, frame.image))
-    return Reply(headers={"Content-Type": CONTENT_TYPES[ext], **headers, **headers_of(frame)}, body=body)
+    encode = await encoder_of(ext, quality)
+    made = await ask.site.steps.frame(
+        ask.opened,
+        index,
+        Picture(ext, quality, tuple(sorted(options.items()))),
+        lambda frame: Encoded(encode(frame.image), headers_of(frame)),
+    )
+    return Reply(headers={"Content-Type": CONTENT_TYPES[ext], **headers, **made.headers}, body=made.body)
 
 
 def headers_of(frame: Frame) -> dict[str, str]:

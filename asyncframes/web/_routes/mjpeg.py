@@ -16,7 +16,7 @@ from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes._types import PictureOptions
 from asyncframes.web._query import PICTURE, Query
 from asyncframes.web._routes.facts import table_of
-from asyncframes.web._routes.frames import encoder, headers_of
+from asyncframes.web._routes.frames import encoder_of, headers_of
 from asyncframes.web._site import Ask
 from asyncframes.web._values import Reply
 
@@ -32,7 +32,7 @@ async def mjpeg(ask: Ask) -> Reply:
         raise ValueError(f"fps={float(rate):g}: expected more than 0")
     table = await table_of(ask)
     start = checked_index(query.integer("start") or 0, len(table))
-    encode = await in_thread(None, encoder, "jpg", query.integer("quality") or _QUALITY)
+    encode = await encoder_of("jpg", query.integer("quality") or _QUALITY)
     headers = {
         "Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}",
         "Cache-Control": "no-store",

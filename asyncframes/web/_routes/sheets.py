@@ -9,7 +9,7 @@ from asyncframes.web import _sprites
 from asyncframes.web._caching import is_unchanged, unchanged
 from asyncframes.web._problems import ProblemError
 from asyncframes.web._query import VERSION, Query
-from asyncframes.web._routes.frames import CONTENT_TYPES, encoder
+from asyncframes.web._routes.frames import CONTENT_TYPES, encoder_of
 from asyncframes.web._site import Ask
 from asyncframes.web._values import Reply
 
@@ -26,7 +26,7 @@ async def sprites(ask: Ask) -> Reply:
     if is_unchanged(ask.request, tag):
         return unchanged(headers)
     async with ask.site.turns.turn():
-        encode = await in_thread(None, encoder, "jpg", quality)
+        encode = await encoder_of("jpg", quality)
         sheet = await _sprites.draw_sprites(ask.video, await _planned(ask, query))
         body = await run_to_completion(in_thread(None, encode, sheet))
     return Reply(headers=headers, body=body)
