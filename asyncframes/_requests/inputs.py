@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import BinaryIO, TypeGuard
+from typing import TYPE_CHECKING, BinaryIO, TypeGuard
 
 from asyncframes._media.files.forward_file import ForwardFile
 from asyncframes._media.files.media_files import BridgeFile, CachedFile
 from asyncframes._media.files.url_file import UrlFile
 from asyncframes.abc import Source, StreamSource
-from asyncframes.sources import CachedSource, FFmpegUrlSource
 from asyncframes.sources._cache.blocks import LoadedRanges
+from asyncframes.sources._cache.source import CachedSource
 from asyncframes.sources._forward.sequential import ForwardBytes, ForwardReader, SequentialSource
 from asyncframes.sources._local import LocalSource
+
+if TYPE_CHECKING:
+    # Decoding processes import this module, and do without an HTTP client.
+    from asyncframes.sources import FFmpegUrlSource
 
 
 class VideoInput(ABC):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from urllib.parse import urlsplit
 
 from asyncframes._model.quoting import quoted, shortened
 from asyncframes._policy.policy import Policy
@@ -13,7 +12,7 @@ from asyncframes.errors import SourceAddressError, SourceError
 from asyncframes.sources._admission import admit
 from asyncframes.sources._forward.sequential import SequentialSource
 from asyncframes.sources._http.source import HttpSource
-from asyncframes.sources._names import public_url
+from asyncframes.sources._names import public_url, scheme_of
 
 # The protocols that a URL of each scheme needs. Others are opened only if the user names them.
 _PROTOCOLS = {
@@ -134,17 +133,3 @@ def _limited(http: Callable[[str], StreamSource], policy: Policy, url: str) -> S
     admit(source, policy)
     source._limit(policy)
     return source
-
-
-def scheme_of(url: str) -> str:
-    """Return the scheme of an address in lower case, ``""`` if it has none.
-
-    Raises
-    ------
-    SourceAddressError
-        The address is malformed.
-    """
-    try:
-        return urlsplit(url).scheme.lower()
-    except ValueError:
-        raise SourceAddressError("the address is malformed", source=public_url(url)) from None

@@ -10,10 +10,25 @@ import numpy as np
 
 from asyncframes._model.quoting import quoted_option, shortened
 from asyncframes.abc import Source
+from asyncframes.errors import SourceAddressError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
 
 _LONGEST_TEXT = 1000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+
+
+def scheme_of(url: str) -> str:
+    """Return the scheme of an address in lower case, ``""`` if it has none.
+
+    Raises
+    ------
+    SourceAddressError
+        The address is malformed.
+    """
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError:
+        raise SourceAddressError("the address is malformed", source=public_url(url)) from None
 
 
 def public_url(url: str) -> str:

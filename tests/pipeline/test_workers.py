@@ -23,7 +23,7 @@ import pytest
 import asyncframes as af
 from asyncframes import _video_arguments
 from asyncframes._isolation import worker, workers
-from asyncframes._isolation.worker import Worker
+from asyncframes._isolation.worker import BARE_PACKAGES, Worker
 from asyncframes._isolation.workers import Workers
 from asyncframes._opening import VideoOpener
 from asyncframes.errors import IsolationError, MediaError
@@ -75,6 +75,22 @@ async def pid_of_next(source: Any = CLIP, **options: Any) -> int:
 async def gone(pid: int) -> None:
     while pid in children():  # noqa: ASYNC110 - nothing tells when the kernel is done
         await asyncio.sleep(0.05)
+
+
+def test_a_process_has_no_http_client() -> None:
+    """What hostile code can use is what decoding needs."""
+    program = "import sys\n" + BARE_PACKAGES + "import asyncframes._isolation.child.main\nprint(*sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=SECONDS
+    )
+    loaded = set(said.stdout.split())
+    assert "asyncframes._media.codec.decoder" in loaded
+    assert not loaded & {
+        "aiohttp",
+        "asyncframes._opening",
+        "asyncframes.sources._http",
+        "asyncframes.writers",
+    }
 
 
 # One after another.

@@ -29,6 +29,7 @@ from asyncframes._isolation.child.frame_stream import FrameStream
 from asyncframes._isolation.child.serving import Serving
 from asyncframes._isolation.wire import frame_records
 from asyncframes._isolation.wire.messages import Kind, packed
+from asyncframes._isolation.worker import BARE_PACKAGES
 from asyncframes._runtime.threads import in_own_thread, wait_until_done
 from asyncframes.abc import StreamSource
 
@@ -37,6 +38,7 @@ PROGRAM = f"""
 import json, sys
 path, descriptor, parent, memory = json.loads(sys.argv[1])
 sys.path[:] = [*path, {str(Path(__file__).parents[2])!r}]
+{BARE_PACKAGES}
 from asyncframes._isolation.child.main import main
 from tests.support import hostile_child
 hostile_child.arm()

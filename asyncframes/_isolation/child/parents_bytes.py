@@ -15,7 +15,7 @@ from asyncframes._model.table import FrameTable
 from asyncframes._requests.inputs import CachedInput
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError, SourceError
-from asyncframes.sources import CachedSource
+from asyncframes.sources._cache.source import CachedSource
 from asyncframes.sources._forward.sequential import ForwardBytes, dropped
 
 _MOST_AT_ONCE = 1024**2

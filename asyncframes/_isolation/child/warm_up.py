@@ -22,7 +22,7 @@ from asyncframes._requests.request import make_request
 from asyncframes._requests.requests import Requests
 from asyncframes._requests.video_requests import VideoOptions
 from asyncframes.abc import StreamSource
-from asyncframes.sources import CachedSource
+from asyncframes.sources._cache.source import CachedSource
 
 # Each reaches code that the others do not: tables, threads, filters, pixel formats.
 _TRIED: tuple[FrameOptions, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
@@ -20,8 +20,12 @@ from asyncframes.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from asyncframes.sources import CachedSource, FFmpegUrlSource
-from asyncframes.sources._ffmpeg_url import scheme_of
+from asyncframes.sources._cache.source import CachedSource
+from asyncframes.sources._names import scheme_of
+
+if TYPE_CHECKING:
+    # Decoding processes import this module, and do without an HTTP client.
+    from asyncframes.sources import FFmpegUrlSource
 
 _CACHE_BYTES = 4 * 1024 * 1024
 _DEMUXERS = "hls,dash,rtsp,rtp,sdp"
