@@ -49,7 +49,7 @@ def wait_until_quiet(page: DrivenPage, served: Served) -> None:
 
     def is_quiet() -> bool:
         before = len(served.requests)
-        page.driver.execute_async_script("setTimeout(arguments[0], 1500)")
+        page.driver.execute_async_script("setTimeout(arguments[0], 800)")
         return len(served.requests) == before
 
     page.wait(is_quiet, "the page to be quiet")
@@ -58,11 +58,12 @@ def wait_until_quiet(page: DrivenPage, served: Served) -> None:
 def test_only_what_is_near_is_fetched(page: DrivenPage, served: Served) -> None:
     """Frames around the one shown, one part of the table, and no sprites before somebody hovers."""
     page.wait_for_frame(0)
+    page.wait(lambda: fetched_frames(served) == {*range(48)}, "the frames around the first")
     wait_until_quiet(page, served)
-    assert fetched_frames(served) == {*range(48)}
     served.requests.clear()
     page.type("frame", "300")
     page.wait_for_frame(300)
+    page.wait(lambda: fetched_frames(served) == {*range(272, 336)}, "the frames around it")
     wait_until_quiet(page, served)
     assert fetched_frames(served) == {*range(272, 336)}
     assert not fetched(served, "table?")  # its first part has all frames of this clip

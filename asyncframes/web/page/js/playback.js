@@ -9,6 +9,7 @@ export class Playback extends EventTarget {
   #pace = { kind: "time", value: 1 };
   #at = null;
   #due = 0;
+  #nextTick = 0;
 
   constructor(player, table) {
     super();
@@ -32,12 +33,17 @@ export class Playback extends EventTarget {
     if (this.isPlaying) return;
     if (this.player.target === this.player.last) this.player.go(0);
     this.#at = null;
+    this.#tickLater();
     this.#change(true);
-    requestAnimationFrame((now) => this.#tick(now / 1000));
   }
 
   stop() {
+    cancelAnimationFrame(this.#nextTick);
     if (this.isPlaying) this.#change(false);
+  }
+
+  #tickLater() {
+    this.#nextTick = requestAnimationFrame((now) => this.#tick(now / 1000));
   }
 
   #change(isPlaying) {
@@ -46,11 +52,11 @@ export class Playback extends EventTarget {
   }
 
   #tick(now) {
-    if (!this.isPlaying) return;
-    if (this.player.isSettled) this.#advance(now);
-    else this.#at = null;
-    if (this.player.error || (this.player.isSettled && this.player.index === this.player.last)) this.stop();
-    requestAnimationFrame((later) => this.#tick(later / 1000));
+    const { player } = this;
+    this.#tickLater();
+    if (!player.isSettled) this.#at = null;
+    else if (player.error || player.index === player.last) this.stop();
+    else this.#advance(now);
   }
 
   #advance(now) {

@@ -22,6 +22,7 @@ export class Player extends EventTarget {
   #asked = 0;
   #settled = 0;
   #loads = new Map();
+  #prefetcher;
 
   constructor(video, width) {
     super();
@@ -71,8 +72,6 @@ export class Player extends EventTarget {
     this.#prefetcher.stop();
     this.pictures.clear();
   }
-
-  #prefetcher;
 
   #scaleTo(width) {
     this.width = width;

@@ -28,7 +28,8 @@ export class Sprites {
 
   async #fetch() {
     const { info } = this.video;
-    const every = Math.max(info.duration_seconds / TILES, 1 / this.video.rate).toFixed(3);
+    const seconds = info.duration_seconds ?? info.frame_count / this.video.rate;
+    const every = Math.max(seconds / TILES, 1 / this.video.rate).toFixed(3);
     const query = { every, columns: COLUMNS, width: Math.min(TILE_WIDTH, info.width) };
     const text = await this.video.text("sprites.vtt", query, this.signal);
     const cues = parseCues(text);
