@@ -10,6 +10,7 @@ from asyncframes.web._problems import ProblemError
 from asyncframes.web._query import VERSION
 from asyncframes.web._values import Reply, WebRequest
 
+_IDENTITY = {"authorization", "cookie"}
 _YEAR = 365 * 24 * 3600
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -19,10 +20,12 @@ def caching_headers(
 ) -> dict[str, str]:
     """Return the headers that say how long an answer may be kept.
 
-    An answer to a request that names the version of the video never changes.
+    An answer to a request that names the version of the video never changes. One to a client that says
+    who it is may be for it alone, whatever checks that.
     """
     if tag is None:
         return {"Cache-Control": "no-store"}
+    is_private = is_private or not _IDENTITY.isdisjoint(request.headers)
     scope = "private" if is_private else "public"
     if VERSION in request.query:
         return {"ETag": tag, "Cache-Control": f"{scope}, max-age={_YEAR}, immutable"}

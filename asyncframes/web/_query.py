@@ -58,6 +58,17 @@ class Query:
         text = self._values.get(name)
         return None if text is None else integer(text, name, least=least)
 
+    def quality(self, default: int | None = None) -> int | None:
+        """Return the quality for the encoder.
+
+        Raises
+        ------
+        ValueError
+            It is no integer.
+        """
+        found = self.integer("quality")
+        return default if found is None else found
+
     def seconds(self, name: str) -> Fraction | None:
         """Return a parameter as exact seconds; ``None`` if it is not given.
 

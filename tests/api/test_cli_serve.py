@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
+import fsspec
 import pytest
 
 from asyncframes.cli import main
-from asyncframes.cli.serve._served import ServedVideos
+from asyncframes.cli.serve._served import ServedVideos, as_directory
 from tests.api.test_cli import LAUNCH, SOURCE_TREE
 from tests.support.streams.clips import clip_bytes
 
@@ -43,6 +44,20 @@ async def test_names_are_unique_and_short(folder: Path) -> None:
         assert await served.source(name) is None
 
 
+async def test_buckets_are_listed_below_their_root() -> None:
+    """Names are paths below it, however the file system spells its URLs; what comes later is found."""
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/films/a.mp4": b"1", "/films/more/b.mkv": b"2", "/films/notes.txt": b"3", "/c.mp4": b"4"})
+    served = ServedVideos([as_directory("memory://films")], headers={}, policy=None)
+    assert await served.names() == ["a.mp4", "more/b.mkv"]
+    memory.pipe({"/films/later.mp4": b"5"})
+    assert await served.source("later.mp4") is None
+    served._listed_at = float("-inf")
+    assert str(await served.source("later.mp4")).startswith("memory://")
+    with pytest.raises(ValueError, match="cannot be listed"):
+        as_directory("https://user:secret@host/films?sig=secret")
+
+
 def test_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is served."""
     assert main(["serve", str(tmp_path / "absent.mp4")]) == 1
@@ -54,7 +69,7 @@ def test_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 async def test_it_serves_until_it_is_stopped(folder: Path, number: signal.Signals) -> None:
     """Its first line is the address; signals end it with status 0 and without a word."""
     process = await asyncio.create_subprocess_exec(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from asyncframes import Policy
 from asyncframes.sources import LocalSource, MemorySource
 from asyncframes.web import WebLimits, WebRequest, frame_app
 from asyncframes.web._aiohttp import _SITE
 from asyncframes.web._site import Site
 from tests.support.left_over import Held
+from tests.support.servers.web import Reply, RunningServer, retries_at_once
 from tests.support.streams.clips import clip_bytes
 from tests.web.serving import running, serving
 
@@ -83,14 +86,23 @@ async def test_videos_are_opened_once_and_stay_open(clip: Path) -> None:
 
 
 async def test_the_least_recently_used_is_closed(clip: Path) -> None:
-    """Once more are open than may be, and those that nobody uses for a while."""
-    app = frame_app(lambda name: clip, limits=WebLimits(max_open_videos=2, idle_seconds=0.2))
+    """Once more are open than may be."""
+    app = frame_app(lambda name: clip, limits=WebLimits(max_open_videos=2, idle_seconds=600))
     async with site_of(app) as (site, client):
         for name in ("a", "b", "a", "c"):
             async with client.get(f"/v/{name}/frames/0.jpg") as reply:
                 assert reply.status == 200
         assert [*site.videos._entries] == ["a", "c"]
-        await until(lambda: not len(site.videos))
+
+
+async def test_what_nobody_uses_is_closed(clip: Path) -> None:
+    """After a while, and opened again when it is asked for."""
+    app = frame_app(lambda name: clip, limits=WebLimits(idle_seconds=0.2))
+    async with site_of(app) as (site, client):
+        for _ in range(2):
+            async with client.get("/v/c/frames/0.jpg") as reply:
+                assert reply.status == 200
+            await until(lambda: not len(site.videos))
 
 
 async def test_nothing_outlives_the_application(clip: Path) -> None:
@@ -187,6 +199,50 @@ async def test_access_is_the_callers(clip: Path) -> None:
     assert (seen[1].video_id, seen[1].query) == ("a/b", {"width": "9"})
 
 
+async def test_who_says_who_it_is_gets_a_private_answer(clip: Path) -> None:
+    """A middleware may check it, which the application does not know of."""
+    async with serving({"c": clip}) as client:
+        for headers in ({"Authorization": "Bearer a"}, {"Cookie": "session=a"}):
+            async with client.get("/v/c/frames/7.jpg", headers=headers) as reply:
+                assert reply.headers["Cache-Control"].startswith("private, ")
+
+
+async def test_a_policy_counts(clip: Path) -> None:
+    """What it refuses has a status of its own, and its text names no path."""
+    small, other = replace(Policy(), max_pixels=100), Policy.untrusted()
+    for policy, status, code in ((small, 413, "MediaLimitError"), (other, 403, "PolicyAccessError")):
+        async with serving({"c": clip}, policy=policy) as client, client.get("/v/c/info") as reply:
+            problem = await reply.json(content_type=None)
+            assert (reply.status, problem["code"]) == (status, code)
+            assert str(clip) not in problem["detail"]
+
+
+async def test_a_video_that_goes_away_is_gone(clip: Path) -> None:
+    """Whether its name or its file is removed; one whose source fails for a while stays."""
+    sources: dict[str, Any] = {"name": clip, "file": clip}
+    async with serving(sources, WebLimits(fresh_seconds=0.001)) as client:
+        for name in ("name", "file"):
+            async with client.get(f"/v/{name}/frames/7.jpg") as reply:
+                assert reply.status == 200
+        sources["name"] = None
+        clip.unlink()
+        for name in ("name", "file", "name", "file"):
+            async with client.get(f"/v/{name}/frames/7.jpg") as reply:
+                assert reply.status == 404
+
+
+async def test_a_source_that_fails_for_a_while_is_served_on(clip: Path) -> None:
+    """What was read is still right, as far as anybody can tell."""
+    with RunningServer() as server, retries_at_once():
+        served = server.serve("/clip.mp4", clip.read_bytes())
+        async with serving({"c": server.url("/clip.mp4")}, WebLimits(fresh_seconds=0.001)) as client:
+            async with client.get("/v/c/chunks/0?size=48") as reply:
+                assert reply.status == 200
+            served.default = Reply(status=503)
+            async with client.get("/v/c/frames/7.jpg") as reply:
+                assert reply.status == 200
+
+
 async def test_what_the_caller_raises_stays_here(caplog: pytest.LogCaptureFixture) -> None:
     """Neither answers nor logs have its text, which may contain an address; logs have the place."""
 
@@ -204,7 +260,7 @@ async def test_what_the_caller_raises_stays_here(caplog: pytest.LogCaptureFixtur
 async def test_addresses_stay_secret(caplog: pytest.LogCaptureFixture) -> None:
     """Errors of sources name the video as the client does."""
     url = f"http://user:{SIGNATURE}@127.0.0.1:9/clip.mp4?sig={SIGNATURE}"
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), retries_at_once():
         async with serving({"c": url}) as client, client.get("/v/c/info") as reply:
             text = await reply.text()
     assert reply.status in {503, 504}

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import asyncframes as af
+from asyncframes._model.quoting import shortened
 from asyncframes.cli.sheet import last_part
 from asyncframes.errors import SourceNotFoundError
 from asyncframes.sources import HttpSource, SourceLike
@@ -91,9 +92,13 @@ class ServedVideos:
 
 def _name(source: str, given: str) -> str:
     """Name a video after its path below the directory that was given, or after its file."""
-    root = given.rstrip("/") + "/"
-    below = source.removeprefix(root)
-    return below if below != source and source != given else last_part(source) or source
+    path, root = _path_of(source), _path_of(given).rstrip("/") + "/"
+    return path.removeprefix(root) if path.startswith(root) else last_part(source) or source
+
+
+def _path_of(source: str) -> str:
+    """Return the path without a scheme. File systems differ in how many slashes they put before it."""
+    return source.rpartition("://")[2].lstrip("/")
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -105,5 +110,15 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def as_directory(root: str) -> str:
-    """Return a root as what is listed: a URL of a directory ends with a slash."""
+    """Return a root as what is listed: a URL of a directory ends with a slash.
+
+    Raises
+    ------
+    ValueError
+        It cannot be listed.
+    """
+    if root.lower().startswith(("http://", "https://", "data:")):
+        raise ValueError(
+            f"{shortened(name_of(root))} cannot be listed: expected a directory or the URL of a bucket"
+        )
     return root if "://" not in root or root.endswith("/") else f"{root}/"

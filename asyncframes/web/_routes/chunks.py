@@ -32,7 +32,7 @@ async def chunk(ask: Ask) -> Reply:
     number, ext, quality = (
         integer(ask.parts["number"], "chunk"),
         query.text("ext") or "jpg",
-        query.integer("quality"),
+        query.quality(),
     )
     options = query.picture(ask.video.info)
     if size > ask.limits.max_chunk_frames:

@@ -54,7 +54,7 @@ async def by_time(ask: Ask) -> Reply:
 async def _frame(ask: Ask, index: int) -> Reply:
     query = Query(ask.request, *PICTURE)
     options = query.picture(ask.video.info)
-    quality, ext = query.integer("quality"), ask.parts["ext"]
+    quality, ext = query.quality(), ask.parts["ext"]
     tag = ask.opened.tag("frame", index, ext, sorted(options.items()), quality)
     headers = ask.caching(tag)
     if is_unchanged(ask.request, tag):

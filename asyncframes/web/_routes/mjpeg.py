@@ -32,7 +32,7 @@ async def mjpeg(ask: Ask) -> Reply:
         raise ValueError(f"fps={float(rate):g}: expected more than 0")
     table = await table_of(ask)
     start = checked_index(query.integer("start") or 0, len(table))
-    encode = await encoder_of("jpg", query.integer("quality") or _QUALITY)
+    encode = await encoder_of("jpg", query.quality(_QUALITY))
     headers = {
         "Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}",
         "Cache-Control": "no-store",

@@ -20,7 +20,7 @@ _SPRITE_QUALITY = 80
 async def sprites(ask: Ask) -> Reply:
     """Answer with a sprite sheet."""
     query = Query(ask.request, *_SPRITES)
-    quality = query.integer("quality") or _SPRITE_QUALITY
+    quality = query.quality(_SPRITE_QUALITY)
     tag = ask.opened.tag("sprites", *(query.text(name) for name in _SPRITES))
     headers = {"Content-Type": CONTENT_TYPES["jpg"], **ask.caching(tag)}
     if is_unchanged(ask.request, tag):
