@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from asyncframes._isolation.worker import Worker
 from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
 from asyncframes._runtime.threads import cpus, result_of
+from asyncframes.errors import IsolationError
+
+_log = logging.getLogger("asyncframes")
 
 _MOST_VIDEOS = 100
 """How many videos a process serves before another one takes its place."""
@@ -26,6 +34,21 @@ _MOST_IDLE = _IDLE + 1
 # For closing what the last video has left.
 _IDLE_CPU_SECONDS = 5.0
 
+# A video that waits longer than this may wait for others that nobody closes.
+_LONG_WAIT_SECONDS = 10.0
+
+_Holder = Callable[[], "asyncio.Task[Any] | None"]
+"""Returns the task that has a process, `None` if it has ended."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """Someone who waits for a process: where it is delivered, for which task, and how many may be at work."""
+
+    asked: Future[Worker]
+    task: _Holder
+    most: int
+
 
 class Workers:
     """Starts decoding processes, and lends each to one video at a time.
@@ -39,10 +62,10 @@ class Workers:
         self._starter = DaemonExecutor(1, name="asyncframes workers")
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
-        self._waiting: deque[tuple[Future[Worker], int]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._number = 0
         """How many processes run or are being started."""
-        self._busy: set[Worker] = set()
+        self._busy: dict[Worker, _Holder] = {}
 
     async def take(self, most: int | None) -> Worker:
         """Wait for a process, in the order of the calls.
@@ -55,24 +78,47 @@ class Workers:
         Raises
         ------
         IsolationError
-            It does not start.
+            It does not start, or the calling task itself holds all processes that may be at work.
         """
-        asked: Future[Worker] = Future()
+        task = asyncio.current_task()
+        waiting = _Waiting(Future(), weakref.ref(task) if task else _no_task, most or cpus())
         with self._lock:
-            self._waiting.append((asked, most or cpus()))
+            holders = [holder() for holder in self._busy.values()]
+            if task and len(holders) >= waiting.most and all(holder is task for holder in holders):
+                raise IsolationError(
+                    f"this task has {len(self._busy)} open videos, and would wait for itself to close one: "
+                    f"close one first, or allow more than max_workers={waiting.most} at once",
+                    limit="max_workers",
+                    allowed=waiting.most,
+                    found=len(self._busy) + 1,
+                )
+            self._waiting.append(waiting)
         self._serve()
+        long_wait = asyncio.get_running_loop().call_later(_LONG_WAIT_SECONDS, self._tell_of, waiting.most)
         try:
-            return await result_of(asked)
+            return await result_of(waiting.asked)
         except asyncio.CancelledError:
-            if not asked.cancel() and asked.exception() is None:
-                self.give_back(asked.result(), is_clean=True)
+            if not waiting.asked.cancel() and waiting.asked.exception() is None:
+                self.give_back(waiting.asked.result(), is_clean=True)
             raise
+        finally:
+            long_wait.cancel()
+
+    def _tell_of(self, most: int) -> None:
+        """Log that a video waits for others, which somebody may have forgotten to close."""
+        if len(self._busy) >= most:
+            _log.warning(
+                "A video has waited %.0f s for a decoding process: max_workers=%d allows no more, and all of "
+                "them have an open video. Close videos that are no longer used, or allow more.",
+                _LONG_WAIT_SECONDS,
+                most,
+            )
 
     def give_back(self, worker: Worker, *, is_clean: bool) -> None:
         """Take a process back: keep it for the next video, or end it."""
         worker.videos += 1
         with self._lock:
-            self._busy.discard(worker)
+            self._busy.pop(worker, None)
             is_kept = is_clean and worker.videos < _MOST_VIDEOS and worker.is_alive
             if is_kept and (self._waiting or len(self._idle) < _MOST_IDLE):
                 # Its decoders have ended, unless a hostile video has left something running.
@@ -89,20 +135,20 @@ class Workers:
         """Lend processes to those who wait, and start what is missing."""
         with self._lock:
             while self._waiting:
-                asked, most = self._waiting[0]
-                if asked.cancelled():
+                first = self._waiting[0]
+                if first.asked.cancelled():
                     self._waiting.popleft()
-                elif len(self._busy) < most and (worker := self._next_idle()) is not None:
+                elif len(self._busy) < first.most and (worker := self._next_idle()) is not None:
                     self._waiting.popleft()
-                    if asked.set_running_or_notify_cancel():
+                    if first.asked.set_running_or_notify_cancel():
                         worker.limit_cpu(None)
-                        self._busy.add(worker)
-                        asked.set_result(worker)
+                        self._busy[worker] = first.task
+                        first.asked.set_result(worker)
                     else:
                         self._idle.append(worker)
                 else:
                     break
-            most = self._waiting[0][1] if self._waiting else cpus()
+            most = self._waiting[0].most if self._waiting else cpus()
             wanted = (
                 min(len(self._waiting) + _IDLE, most - len(self._busy)) if self._waiting or self._busy else 0
             )
@@ -126,7 +172,7 @@ class Workers:
         except BaseException as exc:  # noqa: BLE001 - who waits raises it
             with self._lock:
                 self._number -= 1
-                failed = self._waiting.popleft()[0] if self._waiting else None
+                failed = self._waiting.popleft().asked if self._waiting else None
             if failed is None:
                 return  # the next video tries again
             if failed.set_running_or_notify_cancel():
@@ -141,6 +187,10 @@ class Workers:
         """Close the sockets in a forked child: the processes are the parent's."""
         for worker in [*self._idle, *self._busy]:
             worker.forget()
+
+
+def _no_task() -> None:
+    """Return the task of a caller outside tasks, which asyncio allows."""
 
 
 @cache

@@ -242,6 +242,35 @@ async def test_a_deadline_while_waiting_in_line(lent: Workers) -> None:
         assert await pid_of_next()
 
 
+async def test_a_task_does_not_wait_for_itself(lent: Workers) -> None:
+    """It would wait forever: nobody else closes its videos."""
+    policy = af.Policy(isolation="process", max_workers=1)
+    async with nothing_left(lent):
+        async with af.open_video(CLIP, policy=policy) as video:
+            with pytest.raises(IsolationError, match="would wait for itself") as caught:
+                await _opened(policy)
+            assert (caught.value.limit, caught.value.allowed, caught.value.found) == ("max_workers", 1, 2)
+            assert painted_index((await video.frame(4)).image) == 4
+            del caught
+        assert await pid_of_next()
+
+
+@pytest.mark.slow
+async def test_a_long_wait_in_line_is_logged(
+    lent: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "_LONG_WAIT_SECONDS", 0.1)
+    policy = af.Policy(isolation="process", max_workers=1)
+    async with nothing_left(lent):
+        async with af.open_video(CLIP, policy=policy):
+            waiting = asyncio.create_task(_opened(policy))
+            async with asyncio.timeout(SECONDS):
+                while "max_workers=1 allows no more" not in caplog.text:  # noqa: ASYNC110 - only the log tells
+                    await asyncio.sleep(0.05)
+        await (await waiting).aclose()
+        del waiting
+
+
 async def _opened(policy: af.Policy) -> af.Video:
     return await af.open_video(CLIP, policy=policy)
 

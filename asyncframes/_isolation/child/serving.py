@@ -212,7 +212,7 @@ class Serving:
 
 
 def _give_memory_back() -> None:
-    """Return freed memory to the system, which glibc keeps: some pictures for each thread that has decoded."""
+    """Return freed memory to the system: glibc keeps some pictures for each thread that has decoded."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
