@@ -34,6 +34,8 @@ class Served:
         Paths and queries of all requests, in order of arrival.
     held
         Parts of paths whose requests wait until `release`.
+    broken
+        Parts of paths whose requests end with the connection.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Served:
         self.videos = dict(videos)
         self.requests: list[str] = []
         self.held: set[str] = set()
+        self.broken: set[str] = set()
         self._released = asyncio.Event()
         self._limits = limits
         self._prefix = prefix
@@ -108,5 +111,7 @@ class Served:
         self.requests.append(request.path_qs)
         if any(part in request.path for part in self.held):
             await self._released.wait()
+        if any(part in request.path for part in self.broken) and request.transport is not None:
+            request.transport.abort()
         response: web.StreamResponse = await handler(request)
         return response

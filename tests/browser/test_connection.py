@@ -89,6 +89,17 @@ def test_a_server_that_is_busy(page: DrivenPage, clip: Path) -> None:
         page.wait_for_frame(20)
 
 
+def test_a_request_that_breaks_each_time(page: DrivenPage, served: Served) -> None:
+    """The page gives up on it, as the server answers others."""
+    page.wait_for_frame(0)
+    served.broken.add("/frames/500.jpg")
+    page.type("frame", "500")
+    page.wait(lambda: "Frame 500 cannot be shown" in page.text("stage-message"), "a word about the frame")
+    page.type("frame", "400")
+    page.wait_for_frame(400)
+    page.wait(lambda: not page.is_shown("connection"), "the banner to go")
+
+
 @pytest.fixture
 def damaged(tmp_path: Path) -> Iterator[Served]:
     """Serve a clip that does not decode from frame 13 to the next keyframe."""

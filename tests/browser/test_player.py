@@ -183,6 +183,23 @@ def test_times_of_a_varying_rate(page: DrivenPage, uneven: tuple[Served, list[in
 
 
 @pytest.mark.slow
+def test_a_video_without_times(page: DrivenPage, tmp_path: Path) -> None:
+    """It is stepped through and played at its average rate, and a typed time leads nowhere."""
+    make_clip(tmp_path / "raw.h264", frames=30, container="h264")
+    with Served({"raw.h264": tmp_path / "raw.h264"}) as served:
+        page.url = served.url
+        page.open("#frame=20")
+        page.wait_for_frame(20)
+        page.wait(lambda: page.text("fact-pts") == "unknown", "the time")
+        page.type("time", "0")
+        page.wait(
+            lambda: "times of these frames are unknown" in page.text("input-message"), "a word about it"
+        )
+        page.press(ESCAPE)
+        assert play(page, "time:1")[-1] == 29
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", ["time:1", "time:2", "frames:60"])
 def test_playing(page: DrivenPage, pace: str) -> None:
     """Frames follow each other in order, and the last one ends it. At a pace by frames, none is left out."""

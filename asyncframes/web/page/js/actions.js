@@ -106,14 +106,22 @@ export class Actions {
 
   async #goToTypedTime() {
     const { value } = this.#element("time");
-    const seconds = secondsOf(value);
     try {
-      const [start, end] = await this.viewer.table.span();
-      if (seconds >= start && seconds <= end) this.#arriveAt(await this.viewer.table.indexAt(seconds));
-      else this.#complain(`Time “${value}” is invalid: type one from ${timeText(start)} to ${timeText(end)}.`);
+      const problem = this.#problemOf(value, await this.viewer.table.span());
+      if (problem) this.#complain(problem);
+      else this.#arriveAt(await this.viewer.table.indexAt(secondsOf(value)));
     } catch (error) {
       this.#complain(error.message);
     }
+  }
+
+  /** What is wrong with a typed time, or an empty text. */
+  #problemOf(value, span) {
+    if (!span) return "The times of these frames are unknown: type a frame number instead.";
+    const [start, end] = span;
+    const seconds = secondsOf(value);
+    if (seconds >= start && seconds <= end) return "";
+    return `Time “${value}” is invalid: type one from ${timeText(start)} to ${timeText(end)}.`;
   }
 
   /** Go to a frame that was typed, and leave the field, so that keys step again. */

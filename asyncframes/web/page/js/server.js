@@ -1,6 +1,7 @@
 /** The server: requests to it, how they fail, and whether it answers at all. */
 
 const RECONNECT_SECONDS = [0.5, 1, 2, 4];
+const PROBE_MS = 5000;
 const MOST_TRIES = 6;
 
 /** The server answered with an error: an RFC 9457 problem, or less. */
@@ -40,10 +41,9 @@ export class Server extends EventTarget {
     for (let attempt = 1; ; attempt++) {
       await unlessAborted(this.#back, signal);
       const response = await this.#answer(url, options, read);
-      if (response === undefined) continue;
       if (response.ok) return response.value;
-      if (!response.retrySeconds || attempt === MOST_TRIES) throw response.refusal;
-      await unlessAborted(pause(response.retrySeconds), signal);
+      if (!response.isTemporary || attempt === MOST_TRIES) throw response.error;
+      await unlessAborted(pause(response.waitSeconds), signal);
     }
   }
 
@@ -56,14 +56,13 @@ export class Server extends EventTarget {
     try {
       const response = await fetch(url, options);
       if (response.status === 502) throw new TypeError("a proxy does not reach the server");
-      if (response.ok) return { ok: true, value: await read(response) };
-      return { ok: false, retrySeconds: retrySeconds(response), refusal: await refusal(response) };
+      return response.ok ? { ok: true, value: await read(response) } : await refusal(response);
     } catch (error) {
       options.signal?.throwIfAborted();
       // Browsers report every failure of the network as a TypeError.
       if (!(error instanceof TypeError)) throw error;
       this.#lose();
-      return undefined;
+      return { ok: false, isTemporary: true, waitSeconds: 0, error: new Error("The connection breaks each time.") };
     }
   }
 
@@ -77,7 +76,8 @@ export class Server extends EventTarget {
     for (let attempt = 0; ; attempt++) {
       const seconds = RECONNECT_SECONDS[Math.min(attempt, RECONNECT_SECONDS.length - 1)];
       await Promise.race([pause(seconds), new Promise((resolve) => { this.#retryNow = resolve; })]);
-      const response = await fetch(this.url("videos"), { cache: "no-store" }).catch(() => null);
+      const options = { cache: "no-store", signal: AbortSignal.timeout(PROBE_MS) };
+      const response = await fetch(this.url("videos"), options).catch(() => null);
       if (response && response.status < 500) break;
     }
     this.#back = null;
@@ -85,14 +85,14 @@ export class Server extends EventTarget {
   }
 }
 
-function retrySeconds(response) {
-  if (response.status !== 429 && response.status !== 503) return 0;
-  return Number(response.headers.get("Retry-After")) || 1;
-}
-
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
-  return new Refused(response.status, problem);
+  return {
+    ok: false,
+    isTemporary: response.status === 429 || response.status === 503,
+    waitSeconds: Number(response.headers.get("Retry-After")) || 1,
+    error: new Refused(response.status, problem),
+  };
 }
 
 function pause(seconds) {

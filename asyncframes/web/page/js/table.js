@@ -39,10 +39,11 @@ export class FrameTable {
     return row && (row.duration ?? 1 / this.video.rate);
   }
 
-  /** When the first frame starts and the last one ends, in seconds. */
+  /** When the first frame starts and the last one ends, in seconds; null if the times are unknown. */
   async span() {
     const [first, last] = [await this.load(0), await this.load(this.video.count - 1)];
-    return [first.pts ?? 0, (last.pts ?? Infinity) + this.durationOf(this.video.count - 1)];
+    if (first.pts === null || last.pts === null) return null;
+    return [first.pts, last.pts + this.durationOf(this.video.count - 1)];
   }
 
   /** The frame shown at a time: the last that starts at or before it. */
