@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 import asyncframes as af
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.web.serving import serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
 JUMPS = [2 * index + 7 * (index // 5) + (index % 3 == 0) for index in range(60)]
 

@@ -18,10 +18,11 @@ from asyncframes.cli import main
 from asyncframes.web import WebLimits
 from asyncframes.web._routes.mjpeg import Pace
 from tests.support.servers.web import RunningServer
+from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.web.serving import serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
 FRAMES = 100
 
