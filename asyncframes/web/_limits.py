@@ -54,7 +54,7 @@ class WebLimits:
     max_open_videos: int = 32
     idle_seconds: float = 60.0
     fresh_seconds: float = 10.0
-    max_kept_bytes: int = 128 * 1024 * 1024
+    max_kept_bytes: int = 256 * 1024 * 1024
     max_requests: int | None = None
     max_queued: int = 256
     max_requests_per_client: int | None = None

@@ -53,6 +53,8 @@ logger = logging.getLogger("asyncframes.web")
 # A client that has left is noticed within this time.
 _LOOK_SECONDS = 0.2
 
+_PICTURE_CACHE_BYTES = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteOptions:
@@ -91,7 +93,8 @@ def site_options(
         limits=limits or WebLimits(),
         auth=auth,
         videos=videos,
-        open_options={**options, "policy": policy},
+        # Images that are made ahead take the place of most pictures.
+        open_options={"picture_cache_bytes": _PICTURE_CACHE_BYTES, **options, "policy": policy},
     )
 
 

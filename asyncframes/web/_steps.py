@@ -18,8 +18,9 @@ from asyncframes.web._problems import ProblemError
 from asyncframes.web._turns import Turns
 
 LONGEST_RUN = 16
-"""Most frames that are decoded together for a client that steps: the more steps it took, the more."""
+"""Most frames that are decoded together for a client that steps. The first run is shorter."""
 
+_FIRST_RUN = 8
 _MOST_ASKED = 16_384
 _MOST_ENDS = 1024
 
@@ -196,7 +197,7 @@ class Steps:
     def _make_next(self, opened: Opened, index: int, steps: int, picture: Picture, encode: Encode) -> None:
         """Start a run with the first of the next frames that is not made, if that is due soon."""
         way = 1 if steps > 0 else -1
-        length = min(self._longest, abs(steps) + 1)
+        length = min(self._longest, _FIRST_RUN * abs(steps))
         end = self._ends.get(opened.serial)
         for ahead in range(length // 2 + 1):
             first = index + way * ahead
