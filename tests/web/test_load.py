@@ -55,7 +55,7 @@ async def test_a_hundred_clients_step_through_twenty_videos(clips: dict[str, Pat
             for number in range(100):
                 group.create_task(step(client, names[number % len(names)], number, 3, found))
         assert found == {"200": 300, "wrong": 0}
-    for _ in range(100):
+    for _ in range(300):
         if not (grown := Held.now().grown_since(before)):
             break
         await asyncio.sleep(0.2)

@@ -57,6 +57,10 @@ http {{
 """
 
 
+# Longer than any test takes.
+LONG = WebLimits(fresh_seconds=3600)
+
+
 @pytest.fixture(scope="module")
 def nginx() -> str:
     """Path of nginx; a test that needs it is skipped where it is absent, and fails in CI."""
@@ -142,7 +146,7 @@ async def ask(behind: Behind, path: str, **headers: str) -> tuple[int, str | Non
 
 async def test_frames_are_kept_and_right(nginx: str, tmp_path: Path, clip: Path) -> None:
     """Each reaches the application once, whoever asks for it, and by its own parameters."""
-    async with cached(nginx, tmp_path, frame_app({"a/b.mp4": clip}.get)) as behind:
+    async with cached(nginx, tmp_path, frame_app({"a/b.mp4": clip}.get, limits=LONG)) as behind:
         for turn in ("MISS", "HIT"):
             for index in (0, 17, 47):
                 path = f"/v/a%2Fb.mp4/frames/{index}.png"
@@ -160,7 +164,7 @@ async def test_frames_are_kept_and_right(nginx: str, tmp_path: Path, clip: Path)
 
 async def test_tags_work_through_it(nginx: str, tmp_path: Path, clip: Path) -> None:
     """A client that has an answer gets 304 from the cache; HEAD has the headers of GET."""
-    async with cached(nginx, tmp_path, frame_app({"c": clip}.get)) as behind:
+    async with cached(nginx, tmp_path, frame_app({"c": clip}.get, limits=LONG)) as behind:
         async with behind.client.get("/v/c/frames/3.jpg") as reply:
             tag, body = reply.headers["ETag"], await reply.read()
         status, kept, empty = await ask(behind, "/v/c/frames/3.jpg", **{"If-None-Match": tag})
