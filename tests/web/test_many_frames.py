@@ -17,8 +17,8 @@ import asyncframes as af
 from asyncframes.cli import main
 from asyncframes.web import WebLimits
 from asyncframes.web._routes.mjpeg import Pace
-from tests.support.servers.web import RunningServer
 from tests.support.marks import BOTH_ISOLATIONS
+from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.web.serving import serving
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import shutil
 import socket
 from collections import Counter
@@ -22,6 +21,7 @@ from PIL import Image
 from yarl import URL
 
 from asyncframes.web import WebLimits, frame_app
+from tests.support.servers.emulators import absent
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.web.serving import running
 
@@ -65,10 +65,7 @@ LONG = WebLimits(fresh_seconds=3600)
 def nginx() -> str:
     """Path of nginx; a test that needs it is skipped where it is absent, and fails in CI."""
     found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if found is None:
-        reason = "nginx is not installed; .ci/debian-packages installs it"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return found
+    return found or absent("nginx is not installed; .ci/debian-packages installs it")
 
 
 @dataclass
