@@ -18,7 +18,7 @@ class WebLimits:
         Whether ``/v/{id}/original`` serves the bytes of the source. Off by default.
     max_open_videos
         Most videos that stay open while no request uses them. The least recently used is closed
-        first.
+        first. With ``isolation="process"``, they are at most as many as ``max_workers`` allows.
     idle_seconds
         How long a video stays open that no request uses.
     fresh_seconds

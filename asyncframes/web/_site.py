@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from asyncframes._model.options import OpenOptions
 from asyncframes._opening import open_video
 from asyncframes._policy.policy import Policy
-from asyncframes._runtime.threads import wait_until_done
+from asyncframes._runtime.threads import cpus, wait_until_done
 from asyncframes._video import Video
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
@@ -105,11 +105,26 @@ class Site:
         self.options = options
         self.limits = options.limits
         self.turns = Turns(options.limits)
-        self.videos = OpenVideos(self._open, self._is_current, options.limits)
+        # Videos that wait for a process keep no turns from those that have one.
+        self._openings = Turns(options.limits) if self._is_isolated else self.turns
+        self.videos = OpenVideos(self._open, self._is_current, options.limits, self._most_open)
         self.steps = Steps(self.turns, self.videos.held, options.limits.max_kept_bytes)
         self.metrics = Metrics(self.videos, self.turns)
         self.page = Page()
         self.closing = asyncio.Event()
+
+    @property
+    def _is_isolated(self) -> bool:
+        """Whether each open video has a process."""
+        policy = self.options.policy or Policy.trusted()
+        return (self.options.open_options.get("isolation") or policy.isolation) == "process"
+
+    @property
+    def _most_open(self) -> int:
+        """How many videos stay open. Each may have a process, for which new ones would wait in vain."""
+        policy = self.options.policy or Policy.trusted()
+        most = self.limits.max_open_videos
+        return min(most, policy.max_workers or cpus()) if self._is_isolated else most
 
     @property
     def is_private(self) -> bool:
@@ -168,7 +183,7 @@ class Site:
         source = await self._source(video_id)
         if source is None:
             raise ProblemError(404, "there is no video of this name")
-        async with self.turns.turn():
+        async with self._openings.turn():
             video = await open_video(source, **self.options.open_options)
         return Opened(video_id, source, video, version_of(source))
 

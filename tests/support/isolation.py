@@ -61,6 +61,7 @@ def own_processes(program: str | None = None) -> Iterator[Workers]:
             patch.setattr("asyncframes._isolation.workers._IDLE", 0)
         patch.setattr(requests, "workers", lambda: own)
         yield own
+    end_idle_processes(own)
 
 
 def end_idle_processes(lent: Workers | None = None) -> None:

@@ -35,7 +35,9 @@ class OpenVideos:
     is_current
         Whether the source of an open video still has the same bytes.
     limits
-        How many stay open, and for how long.
+        For how long they stay open.
+    most_open
+        How many stay open.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class OpenVideos:
         open_video: Callable[[str], Awaitable[Opened]],
         is_current: Callable[[Opened], Awaitable[bool]],
         limits: WebLimits,
+        most_open: int,
     ) -> None:
         self._open_video = open_video
         self._is_current = is_current
         self._limits = limits
+        self._most_open = most_open
         self._entries: dict[str, _Entry] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -129,6 +133,8 @@ class OpenVideos:
         entry.users += 1
         # The last one is that used last.
         self._entries[video_id] = entry
+        # The new one may need what an idle one holds.
+        self._close_surplus()
         return entry
 
     def _is_fresh(self, entry: _Entry) -> bool:
@@ -150,7 +156,7 @@ class OpenVideos:
 
     def _close_surplus(self) -> None:
         idle = [(video_id, entry) for video_id, entry in self._entries.items() if not entry.users]
-        for video_id, entry in idle[: max(0, len(self._entries) - self._limits.max_open_videos)]:
+        for video_id, entry in idle[: max(0, len(self._entries) - self._most_open)]:
             self._retire(video_id, entry)
 
     def _retire(self, video_id: str, entry: _Entry) -> None:
