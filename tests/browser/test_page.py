@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 RIGHT, END = "\ue014", "\ue010"
+TICKS = "return document.getElementById('ticks').toDataURL()"
 BUNNY = Path(af.__file__).parent / "data" / "bunny.mp4"
 
 
@@ -205,6 +206,17 @@ def test_bytes_fetched_are_told(page: DrivenPage) -> None:
     """As the server counts them, so far."""
     page.wait_for_frame(0)
     page.wait(lambda: re.fullmatch(r"[\d.]+ (bytes|kB|MB)", page.text("fact-fetched")), "the bytes fetched")
+
+
+def test_ticks_and_range_follow_the_colours(page: DrivenPage) -> None:
+    """They are drawn, not styled."""
+    page.prefer("light")
+    choose_range(page)
+    light = page.run(TICKS)
+    page.prefer("dark")
+    page.wait(lambda: page.run(TICKS) != light, "other colours")
+    page.prefer("light")
+    page.wait(lambda: page.run(TICKS) == light, "the colours from before")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ export function describeKeys(document, body) {
   for (const [key, shift, , text] of KEYS) {
     const row = body.insertRow();
     const name = document.createElement("kbd");
-    name.textContent = `${shift ? "Shift + " : ""}${WORDS[key] ?? key.toUpperCase()}`;
+    const word = WORDS[key] ?? (key.length === 1 ? key.toUpperCase() : key);
+    name.textContent = `${shift ? "Shift + " : ""}${word}`;
     row.insertCell().append(name);
     row.insertCell().textContent = text;
   }

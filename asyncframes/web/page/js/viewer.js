@@ -30,6 +30,7 @@ export class Viewer {
     this.address = new AddressBar();
     this.range.addEventListener("change", () => this.scrubber.setRange(this.range.frames));
     new ResizeObserver(() => this.#resized()).observe(this.stage.figure);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.scrubber.draw());
   }
 
   open(video, index) {
