@@ -114,7 +114,7 @@ class ClipDataset(HasEpochs, Dataset[Clip]):
         not divide the clips: a ``DistributedSampler`` does.
     max_open_videos
         Most videos that a process holds open; the least recently used one is closed for
-        another.
+        another. If videos decode in processes of their own, no more than there may be of these.
     **options
         How videos are opened and images are made; see `LoadingOptions` and `PictureOptions`.
 
@@ -150,7 +150,9 @@ class ClipDataset(HasEpochs, Dataset[Clip]):
         check_counts(least=0, seed=seed, rank=rank or 0)
         self._shape = ClipShape(num_frames, stride, out_of_range)
         self._videos = Videos(videos, options)
-        self._open = OpenVideos(self._videos, max_open_videos)
+        # One more than there may be processes would wait for them forever.
+        most_open = min(max_open_videos, self._videos.most_processes or max_open_videos)
+        self._open = OpenVideos(self._videos, most_open)
         self._clips_per_video = clips_per_video
         self._sampling = sampling
         self._seed = seed

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from asyncframes import sync
+from asyncframes._isolation.workers import most_processes
 from asyncframes._model.options import OpenOptions, part_of
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import make_rendering
@@ -74,6 +75,11 @@ class Videos:
 
     def __len__(self) -> int:
         return len(self._sources)
+
+    @property
+    def most_processes(self) -> int | None:
+        """How many videos can be open at once if each has a process; ``None`` if none has."""
+        return most_processes(self._options)
 
     @property
     def need_tables(self) -> bool:

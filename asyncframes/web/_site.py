@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
+from asyncframes._isolation.workers import most_processes
 from asyncframes._model.options import OpenOptions
 from asyncframes._opening import open_video
 from asyncframes._policy.policy import Policy
-from asyncframes._runtime.threads import cpus, wait_until_done
+from asyncframes._runtime.threads import wait_until_done
 from asyncframes._video import Video
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
@@ -105,26 +106,16 @@ class Site:
         self.options = options
         self.limits = options.limits
         self.turns = Turns(options.limits)
+        processes = most_processes(options.open_options)
         # Videos that wait for a process keep no turns from those that have one.
-        self._openings = Turns(options.limits) if self._is_isolated else self.turns
-        self.videos = OpenVideos(self._open, self._is_current, options.limits, self._most_open)
+        self._openings = Turns(options.limits) if processes else self.turns
+        # One that is idle keeps its process from those that wait.
+        most_open = min(self.limits.max_open_videos, processes or self.limits.max_open_videos)
+        self.videos = OpenVideos(self._open, self._is_current, options.limits, most_open)
         self.steps = Steps(self.turns, self.videos.held, options.limits.max_kept_bytes)
         self.metrics = Metrics(self.videos, self.turns)
         self.page = Page()
         self.closing = asyncio.Event()
-
-    @property
-    def _is_isolated(self) -> bool:
-        """Whether each open video has a process."""
-        policy = self.options.policy or Policy.trusted()
-        return (self.options.open_options.get("isolation") or policy.isolation) == "process"
-
-    @property
-    def _most_open(self) -> int:
-        """How many videos stay open. Each may have a process, for which new ones would wait in vain."""
-        policy = self.options.policy or Policy.trusted()
-        most = self.limits.max_open_videos
-        return min(most, policy.max_workers or cpus()) if self._is_isolated else most
 
     @property
     def is_private(self) -> bool:

@@ -174,6 +174,17 @@ def test_few_videos_are_open_at_once(paths: list[Path]) -> None:
     dataset.close()
 
 
+def test_videos_in_processes_do_not_wait_for_each_other(paths: list[Path]) -> None:
+    """There may be one process here, and the video that has it is closed for the next one."""
+    options: af.OpenOptions = {"policy": af.Policy(isolation="process", max_workers=1)}
+    with (
+        aft.ClipDataset(paths, num_frames=2, sampling="regular") as expected,
+        aft.ClipDataset(paths, num_frames=2, sampling="regular", open_options=options) as dataset,
+    ):
+        for number in (0, 1, 2, 0):
+            assert torch.equal(dataset[number]["frames"], expected[number]["frames"])
+
+
 def test_every_source_can_be_opened_again(paths: list[Path]) -> None:
     """A source is closed with its video, and the dataset needs it once more."""
     source = af.LocalSource(paths[1])
