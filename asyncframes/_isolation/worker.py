@@ -21,6 +21,8 @@ from asyncframes.errors import IsolationError
 _START_SECONDS = 60.0
 _MOST_REPORT_BYTES = 64 * 1024
 _CPU_GRACE_SECONDS = 1.0
+# A limit takes effect at the next tick, which may come after it was raised.
+_CPU_MARGIN_SECONDS = 2.0
 
 # A process whose memory is large takes a while to end.
 _EXIT_SECONDS = 5.0
@@ -152,8 +154,13 @@ class Worker:
         return self.cpu_seconds() > self._most_cpu_seconds + _CPU_GRACE_SECONDS
 
     @property
-    def is_silent(self) -> bool:
-        """Whether the process runs, and has sent nothing: between two videos, it has nothing to say."""
+    def rests(self) -> bool:
+        """Whether the process runs, has sent nothing, and is not about to reach its limit of CPU time.
+
+        Between two videos, it has nothing to say, and nothing to do but to close the last one.
+        """
+        if self.cpu_seconds() > self._most_cpu_seconds - _CPU_MARGIN_SECONDS:
+            return False
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         return self.is_alive and not poll.poll(0)

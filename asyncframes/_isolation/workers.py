@@ -162,7 +162,7 @@ class Workers:
     def _next_idle(self) -> Worker | None:
         while self._idle:
             worker = self._idle.pop()
-            if worker.is_silent:
+            if worker.rests:
                 return worker
             self._number -= 1
             self._starter.submit(worker.end)

@@ -166,6 +166,19 @@ async def test_an_idle_process_that_says_something_is_replaced(lent: Workers) ->
         await gone(first)
 
 
+@pytest.mark.slow
+async def test_an_idle_process_that_computes_is_replaced(lent: Workers) -> None:
+    """Its limit of CPU time would end it just as the next video has it."""
+    async with nothing_left(lent):
+        first = await pid_of_next()
+        await until_idle(lent)
+        for idle in lent._idle:
+            assert idle.rests
+            idle._most_cpu_seconds = idle.cpu_seconds() + 1.0
+        assert await pid_of_next() != first
+        await gone(first)
+
+
 async def until_idle(lent: Workers) -> None:
     """Wait until every process that is being started has been started."""
     while lent._number != len(lent._idle) + len(lent._busy):  # noqa: ASYNC110 - a thread starts them
