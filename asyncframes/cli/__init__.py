@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from asyncframes._version import __version__
-from asyncframes.cli import demo, extract, extract_many, info, serve, sheet, sprites, table
+from asyncframes.cli import demo, doctor, extract, extract_many, info, serve, sheet, sprites, table
 from asyncframes.cli._options import Parser, join_negatives
 from asyncframes.errors import AsyncFramesError
 
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (extract, extract_many, info, table, sheet, sprites, serve, demo):
+    for command in (extract, extract_many, info, table, sheet, sprites, serve, demo, doctor):
         command.add_parser(commands)
     return parser
 

@@ -76,7 +76,7 @@ def decoders_of(codecs: Iterable[str] | None) -> tuple[str, ...] | None:
     """
     if codecs is None:
         return None
-    known, found = _decoders(), set[str]()
+    known, found = video_decoders(), set[str]()
     for name in sorted(codecs):
         if name not in known:
             raise ValueError(f"codecs: this FFmpeg has no decoder of video {quoted_option(name)}")
@@ -85,7 +85,7 @@ def decoders_of(codecs: Iterable[str] | None) -> tuple[str, ...] | None:
 
 
 @cache
-def _decoders() -> dict[str, set[str]]:
+def video_decoders() -> dict[str, set[str]]:
     """Return the decoders of video by the name of their codec, and each by its own name."""
     known = defaultdict[str, set[str]](set)
     for name in av.codecs_available:
@@ -111,7 +111,7 @@ def refuse_beyond(stream: VideoStream, limits: ContainerLimits, max_pixels: int,
     codec = stream.codec_context
     decoder = codec_name(codec)
     if limits.decoders is not None and decoder not in limits.decoders:
-        name = next((name for name, decoders in _decoders().items() if decoder in decoders), decoder)
+        name = next((name for name, decoders in video_decoders().items() if decoder in decoders), decoder)
         raise MediaLimitError(
             f"the codec {name} is not among those allowed: expected one of {', '.join(limits.codecs)}",
             source=source,
