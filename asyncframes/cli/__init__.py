@@ -11,11 +11,12 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+from asyncframes._model.quoting import quoted_option
 from asyncframes._version import __version__
 from asyncframes.cli import demo, doctor, extract, extract_many, info, serve, sheet, sprites, table
-from asyncframes.cli._options import Parser, join_negatives
+from asyncframes.cli._arguments.parser import EXIT_STATUS, Parser, join_negatives
 from asyncframes.errors import AsyncFramesError
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C; 143 after SIGTERM; 141 if the reader of the output has closed it. Wrong usage
         raises ``SystemExit(2)``.
     """
-    arguments = _parser().parse_args(join_negatives(sys.argv[1:] if argv is None else argv))
+    arguments = _parsed(sys.argv[1:] if argv is None else argv)
     _log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may contain undecodable bytes.
@@ -108,15 +109,25 @@ def _log_to_stderr() -> None:
     logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING, handlers=[handler])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    arguments, more = _parser().parse_known_args(join_negatives(argv))
+    if more:
+        kind = "unknown option" if more[0].startswith("-") else "unexpected argument"
+        arguments.parser.error(f"{kind} {quoted_option(more[0])}")
+    return cast("argparse.Namespace", arguments)
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog="asyncframes",
         description="Frames of a video by exact index, from any source.",
-        epilog="asyncframes COMMAND --help shows a command's options and examples.",
+        epilog=f"asyncframes COMMAND --help shows a command's options and examples.\n\n{EXIT_STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.commands = commands
     for command in (extract, extract_many, info, table, sheet, sprites, serve, demo, doctor):
         command.add_parser(commands)
     return parser

@@ -8,7 +8,7 @@ from typing import get_args
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ColorMatrix, Fit, ImageFormat, PictureOptions
-from asyncframes.cli._options import positive
+from asyncframes.cli._arguments.values import positive
 
 _FORMATS = [name for name in get_args(ImageFormat) if name != "bgr24"]
 

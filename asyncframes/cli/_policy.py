@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import asyncframes as af
 from asyncframes._policy.policy import MEASURES, Isolation
-from asyncframes.cli import _options
+from asyncframes.cli._arguments import values
 
 _NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {
     "max_pixels": (int, "most pixels of a picture"),
@@ -59,9 +59,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         help="fail if the system cannot confine that process by this; may be repeated",
     )
     for name, (kind, what) in _NUMBERS.items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}", type=_options.positive(kind), metavar="N", help=what
-        )
+        group.add_argument(f"--{name.replace('_', '-')}", type=values.positive(kind), metavar="N", help=what)
 
 
 def policy_of(arguments: argparse.Namespace) -> af.Policy | None:

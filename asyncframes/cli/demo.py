@@ -13,6 +13,7 @@ from aiohttp import web
 
 import asyncframes as af
 from asyncframes.cli import _common, _options, sheet
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli._progress import Progress
 
 CLIP = "bunny.mp4"
@@ -23,11 +24,12 @@ EXAMPLES = """\
   asyncframes demo /tmp/demo"""
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "demo",
+        "[DIR]",
         help_text="extract frames and a contact sheet from a bundled clip, which it serves over HTTP",
         examples=EXAMPLES,
     )

@@ -8,6 +8,8 @@ from typing import Any
 from asyncframes._model.options import SaveOptions, part_of
 from asyncframes._saving.save import Saving
 from asyncframes.cli import _common, _options, _pictures, _policy
+from asyncframes.cli._arguments import values
+from asyncframes.cli._arguments.parser import Commands, new_command
 
 EXAMPLES = """\
   asyncframes extract film.mp4 frames --start 100 --end 199
@@ -21,10 +23,10 @@ EXAMPLES = """\
 INTERRUPTED = "interrupted; the files written so far are complete, and --overwrite skip resumes from them"
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
-        commands, "extract", help_text="write frames to image files", examples=EXAMPLES
+    parser = new_command(
+        commands, "extract", "SOURCE DIR", help_text="write frames to image files", examples=EXAMPLES
     )
     _options.add_source_options(parser)
     parser.add_argument("directory", metavar="DIR", help="directory for the files; created if missing")
@@ -41,25 +43,33 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     group = _options.add_range_options(parser)
     group.add_argument("--step", type=int, default=1, metavar="N", help="every N-th frame of the range")
     group.add_argument(
-        "--time-range", type=_options.time_range, metavar="S-S", help="frames shown between: 2-5.5, 2-, -5.5"
+        "--time-range",
+        type=values.time_range,
+        metavar="TIME-TIME",
+        help="frames shown between these times: 2-5.5, 2-, -5.5, 00:01:30-00:02:00.5",
     )
     ways = group.add_mutually_exclusive_group()
-    ways.add_argument("--fps", type=_options.rate, metavar="RATE", help="this many frames per second")
-    ways.add_argument("--indices", type=_options.integers, metavar="I,...", help="these frames: 0,25,-1")
-    ways.add_argument("--times", type=_options.seconds, metavar="S,...", help="frames shown at these seconds")
+    ways.add_argument("--fps", type=values.rate, metavar="RATE", help="this many frames per second")
+    ways.add_argument("--indices", type=values.integers, metavar="I,...", help="these frames: 0,25,-1")
     ways.add_argument(
-        "--num-frames", type=_options.positive(int), metavar="N", help="this many, spread over the range"
+        "--times",
+        type=values.seconds,
+        metavar="TIME,...",
+        help="frames shown at these times: 0.5,90 or 00:02:00.5",
+    )
+    ways.add_argument(
+        "--num-frames", type=values.positive(int), metavar="N", help="this many, spread over the range"
     )
     ways.add_argument("--keyframes", action="store_true", help="only keyframes")
     group.add_argument(
         "--max-frames",
-        type=_options.positive(int),
+        type=values.positive(int),
         metavar="N",
         help="with --fps: where it gives more, N frames spread over the range",
     )
     group.add_argument(
         "--min-frames",
-        type=_options.positive(int),
+        type=values.positive(int),
         metavar="N",
         help="with --fps: where it gives fewer, N frames spread over the range",
     )
@@ -97,7 +107,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_options.positive(int),
+        type=values.positive(int),
         default=4,
         metavar="N",
         help="number of files written at once (default: 4)",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import asyncframes as af
 from asyncframes.cli import _common, _options, _pictures, _policy, extract
+from asyncframes.cli._arguments import values
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli._list import directory_name, read_list
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import AsyncFramesError
@@ -19,10 +21,14 @@ EXAMPLES = """\
   asyncframes extract-many videos.txt frames --fps 1 --overwrite skip    (resume an interrupted run)"""
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
-        commands, "extract-many", help_text="write frames of every video in a list", examples=EXAMPLES
+    parser = new_command(
+        commands,
+        "extract-many",
+        "LIST DIR",
+        help_text="write frames of every video in a list",
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "list",
@@ -39,12 +45,12 @@ def add_parser(commands: _options.Commands) -> None:
     )
     parser.add_argument(
         "--at-once",
-        type=_options.positive(int),
+        type=values.positive(int),
         default=4,
         metavar="N",
         help="number of videos processed at once (default: 4)",
     )
-    parser.add_argument("--threads", type=_options.positive(int), metavar="N", help="threads per decoder")
+    parser.add_argument("--threads", type=values.positive(int), metavar="N", help="threads per decoder")
     extract.add_selection_options(parser)
     _pictures.add_picture_options(parser)
     extract.add_file_options(parser)

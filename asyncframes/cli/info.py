@@ -11,6 +11,7 @@ import asyncframes as af
 from asyncframes._frames.drawing import clock
 from asyncframes._model.quoting import shortened
 from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli._arguments.parser import Commands, new_command
 
 EXAMPLES = """\
   asyncframes info film.mp4
@@ -20,11 +21,12 @@ EXAMPLES = """\
 _WIDTH = 11
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "info",
+        "SOURCE",
         help_text="show facts about a video, from its container and its decoder",
         examples=EXAMPLES,
     )

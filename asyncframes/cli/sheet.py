@@ -14,6 +14,8 @@ from asyncframes._model.options import DEFAULTS, option
 from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import whole_file
 from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli._arguments import values
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli._progress import Progress
 from asyncframes.errors import FrameWriteError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
@@ -25,11 +27,12 @@ EXAMPLES = """\
   asyncframes sheet film.mp4 end.png --start -500"""
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "sheet",
+        "SOURCE OUT",
         help_text="draw a contact sheet, in which each frame has its index and time",
         examples=EXAMPLES,
     )
@@ -40,14 +43,14 @@ def add_parser(commands: _options.Commands) -> None:
     for name in ("columns", "rows"):
         group.add_argument(
             f"--{name}",
-            type=_options.positive(int),
+            type=values.positive(int),
             default=DEFAULTS[name],
             metavar="N",
             help=f"number of {name} (default: %(default)s)",
         )
     group.add_argument(
         "--width",
-        type=_options.positive(int),
+        type=values.positive(int),
         default=DEFAULTS["width"],
         metavar="PIXELS",
         help="width of the sheet (default: %(default)s)",

@@ -16,6 +16,8 @@ from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import write_whole
 from asyncframes._types import Image
 from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli._arguments import values
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli.sheet import refuse_other_files
 from asyncframes.errors import FrameWriteError
 from asyncframes.web import _sprites
@@ -29,11 +31,12 @@ _MOST_TILES = 10_000
 _UNITS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "": Fraction(1)}
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "sprites",
+        "SOURCE OUT VTT",
         help_text="draw a sprite sheet with the WebVTT that players read",
         examples=EXAMPLES,
     )
@@ -50,14 +53,14 @@ def add_parser(commands: _options.Commands) -> None:
     )
     group.add_argument(
         "--columns",
-        type=_options.positive(int),
+        type=values.positive(int),
         default=_sprites.COLUMNS,
         metavar="N",
         help="pictures in a row (default: %(default)s)",
     )
     group.add_argument(
         "--width",
-        type=_options.positive(int),
+        type=values.positive(int),
         default=_sprites.WIDTH,
         metavar="PIXELS",
         help="width of a picture (default: %(default)s)",

@@ -16,6 +16,7 @@ import asyncframes as af
 from asyncframes._runtime.temporaries import sweep
 from asyncframes._runtime.whole_files import whole_file, write_whole
 from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.errors import MissingExtraError
 
 EXAMPLES = """\
@@ -32,10 +33,10 @@ _AT_ONCE = 4096
 Row: TypeAlias = tuple[int, int | None, float | None, float | None, bool]
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
-        commands, "table", help_text="list every frame with its times", examples=EXAMPLES
+    parser = new_command(
+        commands, "table", "SOURCE", help_text="list every frame with its times", examples=EXAMPLES
     )
     _options.add_source_options(parser)
     parser.add_argument(

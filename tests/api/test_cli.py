@@ -23,8 +23,8 @@ import asyncframes
 from asyncframes._requests.requests import Requests
 from asyncframes._saving.sheet import spread
 from asyncframes.cli import main
+from asyncframes.cli._arguments.parser import join_negatives
 from asyncframes.cli._list import directory_name
-from asyncframes.cli._options import join_negatives
 from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part
@@ -349,7 +349,7 @@ def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str], command: s
     assert "secret" not in err
 
 
-@pytest.mark.parametrize("command", ["", "extract", "info", "sheet", "demo"])
+@pytest.mark.parametrize("command", ["", "extract", "info", "sheet", "demo", "doctor"])
 def test_help_of_every_command(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """--help prints and exits with 0, and a command's help ends in examples."""
     with pytest.raises(SystemExit) as exit_info:
@@ -361,12 +361,8 @@ def test_help_of_every_command(capsys: pytest.CaptureFixture[str], command: str)
 
 def test_negative_lists_are_not_options() -> None:
     """A list that starts with a negative number stays with its option; other words stay as they are."""
-    assert join_negatives(["a", "--indices", "-1,5", "--start", "-3"]) == [
-        "a",
-        "--indices=-1,5",
-        "--start",
-        "-3",
-    ]
+    joined = ["a", "--indices=-1,5", "--start=-3", "--keyframes", "-0"]
+    assert join_negatives(["a", "--indices", "-1,5", "--start", "-3", "--keyframes", "-0"]) == joined
     assert join_negatives(["--times", "-.5", "--indices", "--fps"]) == ["--times=-.5", "--indices", "--fps"]
 
 

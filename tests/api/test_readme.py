@@ -17,7 +17,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes.cli import _parser
-from asyncframes.cli._options import join_negatives
+from asyncframes.cli._arguments.parser import join_negatives
 from tests.support.servers.supervisely_platform import TOKEN, Platform
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import Any
 
-from asyncframes.cli import _options
+from asyncframes.cli import _options as _options
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli.doctor import _checks, _facts
 from asyncframes.errors import AsyncFramesError
 
@@ -20,11 +21,12 @@ EXAMPLES = """\
 _WIDTH = 12
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "doctor",
+        "",
         help_text="check this installation: versions, decoders, isolation, speed and exact frames",
         examples=EXAMPLES,
     )

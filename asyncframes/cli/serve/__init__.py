@@ -13,6 +13,7 @@ from yarl import URL
 
 import asyncframes as af
 from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli.serve._served import ServedVideos, as_directory
 from asyncframes.web import WebLimits, frame_app
 
@@ -25,11 +26,12 @@ _SHUTDOWN_SECONDS = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def add_parser(commands: _options.Commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = _options.new_command(
+    parser = new_command(
         commands,
         "serve",
+        "[SOURCE ...]",
         help_text="serve frames over HTTP, with a page to step through them",
         examples=EXAMPLES,
     )
