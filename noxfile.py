@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
+import re
 import shutil
 import sys
+import tempfile
+import tomllib
 from pathlib import Path
 
 import nox
@@ -20,6 +24,13 @@ PYTHONS += ["3.14"] if shutil.which("python3.14") else []
 # The Python that all tests run under; the others get the fast half, unless arguments say otherwise.
 MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.version_info[1]}"
 FAST_HALF = ("-m", "not slow")
+# What `build` tests of an unpacked sdist: each reads other parts of it.
+OF_THE_SDIST = (
+    *(f"tests/api/test_{name}.py" for name in ("benchmarks", "dependencies", "floors", "readme", "release")),
+    "tests/contract/test_examples.py",
+    "tests/decode/test_routes.py",
+    "tests/unit/test_ranges.py",
+)
 
 # What is installed together: torchcodec goes with one release of torch. The later one's wheels are for CUDA.
 TORCHCODEC = ("torch==2.14.1", "torchcodec==0.17.0")
@@ -112,6 +123,52 @@ def coverage(session: nox.Session) -> None:
 def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:
     # the script, unlike "python -m pytest", leaves the checkout off sys.path: the wheel is what is imported
     session.run("pytest", *(session.posargs or chosen))
+
+
+@nox.session(python=MAIN_PYTHON)
+def build(session: nox.Session) -> None:
+    """Build the sdist and the wheel into dist/, check both, and test what the sdist contains.
+
+    They are built twice, from the checkout and from the unpacked sdist, and must have the same bytes. An
+    argument is the tag of a release, such as ``v0.1.0``, with which the version and the changelog must agree.
+    """
+    for tag in session.posargs:
+        _check_tag(session, tag)
+    session.install("build>=1.4,<2", "check-wheel-contents>=0.6.3,<1", "twine>=6.2,<8")
+    committed = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    environment = {"SOURCE_DATE_EPOCH": str(committed).strip()}
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist", env=environment)
+    [sdist], [wheel] = Path("dist").glob("*.tar.gz"), Path("dist").glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", str(wheel))
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.unpack_archive(sdist, folder, filter="data")
+        [unpacked] = Path(folder).iterdir()
+        again = Path(folder, "again")
+        session.run("python", "-m", "build", "--outdir", str(again), str(unpacked), env=environment)
+        differ = [one.name for one in (sdist, wheel) if not filecmp.cmp(one, again / one.name, shallow=False)]
+        if differ:
+            session.error(f"not reproducible: a second build differs in {', '.join(differ)}")
+        _test_sdist(session, sdist.resolve(), unpacked, Path(folder, "fresh"))
+
+
+def _check_tag(session: nox.Session, tag: str) -> None:
+    """Refuse the tag of another version, and of a version that has no date in the changelog."""
+    version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    if tag != f"v{version}":
+        session.error(f"the tag is {tag}, and pyproject.toml has version {version}")
+    heading = rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$"
+    if not re.search(heading, Path("CHANGELOG.md").read_text(), re.M):
+        session.error(f"CHANGELOG.md has no heading of the form '## {version} - YYYY-MM-DD'")
+
+
+def _test_sdist(session: nox.Session, sdist: Path, unpacked: Path, fresh: Path) -> None:
+    """Install from an sdist in a fresh environment, and run some of its tests with it."""
+    session.run("python", "-m", "venv", str(fresh))
+    session.run(str(fresh / "bin" / "pip"), "install", "--quiet", f"{sdist}[test]", external=True)
+    with session.chdir(unpacked):
+        session.run(str(fresh / "bin" / "pytest"), "-n0", *FAST_HALF, *OF_THE_SDIST, external=True)
 
 
 @nox.session
