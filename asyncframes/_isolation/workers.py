@@ -14,8 +14,6 @@ from functools import cache
 from typing import Any
 
 from asyncframes._isolation.worker import Worker
-from asyncframes._model.options import OpenOptions
-from asyncframes._policy.policy import Policy
 from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
 from asyncframes._runtime.threads import cpus, result_of
@@ -189,13 +187,6 @@ class Workers:
         """Close the sockets in a forked child: the processes are the parent's."""
         for worker in [*self._idle, *self._busy]:
             worker.forget()
-
-
-def most_processes(options: OpenOptions) -> int | None:
-    """Return how many videos with these options can have a process at once; ``None`` if none has one."""
-    policy = options.get("policy") or Policy.trusted()
-    is_isolated = (options.get("isolation") or policy.isolation) == "process"
-    return (policy.max_workers or cpus()) if is_isolated else None
 
 
 def _no_task() -> None:

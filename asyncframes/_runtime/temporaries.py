@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 import time
 from contextlib import suppress
 from functools import cache
@@ -49,7 +50,8 @@ def sweep(directory: Path) -> None:
 
 def _has_ended(match: re.Match[str]) -> bool | None:
     """Whether the process in a file name has ended, ``None`` if that is unknown."""
-    if match["host"] != _host() or os.name != "posix":
+    # On Windows, os.kill(pid, 0) sends Ctrl-C.
+    if match["host"] != _host() or sys.platform == "win32":
         return None
     pid = int(match["pid"])
     try:

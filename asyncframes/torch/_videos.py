@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from asyncframes import sync
-from asyncframes._isolation.workers import most_processes
 from asyncframes._model.options import OpenOptions, part_of
 from asyncframes._model.quoting import quoted_option
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.table import FrameTable
 from asyncframes._opening import open_video
+from asyncframes._policy.processes import most_processes
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import PictureOptions

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
-from asyncframes._isolation.workers import most_processes
 from asyncframes._model.options import OpenOptions
 from asyncframes._opening import open_video
 from asyncframes._policy.policy import Policy
+from asyncframes._policy.processes import most_processes
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes._video import Video
 from asyncframes.abc import StreamSource

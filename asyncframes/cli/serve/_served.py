@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import glob
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -98,7 +99,8 @@ def _name(source: str, given: str) -> str:
 
 def _path_of(source: str) -> str:
     """Return the path without a scheme. File systems differ in how many slashes they put before it."""
-    return source.rpartition("://")[2].lstrip("/")
+    path = source.rpartition("://")[2].lstrip("/")
+    return path.replace("\\", "/") if sys.platform == "win32" else path
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, BinaryIO, Protocol, TypeAlias
@@ -106,11 +107,14 @@ class _Pipe(_Blocking):
         self._descriptor: int = file.fileno()
 
     async def next(self) -> bytes:
+        # A selector of Windows accepts a pipe, and then ends the event loop with an error.
+        if sys.platform == "win32":
+            return await super().next()
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         try:
             loop.add_reader(self._descriptor, ready.set)
-        except (NotImplementedError, OSError):  # on Windows, or for a regular file
+        except (NotImplementedError, OSError):  # on a loop without readers, or for a regular file
             return await super().next()
         try:
             await ready.wait()
