@@ -131,6 +131,7 @@ print("used")
 """
 
 
+@pytest.mark.slow
 @SYSTEMS
 def test_frames_come_and_are_saved_from_each_kind_of_source(system: str, tmp_path: Path) -> None:
     """Without positional reads, scheduling classes, signal handlers, and pipes that the loop watches."""
