@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes._version import __version__
-from asyncframes.cli import demo, doctor, extract, extract_many, info, serve, sheet, sprites, table
+from asyncframes.cli import _common, demo, doctor, extract, extract_many, info, serve, sheet, sprites, table
 from asyncframes.cli._arguments.parser import EXIT_STATUS, Parser, join_negatives
 from asyncframes.errors import AsyncFramesError
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raises ``SystemExit(2)``.
     """
     arguments = _parsed(sys.argv[1:] if argv is None else argv)
-    _log_to_stderr()
+    _log_to_stderr(quiet=arguments.quiet, verbose=arguments.verbose)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may contain undecodable bytes.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asyncframes: {arguments.interrupted}", file=sys.stderr)
         return INTERRUPTED
     except (AsyncFramesError, ValueError, OSError) as exc:
-        print(f"asyncframes: error: {_one_line(exc)}", file=sys.stderr)
+        print(f"asyncframes: error: {_common.said(exc, arguments)}", file=sys.stderr)
         return 1
     return 0
 
@@ -102,11 +102,16 @@ async def _until_terminated(command: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(*, quiet: bool, verbose: int) -> None:
+    """Print warnings; with -v, also what else the library logs, and failed attempts."""
     handler = logging.StreamHandler()
-    # Leaves out failed attempts, because the final error gives the reason.
-    handler.addFilter(lambda record: not hasattr(record, "wait_seconds"))
+    if not verbose:
+        # The final error gives the reason.
+        handler.addFilter(lambda record: not hasattr(record, "wait_seconds"))
     logging.basicConfig(format="asyncframes: %(message)s", level=logging.WARNING, handlers=[handler])
+    levels = {0: logging.NOTSET, 1: logging.INFO}
+    level = logging.ERROR if quiet else levels.get(verbose, logging.DEBUG)
+    logging.getLogger("asyncframes").setLevel(level)
 
 
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
@@ -131,7 +136,3 @@ def _parser() -> Parser:
     for command in (extract, extract_many, info, table, sheet, sprites, serve, demo, doctor):
         command.add_parser(commands)
     return parser
-
-
-def _one_line(exc: BaseException) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__

@@ -11,8 +11,10 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import asyncframes as af
+from asyncframes._model.quoting import shortened
 from asyncframes.abc import StreamSource
 from asyncframes.cli import _policy, _supervisely
+from asyncframes.cli._arguments.flags import flags_of, with_flags
 from asyncframes.cli._progress import Progress
 from asyncframes.sources import HttpSource
 
@@ -51,9 +53,17 @@ def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
     return HttpSource(arguments.source, headers=dict(arguments.header))
 
 
-def report(done: str, video: af.Video) -> None:
-    """Print what was done, and how much was fetched for it."""
-    print("; ".join(part for part in (done, amount_read(video)) if part))
+def said(exc: BaseException, arguments: argparse.Namespace) -> str:
+    """Describe an error in one line, with options of the command in place of Python's arguments."""
+    verbatim = getattr(exc, "path", None) or getattr(exc, "source", None)
+    text = with_flags(str(exc), flags_of(arguments.parser), verbatim=verbatim and shortened(str(verbatim)))
+    return " ".join(text.split()) or type(exc).__name__
+
+
+def report(arguments: argparse.Namespace, done: str, video: af.Video | None = None) -> None:
+    """Print what was done, and how much was fetched for it, unless --quiet is given."""
+    if not arguments.quiet:
+        print("; ".join(part for part in (done, amount_read(video) if video else "") if part))
 
 
 def amount_read(video: af.Video) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import asyncframes as af
 from asyncframes._policy.policy import MEASURES, Isolation
 from asyncframes.cli._arguments import values
+from asyncframes.cli._arguments.flags import flags_of, with_flags
 
 _NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {
     "max_pixels": (int, "most pixels of a picture"),
@@ -86,7 +87,8 @@ def policy_of(arguments: argparse.Namespace) -> af.Policy | None:
     try:
         return replace(policy, **given)
     except ValueError as exc:
-        raise argparse.ArgumentError(None, str(exc)) from None
+        text = with_flags(str(exc), flags_of(arguments.parser))
+        raise argparse.ArgumentError(None, f"argument {text}") from None
 
 
 def _check_combination(arguments: argparse.Namespace) -> None:

@@ -18,11 +18,13 @@ class Progress:
     Parameters
     ----------
     arguments
-        Bars are shown if its ``progress`` is true; if it is ``None``, only on a terminal.
+        Bars are shown if its ``progress`` is true; if it is ``None``, only on a terminal, and not if its
+        ``quiet`` is true.
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.is_shown: bool = sys.stderr.isatty() if arguments.progress is None else bool(arguments.progress)
+        by_default = sys.stderr.isatty() and not arguments.quiet
+        self.is_shown: bool = by_default if arguments.progress is None else bool(arguments.progress)
         self._scan: Bar | None = None
 
     def count_packet(self, phase: Literal["index", "decode"], total: int | None) -> None:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -93,22 +94,23 @@ async def run(arguments: argparse.Namespace) -> None:
     clip = await asyncio.to_thread(files("asyncframes").joinpath("data", CLIP).read_bytes)
     server = ClipServer(clip)
     async with serving(server) as url, af.open_video(url) as video:
-        print(f"{url}: {sheet.facts(video.info)}, {len(clip):,} bytes, header last")
+        say = partial(_common.report, arguments)
+        say(f"{url}: {sheet.facts(video.info)}, {len(clip):,} bytes, header last")
         progress = Progress(arguments)
-        await _frames(video, arguments.directory, progress)
-        print(f"  the server sent {server.sent()} for these frames")
-        await _sheet(video, arguments.directory, progress)
-        print(f"  the server sent {server.sent()} in total")
+        say(await _frames(video, arguments.directory, progress))
+        say(f"  the server sent {server.sent()} for these frames")
+        say(await _sheet(video, arguments.directory, progress))
+        say(f"  the server sent {server.sent()} in total")
 
 
-async def _frames(video: af.Video, directory: Path, progress: Progress) -> None:
+async def _frames(video: af.Video, directory: Path, progress: Progress) -> str:
     directory /= "frames"
     with progress.frames(LAST - FIRST + 1) as advance:
         paths = await video.save(directory, FIRST, LAST, overwrite="replace", progress_cb=advance)
-    print(f"frames {FIRST} to {LAST} are in {directory}: {Path(paths[0]).name} to {Path(paths[-1]).name}")
+    return f"frames {FIRST} to {LAST} are in {directory}: {Path(paths[0]).name} to {Path(paths[-1]).name}"
 
 
-async def _sheet(video: af.Video, directory: Path, progress: Progress) -> None:
+async def _sheet(video: af.Video, directory: Path, progress: Progress) -> str:
     out = directory / "sheet.png"
     drawn = await sheet.draw(video, out, progress, name="Big Buck Bunny")
-    print(f"a contact sheet of {drawn} frames is in {out}")
+    return f"a contact sheet of {drawn} frames is in {out}"

@@ -140,4 +140,4 @@ async def run(arguments: argparse.Namespace) -> None:
     async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
         with progress.frames(await saving.missing(video._requests)) as advance:
             paths = await saving.run(video._requests, progress_cb=advance)
-        _common.report(f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)
+        _common.report(arguments, f"{_common.counted(len(paths), 'frame')} in {arguments.directory}", video)

@@ -80,11 +80,9 @@ async def run(arguments: argparse.Namespace) -> None:
                 files += len(result.paths)
                 failed += result.error is not None
                 if result.error is not None:
-                    progress.say(f"asyncframes: {result.output_dir}: {' '.join(str(result.error).split())}")
-    print(
-        f"{_common.counted(files, 'frame')} of {_common.counted(len(videos) - failed, 'video')} "
-        f"in {arguments.directory}"
-    )
+                    progress.say(f"asyncframes: {result.output_dir}: {_common.said(result.error, arguments)}")
+    done = f"{_common.counted(files, 'frame')} of {_common.counted(len(videos) - failed, 'video')}"
+    _common.report(arguments, f"{done} in {arguments.directory}")
     if failed:
         raise AsyncFramesError(f"{_common.counted(failed, 'video')} of {len(videos)} failed")
 

@@ -75,7 +75,7 @@ async def run(arguments: argparse.Namespace) -> None:
             rows=arguments.rows,
             width=arguments.width,
         )
-        _common.report(f"{_common.counted(drawn, 'frame')} on {arguments.out}", video)
+        _common.report(arguments, f"{_common.counted(drawn, 'frame')} on {arguments.out}", video)
 
 
 async def draw(

@@ -85,7 +85,9 @@ async def run(arguments: argparse.Namespace) -> None:
         sheet = await _sprites.draw_sprites(video, sprites)
         await asyncio.to_thread(_store, sheet, out)
         await asyncio.to_thread(_write, vtt, sprites.vtt(_address(out, vtt)).encode("ascii"))
-        _common.report(f"{_common.counted(len(sprites.indices), 'frame')} on {out}, times in {vtt}", video)
+        _common.report(
+            arguments, f"{_common.counted(len(sprites.indices), 'frame')} on {out}, times in {vtt}", video
+        )
 
 
 def interval(text: str) -> Fraction:

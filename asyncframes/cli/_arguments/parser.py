@@ -87,6 +87,15 @@ def new_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print only results and errors")
+    loudness.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print what is logged, such as retries; -vv prints more",
+    )
     parser.set_defaults(parser=parser, interrupted="interrupted")
     return parser
 
