@@ -20,7 +20,7 @@ nox.options.download_python = "never"
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 # The newest is tested where it is installed, and its absence is no error.
-PYTHONS += ["3.14"] if shutil.which("python3.14") else []
+PYTHONS += ["3.14"] if sys.version_info[:2] == (3, 14) or shutil.which("python3.14") else []
 # The Python that all tests run under; the others get the fast half, unless arguments say otherwise.
 MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.version_info[1]}"
 FAST_HALF = ("-m", "not slow")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import select
 import signal
 import socket
@@ -17,6 +16,9 @@ from contextlib import suppress
 from asyncframes._isolation.report import IsolationReport
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Messages
 from asyncframes.errors import IsolationError
+
+if sys.platform != "win32":
+    import resource
 
 _START_SECONDS = 60.0
 _MOST_REPORT_BYTES = 64 * 1024

@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from asyncframes.cli.serve._served import _name
-from tests.api.test_floors import MODULES, name_of
+from tests.api.test_floors import MODULES
 from tests.support.platforms import AS_MACOS, AS_WINDOWS, WITHOUT_LINUX
 
 CLIP = str(files("asyncframes.data").joinpath("bunny.mp4"))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux is made to look like the others")
 
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
-OF_PROCESSES = "asyncframes._isolation"
 
 
 def run(program: str, folder: Path) -> str:
@@ -53,24 +52,18 @@ def imported(nodes: list[ast.stmt]) -> Iterator[str]:
                 yield from imported(node.body)
 
 
-def test_what_only_processes_need_is_imported_by_them_alone() -> None:
-    """No other module imports, not even through others, a module that Windows lacks; extras included."""
-    imports = {name_of(path): {*imported(ast.parse(path.read_text()).body)} for path in MODULES}
-    # Importing a module imports the packages that it is in.
-    for name, found in imports.items():
-        found |= {name.rpartition(".")[0]} - {""}
-    lacking = {name for name, found in imports.items() if found & POSIX_ONLY}
-    assert {"asyncframes._isolation.worker", "asyncframes._isolation.wire.shared_memory"} <= lacking
-    while more := {name for name, found in imports.items() if found & lacking} - lacking:
-        lacking |= more
-    assert [name for name in sorted(lacking) if not name.startswith(OF_PROCESSES)] == []
+def test_no_module_needs_what_windows_lacks() -> None:
+    """Extras included, which may be absent here, and tests, which would not be collected there."""
+    modules = [*MODULES, *Path(__file__).parents[1].rglob("*.py")]
+    lacking = [path.name for path in modules if POSIX_ONLY & {*imported(ast.parse(path.read_text()).body)}]
+    assert lacking == []
 
 
 EVERYTHING = """
 from asyncframes.errors import MissingExtraError
 
 for name in modules():
-    if name.startswith("asyncframes._isolation.") or name == "asyncframes.__main__":
+    if name == "asyncframes.__main__":
         continue
     try:
         importlib.import_module(name)
@@ -88,7 +81,7 @@ SYSTEMS = pytest.mark.parametrize(
 
 @SYSTEMS
 def test_every_module_is_imported(system: str, tmp_path: Path) -> None:
-    """Those of decoding processes are left out: nothing imports them on Windows."""
+    """Those of decoding processes too, though Windows has none."""
     assert int(run(system + EVERYTHING, tmp_path)) > 0
 
 

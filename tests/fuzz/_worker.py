@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import random
-import resource
 import signal
 import sys
 from dataclasses import asdict, replace
@@ -20,6 +19,9 @@ from tests.fuzz._edits import Edit, apply, as_json, from_json
 from tests.fuzz._mutations import mutate
 from tests.fuzz._seeds import Seed, seeds_of
 from tests.support.servers.web import RunningServer
+
+if sys.platform != "win32":
+    import resource
 
 # The bytes are given as they are, by path, and by a server on this machine.
 UNTRUSTED = replace(af.Policy.untrusted(), schemes={"file", "http"}, hosts=None)

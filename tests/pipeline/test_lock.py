@@ -6,7 +6,6 @@ import array
 import ctypes
 import mmap
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +20,9 @@ import pytest
 from asyncframes._isolation.report import MEASURES, IsolationReport
 from tests.support.locked import IS_X86_64, digests, run_locked
 from tests.support.streams.clips import clip_bytes
+
+if sys.platform != "win32":
+    import resource
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can lock a process")
 seccompy = pytest.importorskip("seccompy", reason="the extra isolation is not installed")

@@ -7,7 +7,6 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401 - asyncio imports it late
 import ctypes
 import errno
-import fcntl
 import hashlib
 import importlib
 import io
@@ -15,7 +14,6 @@ import json
 import mmap
 import os
 import platform
-import resource
 import signal
 import socket
 import subprocess
@@ -33,6 +31,10 @@ import av.filter
 
 import asyncframes as af
 from asyncframes._media.pyav import import_late_modules
+
+if sys.platform != "win32":
+    import fcntl
+    import resource
 
 Settings = dict[str, Any]
 """What a child is told, as JSON; `settings` of test_lock.py has all of it."""

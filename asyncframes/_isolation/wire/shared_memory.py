@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import mmap
 import os
 import sys
@@ -20,6 +19,9 @@ import numpy as np
 
 from asyncframes._isolation.wire.messages import MalformedError
 from asyncframes._types import Image
+
+if sys.platform != "win32":
+    import fcntl
 
 _PAGE = mmap.PAGESIZE
 
