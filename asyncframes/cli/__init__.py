@@ -116,9 +116,14 @@ def _log_to_stderr(*, quiet: bool, verbose: int) -> None:
 
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     arguments, more = _parser().parse_known_args(join_negatives(argv))
+    options = [word for word in more if word.startswith("-")]
+    if options:
+        arguments.parser.error(f"unknown option {quoted_option(options[0])}")
+    if more and arguments.gather is None:
+        arguments.parser.error(f"unexpected argument {quoted_option(more[0])}")
     if more:
-        kind = "unknown option" if more[0].startswith("-") else "unexpected argument"
-        arguments.parser.error(f"{kind} {quoted_option(more[0])}")
+        # argparse takes no more words for a list of them once an option has come.
+        arguments.gather(arguments, more)
     return cast("argparse.Namespace", arguments)
 
 

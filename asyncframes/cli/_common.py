@@ -7,16 +7,16 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import Any
 
 import asyncframes as af
 from asyncframes._model.quoting import shortened
-from asyncframes.abc import StreamSource
-from asyncframes.cli import _policy, _supervisely
+from asyncframes.cli import _policy
 from asyncframes.cli._arguments.flags import flags_of, with_flags
 from asyncframes.cli._progress import Progress
-from asyncframes.sources import HttpSource
+from asyncframes.cli._sources.addresses import Addresses
+from asyncframes.errors import PolicyError
+from asyncframes.sources import SourceLike
 
 
 @asynccontextmanager
@@ -24,40 +24,47 @@ async def opened_video(
     arguments: argparse.Namespace, **options: Any
 ) -> AsyncIterator[tuple[af.Video, Progress]]:
     """Open the video for the source options, with its progress bars."""
+    policy = _policy.policy_of(arguments)
     with Progress(arguments) as progress:
         opener = af.open_video(
-            await asyncio.to_thread(_source, arguments),
-            policy=_policy.policy_of(arguments),
-            stream_index=arguments.stream,
-            threads=arguments.threads,
-            read_timeout_seconds=arguments.timeout,
-            table_cache=arguments.table_cache,
+            await asyncio.to_thread(_source, arguments, policy),
+            policy=policy,
             packet_progress=progress.count_packet if progress.is_shown else None,
+            **opening_options(arguments),
             **options,
         )
         async with opener as video:
             yield video, progress
 
 
-def _source(arguments: argparse.Namespace) -> str | BinaryIO | StreamSource:
-    """Return the source for the arguments. This may read settings from files."""
-    if arguments.source == "-" and not arguments.header:
-        return sys.stdin.buffer
-    scheme = urlsplit(arguments.source).scheme.lower()
-    if scheme == _supervisely.SCHEME and not arguments.header:
-        return _supervisely.source_from_settings(arguments.source)
-    if not arguments.header:
-        return str(arguments.source)
-    if scheme not in {"http", "https"}:
-        raise argparse.ArgumentError(None, "argument --header: expected a SOURCE with http:// or https://")
-    return HttpSource(arguments.source, headers=dict(arguments.header))
+def opening_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Collect the options of `open_video` that all commands have."""
+    return {
+        "stream_index": arguments.stream,
+        "threads": arguments.threads,
+        "read_timeout_seconds": arguments.timeout,
+        "table_cache": arguments.table_cache,
+        "allow_containers": arguments.allow_containers,
+        "max_table_frames": arguments.max_table_frames,
+    }
+
+
+def _source(arguments: argparse.Namespace, policy: af.Policy | None) -> SourceLike:
+    addresses = Addresses.of(arguments, policy, among=[arguments.source])
+    return sys.stdin.buffer if arguments.source == "-" else addresses.source(arguments.source)
 
 
 def said(exc: BaseException, arguments: argparse.Namespace) -> str:
     """Describe an error in one line, with options of the command in place of Python's arguments."""
     verbatim = getattr(exc, "path", None) or getattr(exc, "source", None)
     text = with_flags(str(exc), flags_of(arguments.parser), verbatim=verbatim and shortened(str(verbatim)))
-    return " ".join(text.split()) or type(exc).__name__
+    return " ".join(f"{text}{_remedy(exc, arguments)}".split()) or type(exc).__name__
+
+
+def _remedy(exc: BaseException, arguments: argparse.Namespace) -> str:
+    if isinstance(exc, PolicyError) and exc.limit == "schemes" and arguments.untrusted:
+        return f"; --allow-scheme {exc.found} allows it"
+    return ""
 
 
 def report(arguments: argparse.Namespace, done: str, video: af.Video | None = None) -> None:

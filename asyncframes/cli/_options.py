@@ -32,6 +32,11 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         help="send this header with each HTTP request; may be repeated",
     )
     group.add_argument(
+        "--skip-signature",
+        action="store_true",
+        help="read s3://, gs:// and az:// without credentials, as public buckets allow",
+    )
+    group.add_argument(
         "--timeout",
         type=positive(float),
         default=60.0,
@@ -41,7 +46,21 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--stream", type=int, metavar="N", help="index of the stream (default: the first with video)"
     )
-    group.add_argument("--threads", type=positive(int), metavar="N", help="decoder threads")
+    group.add_argument("--threads", type=positive(int), metavar="N", help="threads per decoder")
+    group.add_argument(
+        "--allow-container",
+        action="append",
+        default=[],
+        dest="allow_containers",
+        metavar="NAME",
+        help="open this container too, named as FFmpeg's demuxer; may be repeated",
+    )
+    group.add_argument(
+        "--max-table-frames",
+        type=positive(int),
+        metavar="N",
+        help="most frames of a video (default: 1,048,576)",
+    )
     folder = user_cache_path("asyncframes") / "tables"
     group.add_argument(
         "--table-cache",

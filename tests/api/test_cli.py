@@ -24,7 +24,7 @@ from asyncframes._requests.requests import Requests
 from asyncframes._saving.sheet import spread
 from asyncframes.cli import main
 from asyncframes.cli._arguments.parser import join_negatives
-from asyncframes.cli._list import directory_name
+from asyncframes.cli._sources.lists import directory_name
 from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part
@@ -483,7 +483,7 @@ def test_extract_many_works_through_a_list(tmp_path: Path, capsys: pytest.Captur
     second.write_bytes(clip.read_bytes())
     listed.write_text(f"{clip}\n\n{second}\n{clip}\n{tmp_path}/nowhere.mp4\n")
     out = tmp_path / "out"
-    command = ["extract-many", str(listed), str(out), "--indices", "3,20", "--progress"]
+    command = ["extract-many", f"@{listed}", str(out), "--indices", "3,20", "--progress"]
     assert main(command) == 1
     printed = capsys.readouterr()
     assert "nowhere" in printed.err
@@ -506,13 +506,13 @@ def test_a_list_that_names_nothing_is_an_error(
 ) -> None:
     """Nothing to do is not success."""
     (tmp_path / "list").write_bytes(content)
-    assert main(["extract-many", str(tmp_path / "list"), str(tmp_path / "out"), *options.split()]) == 1
+    assert main(["extract-many", f"@{tmp_path}/list", str(tmp_path / "out"), *options.split()]) == 1
     assert said in error_line(capsys)
 
 
 def test_a_video_is_no_list(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A video in the list's place, or NUL between names without -0, is an error that says so."""
-    assert main(["extract-many", clip, str(tmp_path / "out")]) == 1
+    assert main(["extract-many", f"@{clip}", str(tmp_path / "out")]) == 1
     assert "expected one name per line" in error_line(capsys)
     assert not (tmp_path / "out").exists()
 
@@ -529,7 +529,7 @@ def test_names_on_a_list_are_taken_as_they_are(
         os.symlink(os.fsencode(clip), path)  # noqa: PTH211 - bytes
     (tmp_path / "list").write_bytes(separator.join(paths))
     options = ["--end", "0", *(["-0"] if separator == b"\0" else [])]
-    assert main(["extract-many", str(tmp_path / "list"), str(tmp_path / "out"), *options]) == 0
+    assert main(["extract-many", f"@{tmp_path}/list", str(tmp_path / "out"), *options]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.startswith("3 frames of 3 videos")

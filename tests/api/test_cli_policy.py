@@ -55,7 +55,7 @@ def test_the_command_line_refuses_what_a_policy_does(
     assert "--max-pixels 9" in capsys.readouterr().err
     listed = tmp_path / "videos.txt"
     listed.write_text(f"{path}\n")
-    assert main(["extract-many", str(listed), str(out), "--untrusted"]) == 1
+    assert main(["extract-many", f"@{listed}", str(out), "--untrusted"]) == 1
     assert "the policy does not allow local files" in capsys.readouterr().err
     assert not any(out.rglob("*.png"))
     assert main(["extract", str(path), str(out), "--untrusted", "--allow-scheme", "file", "--end", "1"]) == 0

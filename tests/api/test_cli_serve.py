@@ -16,11 +16,14 @@ import fsspec
 import pytest
 
 from asyncframes.cli import main
+from asyncframes.cli._sources.addresses import Addresses
 from asyncframes.cli.serve._served import ServedVideos, as_directory
 from tests.api.test_cli import LAUNCH, SOURCE_TREE
 from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
+
+PLAIN = Addresses({}, skip_signature=False, policy=None)
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 async def test_names_are_unique_and_short(folder: Path) -> None:
     """Videos of a directory keep their path below it; others have the name of their file."""
     given = [str(folder), str(folder / "a.mp4"), "https://u:secret@host/x/y.mp4?sig=secret"]
-    served = ServedVideos(given, headers={}, policy=None)
+    served = ServedVideos(given, PLAIN)
     assert await served.names() == ["a.mp4", "b c.mp4", "more/a.mp4", "a-2.mp4", "y.mp4"]
     assert await served.source("more/a.mp4") == str(folder / "more/a.mp4")
     assert await served.source("a-2.mp4") == str(folder / "a.mp4")
@@ -48,7 +51,7 @@ async def test_buckets_are_listed_below_their_root() -> None:
     """Names are paths below it, however the file system spells its URLs; what comes later is found."""
     memory = fsspec.filesystem("memory")
     memory.pipe({"/films/a.mp4": b"1", "/films/more/b.mkv": b"2", "/films/notes.txt": b"3", "/c.mp4": b"4"})
-    served = ServedVideos([as_directory("memory://films")], headers={}, policy=None)
+    served = ServedVideos([as_directory("memory://films")], PLAIN)
     assert await served.names() == ["a.mp4", "more/b.mkv"]
     memory.pipe({"/films/later.mp4": b"5"})
     assert await served.source("later.mp4") is None

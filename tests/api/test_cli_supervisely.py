@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from asyncframes.cli import main
-from asyncframes.cli._supervisely import source_from_settings
+from asyncframes.cli._sources.supervisely import source_from_settings
 from asyncframes.errors import MissingExtraError
 from asyncframes.sources import resolve_source
 from tests.support.servers.supervisely_platform import TOKEN, Platform

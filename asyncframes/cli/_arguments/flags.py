@@ -86,6 +86,8 @@ def _written(name: str, value: str) -> str:
         return ""
     if not value.startswith("("):
         return re.sub(r"['\"]", "", value)
-    parts = [part.strip().strip("'\"") for part in value.strip("()").split(",") if part.strip()]
-    parts = ["" if part == "None" else part.upper() if part.isalpha() else part for part in parts]
+    # Words without quotes stand for numbers.
+    parts = [part.strip() for part in value.strip("()").split(",") if part.strip()]
+    parts = [part.upper() if part.isalpha() and part != "None" else part for part in parts]
+    parts = [part.strip("'\"").replace("None", "") for part in parts]
     return "x".join(parts) if name == "resize" else ",".join(parts)

@@ -96,7 +96,7 @@ def new_command(
         default=0,
         help="print what is logged, such as retries; -vv prints more",
     )
-    parser.set_defaults(parser=parser, interrupted="interrupted")
+    parser.set_defaults(parser=parser, interrupted="interrupted", gather=None)
     return parser
 
 

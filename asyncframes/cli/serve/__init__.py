@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
+from typing import cast
 
 from aiohttp import web
 from yarl import URL
@@ -14,6 +15,7 @@ from yarl import URL
 import asyncframes as af
 from asyncframes.cli import _common, _options, _policy
 from asyncframes.cli._arguments.parser import Commands, new_command
+from asyncframes.cli._sources.addresses import Addresses
 from asyncframes.cli.serve._served import ServedVideos, as_directory
 from asyncframes.web import WebLimits, frame_app
 
@@ -51,7 +53,11 @@ def add_parser(commands: Commands) -> None:
     )
     _options.add_opening_options(parser)
     _policy.add_policy_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, gather=_gather)
+
+
+def _gather(arguments: argparse.Namespace, more: list[str]) -> None:
+    arguments.sources = [*arguments.sources, *more]
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -60,7 +66,7 @@ async def run(arguments: argparse.Namespace) -> None:
     sources = [*arguments.sources, *map(as_directory, arguments.root)]
     if not sources:
         raise argparse.ArgumentError(None, "expected a SOURCE or --root")
-    served = ServedVideos(sources, headers=dict(arguments.header), policy=policy)
+    served = ServedVideos(sources, Addresses.of(arguments, policy))
     await asyncio.to_thread(served.check)
     names = await served.names()
     async with serving(_app(arguments, served, policy), arguments.host, arguments.port) as address:
@@ -87,12 +93,7 @@ def _app(arguments: argparse.Namespace, served: ServedVideos, policy: af.Policy 
         policy=policy,
         limits=WebLimits(allow_original=arguments.allow_original),
         videos=served.names,
-        open_options={
-            "stream_index": arguments.stream,
-            "threads": arguments.threads,
-            "read_timeout_seconds": arguments.timeout,
-            "table_cache": arguments.table_cache,
-        },
+        open_options=cast("af.OpenOptions", _common.opening_options(arguments)),
     )
     if _is_loopback(arguments.host):
         app.middlewares.append(_only_local)

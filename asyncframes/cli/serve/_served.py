@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import glob
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-import asyncframes as af
 from asyncframes._model.quoting import shortened
+from asyncframes.cli._sources.addresses import Addresses
 from asyncframes.cli.sheet import last_part
 from asyncframes.errors import SourceNotFoundError
-from asyncframes.sources import HttpSource, SourceLike
-from asyncframes.sources._directories.listing import absolute, is_path, list_videos
+from asyncframes.sources import SourceLike
+from asyncframes.sources._directories.listing import absolute, is_path
 from asyncframes.sources._names import name_of
 
 # A directory is listed again when a name is asked for that it did not have, but not more often than this.
@@ -28,19 +27,14 @@ class ServedVideos:
     ----------
     sources
         Paths, URLs, directories and patterns.
-    headers
-        Headers of HTTP requests.
-    policy
-        Whether a directory may be listed.
+    addresses
+        How they are opened and listed.
     """
 
-    def __init__(
-        self, sources: Sequence[str], *, headers: Mapping[str, str], policy: af.Policy | None
-    ) -> None:
+    def __init__(self, sources: Sequence[str], addresses: Addresses) -> None:
         self._sources = [*sources]
-        self._headers = headers
-        self._policy = policy
-        self._videos: dict[str, SourceLike] = {}
+        self._addresses = addresses
+        self._videos: dict[str, str] = {}
         self._listed_at = float("-inf")
         self._listing = asyncio.Lock()
 
@@ -71,9 +65,8 @@ class ServedVideos:
         """Return a source by its name; ``None`` if there is none."""
         if name not in self._videos:
             await self._list_again()
-        source = self._videos.get(name)
-        is_http = isinstance(source, str) and urlsplit(source).scheme.lower() in {"http", "https"}
-        return HttpSource(str(source), headers=self._headers) if is_http and self._headers else source
+        address = self._videos.get(name)
+        return None if address is None else await asyncio.to_thread(self._addresses.source, address)
 
     async def _list_again(self) -> None:
         async with self._listing:
@@ -82,13 +75,13 @@ class ServedVideos:
                 self._videos = await asyncio.to_thread(lambda: dict(self._named()))
                 self._listed_at = now
 
-    def _named(self) -> Iterator[tuple[str, SourceLike]]:
+    def _named(self) -> Iterator[tuple[str, str]]:
         taken: set[str] = set()
         for given in map(absolute, self._sources):
-            for source, _ in list_videos(given, {}, self._policy):
-                name = _unused(_name(str(source), given), taken)
+            for address in self._addresses.expanded(given):
+                name = _unused(_name(address, given), taken)
                 taken.add(name)
-                yield name, source
+                yield name, address
 
 
 def _name(source: str, given: str) -> str:

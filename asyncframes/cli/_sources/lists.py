@@ -1,19 +1,26 @@
-"""Lists of videos, and the directories that their frames go to."""
+"""Several videos of one command line, and the directories that their frames go to."""
 
 from __future__ import annotations
 
+import argparse
+import glob
 import hashlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from asyncframes._model.quoting import quoted_option
+from asyncframes.cli._sources.addresses import Addresses, scheme_of
 from asyncframes.sources._data_url import is_data_url
+from asyncframes.sources._directories.listing import is_path
 from asyncframes.sources._names import public_url
 
 _MOST_BYTES = 64 << 20
 _LONGEST_STEM = 100
+_LISTS = {".lst", ".list", ".txt"}
 
 # These parameters change with each signature of the same address, so they do not identify a video.
 _SIGNATURE = re.compile(
@@ -21,6 +28,50 @@ _SIGNATURE = re.compile(
     r"|s[a-z]{1,2}|skoid|sktid|.*token.*|.*secret.*|.*key",
     re.IGNORECASE,
 )
+
+
+def addresses_of(words: Sequence[str], addresses: Addresses, *, is_null_separated: bool) -> list[str]:
+    """Return the addresses that words stand for, each once.
+
+    Parameters
+    ----------
+    words
+        Paths, URLs, directories, patterns, and ``@LIST`` for a list of names, which are taken literally.
+    addresses
+        How directories and patterns are listed.
+    is_null_separated
+        Whether names in lists are separated by NUL.
+
+    Raises
+    ------
+    argparse.ArgumentError
+        A list is given as if it were a video, or ``-0`` without a list.
+    ValueError
+        A list names no videos, or is not a list.
+    SourceError
+        A directory or a pattern has no videos, or cannot be listed.
+    """
+    if is_null_separated and not any(word.startswith("@") for word in words):
+        raise argparse.ArgumentError(None, "argument -0/--null: expected a list, such as @videos.txt or @-")
+    found: list[str] = []
+    for word in words:
+        if word.startswith("@"):
+            found += read_list(word[1:], is_null_separated=is_null_separated)
+        else:
+            found += _expanded(word, addresses)
+    return list(dict.fromkeys(found))
+
+
+def _expanded(word: str, addresses: Addresses) -> list[str]:
+    """Expand directories and patterns. A path that leads nowhere fails later, and stops no other video."""
+    if word == "-" or (PurePosixPath(word).suffix.lower() in _LISTS and scheme_of(word) == ""):
+        raise argparse.ArgumentError(
+            None, f"{quoted_option(word)} is not a video: write @{word} for a list of videos"
+        )
+    is_literal = not glob.has_magic(word) or Path(word).exists()
+    if is_path(word) and is_literal and not Path(word).is_dir():
+        return [word]
+    return addresses.expanded(word)
 
 
 def read_list(name: str, *, is_null_separated: bool) -> list[str]:
@@ -33,11 +84,11 @@ def read_list(name: str, *, is_null_separated: bool) -> list[str]:
     """
     data = _read(name)
     if len(data) > _MOST_BYTES or (b"\0" in data and not is_null_separated):
-        raise ValueError(f"{name}: expected one name per line, or names separated by NUL with -0")
+        raise ValueError(f"@{name}: expected one name per line, or names separated by NUL with -0")
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\0" if is_null_separated else b"\n")
     names = [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
     if not names:
-        raise ValueError(f"{name}: the list names no videos")
+        raise ValueError(f"@{name}: the list names no videos")
     return list(dict.fromkeys(names))
 
 

@@ -1,0 +1,1 @@
+"""From an address on the command line to a source."""
