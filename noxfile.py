@@ -26,7 +26,10 @@ MAIN_PYTHON = "3.11" if "CI" in os.environ else f"{sys.version_info[0]}.{sys.ver
 FAST_HALF = ("-m", "not slow")
 # What `build` tests of an unpacked sdist: each reads other parts of it.
 OF_THE_SDIST = (
-    *(f"tests/api/test_{name}.py" for name in ("benchmarks", "dependencies", "floors", "readme", "release")),
+    *(
+        f"tests/api/test_{name}.py"
+        for name in ("benchmarks", "dependencies", "floors", "project_files", "readme", "release")
+    ),
     "tests/contract/test_examples.py",
     "tests/decode/test_routes.py",
     "tests/unit/test_ranges.py",
