@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncframes.cli._sources.lists import directory_name
 from asyncframes.cli.serve._served import _name
 from tests.api.test_floors import MODULES
 from tests.support.platforms import AS_MACOS, AS_WINDOWS, WITHOUT_LINUX
@@ -136,6 +137,15 @@ def test_videos_below_a_directory_of_windows_are_named_with_slashes(monkeypatch:
     """Names are parts of addresses, whatever separates the parts of a path."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert _name("C:\\films\\a\\b.mp4", "C:\\films") == "a/b.mp4"
+
+
+@pytest.mark.parametrize(("platform", "name"), [("linux", "a:b?\\c_d"), ("win32", "a_b__c_d")])
+def test_directories_of_videos_have_names_that_the_system_accepts(
+    platform: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address of a video may contain what the name of a directory cannot."""
+    monkeypatch.setattr(sys, "platform", platform)
+    assert directory_name("https://example.com/a%3Ab%3F%5Cc%00d.mp4").rpartition("-")[0] == name
 
 
 IN_CHILD = "\n" + WITHOUT_LINUX + "\nmain("

@@ -22,6 +22,10 @@ _MOST_BYTES = 64 << 20
 _LONGEST_STEM = 100
 _LISTS = {".lst", ".list", ".txt"}
 
+# What a file's name cannot contain.
+_REFUSED = re.compile(r"[/\0]")
+_REFUSED_BY_WINDOWS = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
+
 # These parameters change with each signature of the same address, so they do not identify a video.
 _SIGNATURE = re.compile(
     r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature|expires"
@@ -103,7 +107,8 @@ def directory_name(source: str) -> str:
     else:
         stem, place = Path(source).stem, os.path.abspath(source)  # noqa: PTH100 - keeps links
     digest = hashlib.blake2b(os.fsencode(place), digest_size=4).hexdigest()
-    return f"{stem.replace('/', '_').replace(chr(0), '_')[:_LONGEST_STEM] or 'video'}-{digest}"
+    refused = _REFUSED_BY_WINDOWS if sys.platform == "win32" else _REFUSED
+    return f"{refused.sub('_', stem)[:_LONGEST_STEM] or 'video'}-{digest}"
 
 
 def _identifying(url: str) -> list[str]:
