@@ -112,5 +112,5 @@ async def _frames(video: af.Video, directory: Path, progress: Progress) -> str:
 
 async def _sheet(video: af.Video, directory: Path, progress: Progress) -> str:
     out = directory / "sheet.png"
-    drawn = await sheet.draw(video, out, progress, name="Big Buck Bunny")
+    drawn = await sheet.draw(video, out, progress, name="Big Buck Bunny", overwrite="replace")
     return f"a contact sheet of {drawn} frames is in {out}"

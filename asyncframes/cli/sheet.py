@@ -11,15 +11,12 @@ from urllib.parse import unquote, urlsplit
 import asyncframes as af
 from asyncframes._frames.encoders import encoder_for
 from asyncframes._model.options import DEFAULTS, option
-from asyncframes._runtime.temporaries import sweep
-from asyncframes._runtime.whole_files import whole_file
-from asyncframes.cli import _common, _options, _policy
+from asyncframes._types import Overwrite
+from asyncframes.cli import _common, _options, _outputs, _policy
 from asyncframes.cli._arguments import values
 from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli._progress import Progress
-from asyncframes.errors import FrameWriteError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
-from asyncframes.writers._files import reason_of
 
 EXAMPLES = """\
   asyncframes sheet film.mp4 film.png
@@ -55,6 +52,7 @@ def add_parser(commands: Commands) -> None:
         metavar="PIXELS",
         help="width of the sheet (default: %(default)s)",
     )
+    _outputs.add_overwrite_option(parser)
     _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -63,12 +61,16 @@ def add_parser(commands: Commands) -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Draw the sheet, and print where it is."""
     await asyncio.to_thread(refuse_other_files, arguments.out)
+    if await asyncio.to_thread(_outputs.are_kept, [arguments.out], arguments.overwrite):
+        _common.report(arguments, f"{arguments.out} exists and is kept")
+        return
     async with _common.opened_video(arguments) as (video, progress):
         drawn = await draw(
             video,
             arguments.out,
             progress,
             name=last_part(arguments.source),
+            overwrite=arguments.overwrite,
             start=arguments.start,
             end=arguments.end,
             columns=arguments.columns,
@@ -84,6 +86,7 @@ async def draw(
     progress: Progress,
     *,
     name: str,
+    overwrite: Overwrite,
     start: int | None = None,
     end: int | None = None,
     **options: Unpack[af.SheetOptions],
@@ -94,19 +97,8 @@ async def draw(
     with progress.frames(min(len(selected), most)) as advance:
         options |= {"title": f"{name}   {facts(video.info)}", "progress_cb": advance}
         sheet = await video.contact_sheet(start, end, **options)
-    await asyncio.to_thread(store, sheet, out)
+    await asyncio.to_thread(lambda: _outputs.write(out, sheet.encode(out.suffix), overwrite))
     return len(sheet.indices)
-
-
-def store(sheet: af.ContactSheet, out: Path) -> None:
-    """Write a sheet to `out`, which appears only once complete."""
-    data = sheet.encode(out.suffix)
-    try:
-        sweep(out.parent)
-        with whole_file(out) as temporary, temporary.open("xb") as file:
-            file.write(data)
-    except OSError as exc:
-        raise FrameWriteError(f"contact sheet {out} not written: {reason_of(exc)}", path=str(out)) from exc
 
 
 def refuse_other_files(out: Path) -> None:

@@ -12,16 +12,11 @@ from urllib.parse import quote
 
 from asyncframes._frames.encoders import encoder_for
 from asyncframes._model.quoting import quoted_option
-from asyncframes._runtime.temporaries import sweep
-from asyncframes._runtime.whole_files import write_whole
-from asyncframes._types import Image
-from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli import _common, _options, _outputs, _policy
 from asyncframes.cli._arguments import values
 from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli.sheet import refuse_other_files
-from asyncframes.errors import FrameWriteError
 from asyncframes.web import _sprites
-from asyncframes.writers._files import reason_of
 
 EXAMPLES = """\
   asyncframes sprites film.mp4 film.jpg film.vtt
@@ -65,6 +60,7 @@ def add_parser(commands: Commands) -> None:
         metavar="PIXELS",
         help="width of a picture (default: %(default)s)",
     )
+    _outputs.add_overwrite_option(parser)
     _policy.add_policy_options(parser)
     _options.add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -74,6 +70,9 @@ async def run(arguments: argparse.Namespace) -> None:
     """Draw the sheet, and print where it is."""
     out, vtt = arguments.out, arguments.vtt
     await asyncio.to_thread(refuse_other_files, out)
+    if await asyncio.to_thread(_outputs.are_kept, [out, vtt], arguments.overwrite):
+        _common.report(arguments, f"{out} and {vtt} exist and are kept")
+        return
     async with _common.opened_video(arguments) as (video, _):
         sprites = await _sprites.plan_sprites(
             video,
@@ -83,8 +82,11 @@ async def run(arguments: argparse.Namespace) -> None:
             most=_MOST_TILES,
         )
         sheet = await _sprites.draw_sprites(video, sprites)
-        await asyncio.to_thread(_store, sheet, out)
-        await asyncio.to_thread(_write, vtt, sprites.vtt(_address(out, vtt)).encode("ascii"))
+        times = sprites.vtt(_address(out, vtt)).encode("ascii")
+        await asyncio.to_thread(
+            lambda: _outputs.write(out, encoder_for(out.suffix)(sheet), arguments.overwrite)
+        )
+        await asyncio.to_thread(_outputs.write, vtt, times, arguments.overwrite)
         _common.report(
             arguments, f"{_common.counted(len(sprites.indices), 'frame')} on {out}, times in {vtt}", video
         )
@@ -104,15 +106,3 @@ def interval(text: str) -> Fraction:
 def _address(out: Path, vtt: Path) -> str:
     """Return where the image is, as seen from the WebVTT."""
     return quote(Path(os.path.relpath(out, vtt.parent)).as_posix())
-
-
-def _store(sheet: Image, out: Path) -> None:
-    _write(out, encoder_for(out.suffix)(sheet))
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        sweep(path.parent)
-        write_whole(path, data)
-    except OSError as exc:
-        raise FrameWriteError(f"{path} not written: {reason_of(exc)}", path=str(path)) from exc

@@ -13,9 +13,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 import asyncframes as af
-from asyncframes._runtime.temporaries import sweep
-from asyncframes._runtime.whole_files import whole_file, write_whole
-from asyncframes.cli import _common, _options, _policy
+from asyncframes.cli import _common, _options, _outputs, _policy
 from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.errors import MissingExtraError
 
@@ -123,8 +121,10 @@ def _write_text(lines: Iterator[str], path: Path | None) -> None:
     if path is None:
         _write_lines(lines, sys.stdout)
         return
-    sweep(path.parent)
-    with whole_file(path) as temporary, temporary.open("x", encoding="ascii", newline="") as file:
+    with (
+        _outputs.written(path, "replace") as temporary,
+        temporary.open("x", encoding="ascii", newline="") as file,
+    ):
         _write_lines(lines, file)
 
 
@@ -139,8 +139,7 @@ def _write_parquet(table: af.FrameTable, path: Path | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    sweep(path.parent)
-    write_whole(path, data)
+    _outputs.write(path, data, "replace")
 
 
 def parquet_bytes(table: af.FrameTable) -> bytes:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from asyncframes.cli import _parser, main
+from asyncframes.cli import _outputs, _parser, main
 from asyncframes.cli._arguments.flags import flags_of, with_flags
+from asyncframes.errors import FrameExistsError
 from tests.support.servers.web import retries_at_once
 from tests.support.streams.clips import clip_bytes
 
@@ -180,3 +183,84 @@ def test_nothing_is_coloured(
     out, err = capsys.readouterr()
     assert "12/12" in err
     assert "\x1b[3" not in out + err
+
+
+@pytest.mark.parametrize(("command", "names"), [("sheet", ["a.png"]), ("sprites", ["a.jpg", "a.vtt"])])
+def test_existing_files_are_treated_as_extract_treats_them(
+    clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, names: list[str]
+) -> None:
+    """An error by default; --overwrite keeps or replaces them."""
+    paths = [tmp_path / name for name in names]
+    words = [command, clip, *map(str, paths)]
+    assert main(words) == 0
+    for path in paths:
+        path.write_bytes(b"mine")
+    assert main(words) == 1
+    assert (
+        f"{paths[0]} already exists; pass --overwrite replace or skip to allow it" in capsys.readouterr().err
+    )
+    assert main([*words, "--overwrite", "skip"]) == 0
+    assert "kept" in capsys.readouterr().out
+    assert {path.read_bytes() for path in paths} == {b"mine"}
+    paths[-1].unlink()
+    assert main([*words, "--overwrite", "replace"]) == 0
+    assert b"mine" not in {path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_sprite_sheet_goes_with_its_times(clip: str, tmp_path: Path, kept: int) -> None:
+    """If one of the two files is missing, skip writes both: they name each other."""
+    paths = [tmp_path / "a.jpg", tmp_path / "a.vtt"]
+    paths[kept].write_bytes(b"mine")
+    assert main(["sprites", clip, *map(str, paths), "--overwrite", "skip"]) == 0
+    assert b"mine" not in {path.read_bytes() for path in paths}
+
+
+def test_a_file_that_appears_meanwhile_is_an_error(clip: str, tmp_path: Path) -> None:
+    """The check before the work is repeated when the file gets its name."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"mine")
+    with pytest.raises(FrameExistsError, match="already exists"):
+        _outputs.write(path, b"other", "error")
+    assert path.read_bytes() == b"mine"
+    assert [one.name for one in tmp_path.glob("[!c]*")] == ["a.png"]
+
+
+@pytest.mark.parametrize("fault", ["is a directory", "has too long a name", "cannot be renamed"])
+@pytest.mark.parametrize("command", ["extract", "sheet", "sprites", "table", "table-json"])
+def test_no_error_names_a_temporary_file(
+    clip: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    fault: str,
+) -> None:
+    """It names the file or the directory that was asked for, in one line, and leaves nothing."""
+    out = tmp_path / "out"
+    out.mkdir()
+    template = f"{'n' * 300 if fault == 'has too long a name' else 'frame_'}{{index:06d}}.png"
+    path = out / template.format(index=0)
+    words = {
+        "extract": ["extract", clip, str(out), "--end", "0", "--template", template],
+        "sheet": ["sheet", clip, str(path)],
+        "sprites": ["sprites", clip, str(path), str(tmp_path / "a.vtt")],
+        "table": ["table", clip, "-o", str(path), "--no-table-cache"],
+        "table-json": ["table", clip, "-o", str(path), "--format", "json", "--no-table-cache"],
+    }[command]
+    if fault == "is a directory":
+        path.mkdir()
+    if fault == "cannot be renamed":
+
+        def refuse(old: object, new: object, **_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(old), None, str(new))
+
+        monkeypatch.setattr(os, "link", refuse)
+        monkeypatch.setattr(Path, "replace", refuse)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert str(out) in error
+    assert ".asyncframes-" not in error
+    assert "Errno" not in error
+    assert not [*out.glob(".asyncframes-*")]

@@ -342,7 +342,7 @@ import numpy as np
 from asyncframes import Frame
 from asyncframes.writers import DirectoryWriter, NpyWriter, TarWriter
 from asyncframes import ContactSheet
-from asyncframes.cli.sheet import store
+from asyncframes.cli import _outputs
 from fractions import Fraction
 
 def refuse(*args, **kwargs):
@@ -369,7 +369,7 @@ match sys.argv[1]:
     case "tar":
         asyncio.run(write(TarWriter(out / "{shard}.tar")))
     case "sheet":
-        store(ContactSheet(frame.image, (0,)), out / "a.png")
+        _outputs.write(out / "a.png", ContactSheet(frame.image, (0,)).encode("png"), "error")
 """
 
 
