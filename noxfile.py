@@ -31,7 +31,7 @@ OF_THE_SDIST = (
         for name in ("benchmarks", "dependencies", "floors", "project_files", "readme", "release")
     ),
     "tests/contract/test_examples.py",
-    "tests/decode/test_routes.py",
+    "tests/decode/test_clips_by_index.py",
     "tests/unit/test_ranges.py",
 )
 
