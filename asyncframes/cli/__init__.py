@@ -15,7 +15,19 @@ from typing import Any, cast
 
 from asyncframes._model.quoting import quoted_option
 from asyncframes._version import __version__
-from asyncframes.cli import _common, demo, doctor, extract, extract_many, info, serve, sheet, sprites, table
+from asyncframes.cli import (
+    _common,
+    completion,
+    demo,
+    doctor,
+    extract,
+    extract_many,
+    info,
+    serve,
+    sheet,
+    sprites,
+    table,
+)
 from asyncframes.cli._arguments.parser import EXIT_STATUS, Parser, join_negatives
 from asyncframes.errors import AsyncFramesError
 
@@ -138,6 +150,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"asyncframes {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parser.commands = commands
-    for command in (extract, extract_many, info, table, sheet, sprites, serve, demo, doctor):
+    parser.set_defaults(program=parser)
+    for command in (extract, extract_many, info, table, sheet, sprites, serve, demo, doctor, completion):
         command.add_parser(commands)
     return parser

@@ -13,6 +13,7 @@ from asyncframes._runtime.threads import cpus
 
 EXTRAS = {
     "cloud": ("obstore",),
+    "completion": ("shtab",),
     "fsspec": ("fsspec",),
     "isolation": ("landlockpy", "seccompy"),
     "parquet": ("pyarrow",),
