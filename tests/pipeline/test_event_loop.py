@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import random
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 
 import asyncframes as af
 from asyncframes.cli import sheet
+from asyncframes.cli._arguments.parser import Parser
 from asyncframes.errors import AsyncFramesError
 from tests.support.loop import measured_callbacks
 from tests.support.marks import grid
@@ -180,7 +180,7 @@ async def test_paths_of_many_frames_leave_the_loop_alone(long_video: Path, tmp_p
 @pytest.mark.anyio
 async def test_a_contact_sheet_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -> None:
     """The command decodes and draws in threads."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     sheet.add_parser(parser.add_subparsers())
     arguments = parser.parse_args(["sheet", str(long_video), str(tmp_path / "sheet.png"), "--no-progress"])
     with quick_loop():
