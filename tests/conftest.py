@@ -24,6 +24,7 @@ from asyncframes._media.container import opening
 from tests.support.isolation import decoding_in, processes_that_begin_with
 from tests.support.marks import FEW, FULL
 from tests.support.servers.web import RunningServer
+from tests.support.streams.clips import own_priority
 
 # Deadlines measure the machine, and this suite runs on busy ones.
 settings.register_profile("full", max_examples=FULL, deadline=None)
@@ -137,6 +138,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _isolation_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("isolation") if callspec else None
+
+
+@pytest.fixture(autouse=True)
+def priority_of_the_tests() -> Iterator[None]:
+    """Keep the priority of the tests where an encoder raises it; see `own_priority`."""
+    with own_priority():
+        yield
 
 
 @contextmanager

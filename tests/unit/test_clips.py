@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from typing import Any
 
 import av
@@ -82,3 +84,11 @@ def test_a_tone_has_no_picture() -> None:
     """The audio file holds audio and nothing else."""
     with av.open(io.BytesIO(audio_bytes()), "r") as container:
         assert [stream.type for stream in container.streams] == ["audio"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_encoding_leaves_the_priority_of_the_thread() -> None:
+    """SVT-AV1 makes it a real-time thread, as the superuser."""
+    before = os.sched_getscheduler(0)
+    clip_bytes(codec="libsvtav1", frames=3)
+    assert os.sched_getscheduler(0) == before

@@ -5,8 +5,11 @@ from __future__ import annotations
 import binascii
 import io
 import itertools
+import os
+import sys
 import tempfile
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -251,8 +254,29 @@ def audio_bytes(*, seconds: float = 1.0, container: str = "mp4") -> bytes:
         return path.read_bytes()
 
 
+@contextmanager
+def own_priority() -> Iterator[None]:
+    """Keep the priority of this thread: SVT-AV1 makes the thread that calls it a real-time one, if it may.
+
+    All threads and processes that it starts later would be real-time ones too, and keep the CPUs
+    from everything else on the machine.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
+
+
 def _encode(path: Path, clip: Clip) -> None:
-    with av.open(path, "w", format=clip.container, container_options=clip.container_options()) as writer:
+    with (
+        own_priority(),
+        av.open(path, "w", format=clip.container, container_options=clip.container_options()) as writer,
+    ):
         pictures = _add_pictures(writer, clip)
         tone = _add_audio(writer) if clip.audio else None
         for frame in _painted_frames(clip):
