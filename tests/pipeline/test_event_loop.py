@@ -181,7 +181,8 @@ async def test_paths_of_many_frames_leave_the_loop_alone(long_video: Path, tmp_p
 async def test_a_contact_sheet_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -> None:
     """The command decodes and draws in threads."""
     parser = Parser()
-    sheet.add_parser(parser.add_subparsers())
+    parser.commands = parser.add_subparsers()
+    sheet.add_parser(parser.commands)
     arguments = parser.parse_args(["sheet", str(long_video), str(tmp_path / "sheet.png"), "--no-progress"])
     with quick_loop():
         await sheet.run(arguments)
