@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from asyncframes.cli import _parser, main
+from asyncframes.cli import _parsed, _parser, main
 from asyncframes.cli.demo import serving
 from tests.api.test_cli import DemandingServer
 from tests.support.servers.web import RunningServer
@@ -65,6 +65,12 @@ def test_videos_come_before_the_directory(
         f"2 frames of 2 videos in {tmp_path / 'one'}",
         f"6 frames of 2 videos in {tmp_path / 'two'}",
     ]
+
+
+@pytest.mark.parametrize("words", ["a b --port 1 c", "--port 1 a b c", "a --port 1 b c"])
+def test_served_videos_come_before_and_after_options(words: str) -> None:
+    """Argparse itself takes no more of them once an option has come."""
+    assert _parsed(["serve", *words.split()]).sources == ["a", "b", "c"]
 
 
 def test_patterns_and_directories_are_expanded(films: Path, tmp_path: Path) -> None:
