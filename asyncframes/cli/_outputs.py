@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
+from asyncframes._frames.encoders import encoder_for
 from asyncframes._runtime.temporaries import sweep, temporary_beside
 from asyncframes._runtime.whole_files import WholeFile
 from asyncframes._types import Overwrite
@@ -25,6 +26,20 @@ def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="if the file exists: stop, keep it and do nothing, or replace it (default: error)",
     )
+
+
+def refuse_unless_image(out: Path) -> None:
+    """Refuse a file whose extension is not that of an image.
+
+    Raises
+    ------
+    ValueError
+        No encoder writes the extension.
+    """
+    try:
+        encoder_for(out.suffix)
+    except ValueError:
+        raise ValueError(f"{out}: expected an image file extension such as .png or .jpg") from None
 
 
 def are_kept(paths: Sequence[Path], overwrite: Overwrite) -> bool:

@@ -9,7 +9,6 @@ from typing import Unpack
 from urllib.parse import unquote, urlsplit
 
 import asyncframes as af
-from asyncframes._frames.encoders import encoder_for
 from asyncframes._model.options import DEFAULTS, option
 from asyncframes._types import Overwrite
 from asyncframes.cli import _common, _options, _outputs, _policy
@@ -60,7 +59,7 @@ def add_parser(commands: Commands) -> None:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Draw the sheet, and print where it is."""
-    await asyncio.to_thread(refuse_other_files, arguments.out)
+    await asyncio.to_thread(_outputs.refuse_unless_image, arguments.out)
     if await asyncio.to_thread(_outputs.are_kept, [arguments.out], arguments.overwrite):
         _common.report(arguments, f"{arguments.out} exists and is kept")
         return
@@ -99,20 +98,6 @@ async def draw(
         sheet = await video.contact_sheet(start, end, **options)
     await asyncio.to_thread(lambda: _outputs.write(out, sheet.encode(out.suffix), overwrite))
     return len(sheet.indices)
-
-
-def refuse_other_files(out: Path) -> None:
-    """Refuse a file whose extension is not that of an image.
-
-    Raises
-    ------
-    ValueError
-        No encoder writes the extension.
-    """
-    try:
-        encoder_for(out.suffix)
-    except ValueError:
-        raise ValueError(f"{out}: expected an image file extension such as .png or .jpg") from None
 
 
 def facts(info: af.VideoInfo) -> str:

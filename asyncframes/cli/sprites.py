@@ -15,7 +15,6 @@ from asyncframes._model.quoting import quoted_option
 from asyncframes.cli import _common, _options, _outputs, _policy
 from asyncframes.cli._arguments import values
 from asyncframes.cli._arguments.parser import Commands, new_command
-from asyncframes.cli.sheet import refuse_other_files
 from asyncframes.web import _sprites
 
 EXAMPLES = """\
@@ -69,7 +68,7 @@ def add_parser(commands: Commands) -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Draw the sheet, and print where it is."""
     out, vtt = arguments.out, arguments.vtt
-    await asyncio.to_thread(refuse_other_files, out)
+    await asyncio.to_thread(_outputs.refuse_unless_image, out)
     if await asyncio.to_thread(_outputs.are_kept, [out, vtt], arguments.overwrite):
         _common.report(arguments, f"{out} and {vtt} exist and are kept")
         return

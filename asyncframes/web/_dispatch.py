@@ -18,7 +18,7 @@ from asyncframes.web._routes import chunks, facts, frames, mjpeg, original, shee
 from asyncframes.web._site import Handler, Site, log_failure, watched
 from asyncframes.web._values import Reply, WebRequest
 
-_IMAGE = r"(?P<ext>jpg|png|webp|avif)"
+_IMAGE = rf"(?P<ext>{'|'.join(frames.CONTENT_TYPES)})"
 
 VIDEO_ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("info", r"info", facts.info),

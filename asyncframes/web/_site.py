@@ -277,17 +277,22 @@ async def watched(work: Awaitable[Reply], is_gone: Callable[[], bool]) -> Reply 
     """Do work for a client; cancel it and return ``None`` if the client leaves."""
     task = asyncio.ensure_future(work)
     try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
-            if not task.done() and is_gone():
-                break
-        else:
+        if await _ends_before(task, is_gone):
             return task.result()
     except asyncio.CancelledError:
         await _discard(task)
         raise
     await _discard(task)
     return None
+
+
+async def _ends_before(task: asyncio.Future[Any], is_gone: Callable[[], bool]) -> bool:
+    """Wait for a task, and return whether it ended before the client left."""
+    while not task.done():
+        await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+        if not task.done() and is_gone():
+            return False
+    return True
 
 
 async def _discard(task: asyncio.Future[Reply]) -> None:
@@ -303,11 +308,7 @@ async def next_piece(body: AsyncGenerator[bytes, None], is_gone: Callable[[], bo
     """Return the next piece of a body; ``None`` after the last one, or if the client leaves meanwhile."""
     task: asyncio.Future[bytes | None] = asyncio.ensure_future(anext(body, None))
     try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
-            if not task.done() and is_gone():
-                return None
-        return task.result()
+        return task.result() if await _ends_before(task, is_gone) else None
     finally:
         task.cancel()
         await wait_until_done(task)

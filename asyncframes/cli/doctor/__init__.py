@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import Any
 
-from asyncframes.cli import _options as _options
 from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli.doctor import _checks, _facts
 from asyncframes.errors import AsyncFramesError

@@ -75,6 +75,7 @@ def list_videos(text: str, options: Mapping[str, Any], policy: Policy | None) ->
 
 
 def is_path(text: str) -> bool:
+    """Whether text is a path, and no URL."""
     return schemes_of_text(text) == ("file",) and not text.lower().startswith("file:")
 
 

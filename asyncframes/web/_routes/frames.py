@@ -9,6 +9,7 @@ from asyncframes._frames.frame import Frame
 from asyncframes._runtime.threads import in_thread
 from asyncframes.web._caching import is_unchanged, unchanged
 from asyncframes.web._query import PICTURE, Query, integer, seconds
+from asyncframes.web._routes.facts import table_of
 from asyncframes.web._site import Ask
 from asyncframes.web._steps import Encoded, Picture
 from asyncframes.web._values import Reply
@@ -46,9 +47,7 @@ async def by_index(ask: Ask) -> Reply:
 async def by_time(ask: Ask) -> Reply:
     """Answer with the frame that is shown at a time."""
     at = seconds(ask.parts["seconds"], "seconds")
-    async with ask.site.turns.turn():
-        table = await ask.video.frame_table()
-    return await _frame(ask, table.index_at(at))
+    return await _frame(ask, (await table_of(ask)).index_at(at))
 
 
 async def _frame(ask: Ask, index: int) -> Reply:
