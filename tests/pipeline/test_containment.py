@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from asyncframes.errors import AsyncFramesError, DecoderCrashedError, PolicyErro
 from tests.support.hostile_child import ATTACKS, PROGRAM, REFUSED, HostileSource
 from tests.support.isolation import end_idle_processes, own_processes
 from tests.support.left_over import Held, check_nothing_is_left, nothing_left
+from tests.support.marks import grid
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytest.importorskip("seccompy", reason="the extra isolation is not installed")
@@ -92,19 +93,7 @@ def _accepts(server: socket.socket) -> bool:
     return True
 
 
-def slow_but(fast: Collection[object], attacks: Iterable[Any]) -> list[Any]:
-    """Have some attacks tried in the fast half too, and the others in the slow half alone."""
-    return [
-        attack if attack in fast else pytest.param(*_tuple(attack), marks=pytest.mark.slow)
-        for attack in attacks
-    ]
-
-
-def _tuple(attack: Any) -> tuple[Any, ...]:
-    return attack if isinstance(attack, tuple) else (attack,)
-
-
-@pytest.mark.parametrize("attack", slow_but({"read-file", "connect", "fork"}, REFUSED))
+@pytest.mark.parametrize("attack", grid(REFUSED, fast={"read-file", "connect", "fork"}.__contains__))
 async def test_what_is_out_of_reach(attack: str, lent: Workers, tmp_path: Path) -> None:
     reach = _reach(attack, tmp_path)
     try:
@@ -160,16 +149,18 @@ FAST = {"shape", "garbage"}
 TABLE_LIES = ["table-garbage", "table-none", "table-cut", "table-bomb", "known-negative", "known-text"]
 
 
-@pytest.mark.parametrize(("attack", "argument"), slow_but({("segfault", "")}, ENDS))
-async def test_the_end_of_a_process_is_named(attack: str, argument: object, lent: Workers) -> None:
+@pytest.mark.parametrize(
+    "end", grid(ENDS, fast={("segfault", "")}.__contains__), ids=lambda end: "-".join(map(str, end))
+)
+async def test_the_end_of_a_process_is_named(end: tuple[str, object], lent: Workers) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="attack") as caught:
-            await attacked(attack, argument)
-        expected = ENDS[attack, argument]
+            await attacked(*end)
+        expected = ENDS[end]
         assert {name: getattr(caught.value, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("attack", slow_but(FAST, LIES))
+@pytest.mark.parametrize("attack", grid(LIES, fast=FAST.__contains__))
 async def test_a_lie_is_not_believed(attack: str, lent: Workers, caplog: pytest.LogCaptureFixture) -> None:
     async with nothing_left(lent):
         with pytest.raises(DecoderCrashedError, match="broke the protocol") as caught:
@@ -217,7 +208,7 @@ async def test_an_endless_stream_of_frames_is_cut_off_by_the_policy(lent: Worker
 
 
 @pytest.mark.parametrize(
-    "attack", slow_but({"kill"}, ["kill", "endless", "overlap", "garbage", "spin-with-gil"])
+    "attack", grid(["kill", "endless", "overlap", "garbage", "spin-with-gil"], fast="kill".__eq__)
 )
 async def test_other_videos_go_on_and_delivered_frames_stay_right(attack: str, lent: Workers) -> None:
     async with nothing_left(lent):

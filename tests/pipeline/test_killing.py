@@ -18,6 +18,7 @@ from asyncframes.errors import AsyncFramesError, DeadlineError, DecoderCrashedEr
 from tests.support.hostile_child import PROGRAM, HostileSource
 from tests.support.isolation import own_processes
 from tests.support.left_over import children, nothing_left
+from tests.support.marks import grid
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytest.importorskip("seccompy", reason="the extra isolation is not installed")
@@ -32,13 +33,9 @@ CLIP = clip_bytes(frames=FRAMES, width=WIDTH, height=HEIGHT)
 SECONDS = 120
 """For what should take a moment, on a busy machine."""
 
-SPINS = [
-    "spin-without-gil",
-    *(
-        pytest.param(attack, marks=pytest.mark.slow)
-        for attack in ("spin-with-gil", "ignore-cancellation", "hang")
-    ),
-]
+SPINS = grid(
+    ["spin-with-gil", "spin-without-gil", "ignore-cancellation", "hang"], fast="spin-without-gil".__eq__
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,9 +145,7 @@ async def test_closing_while_a_process_spins(lent: Workers) -> None:
         del request
 
 
-@pytest.mark.parametrize(
-    "attack", ["hang", *(pytest.param(attack, marks=pytest.mark.slow) for attack in ("wait", "half-message"))]
-)
+@pytest.mark.parametrize("attack", grid(["hang", "wait", "half-message"], fast="hang".__eq__))
 async def test_a_process_that_makes_no_progress(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,9 +18,7 @@ from starlette.routing import Mount
 from yarl import URL
 
 from asyncframes.web import FrameAsgi, WebLimits, asgi
-from tests.support.streams.clips import clip_bytes
-from tests.web.serving import serving
-from tests.web.test_lifetime import HeldSource, until
+from tests.web.serving import HeldSource, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -41,13 +39,6 @@ PATHS = [
     "/",
 ]
 VARIES = {"Date", "Server", "Connection", "Transfer-Encoding"}
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(clip_bytes(frames=48))
-    return path
 
 
 @asynccontextmanager

@@ -13,18 +13,10 @@ from PIL import Image
 import asyncframes as af
 from asyncframes.web import WebLimits
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.web.conftest import FRAMES
 from tests.web.serving import serving
 
 pytestmark = pytest.mark.anyio
-
-FRAMES = 48
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(clip_bytes(frames=FRAMES))
-    return path
 
 
 def image_of(body: bytes) -> np.ndarray:

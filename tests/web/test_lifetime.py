@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,60 +15,23 @@ import pytest
 from aiohttp import web
 
 from asyncframes import Policy
-from asyncframes.sources import LocalSource, MemorySource
+from asyncframes.sources import LocalSource
 from asyncframes.web import WebLimits, WebRequest, frame_app
 from asyncframes.web._aiohttp import _SITE
 from asyncframes.web._site import Site
 from tests.support.left_over import Held
 from tests.support.servers.web import Reply, RunningServer, retries_at_once
-from tests.support.streams.clips import clip_bytes
-from tests.web.serving import running, serving
+from tests.web.serving import HeldSource, running, serving, until
 
 pytestmark = pytest.mark.anyio
 
 SIGNATURE = "signature-4711"
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(clip_bytes(frames=48))
-    return path
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nothing else tells
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def site_of(app: web.Application) -> AsyncIterator[tuple[Site, aiohttp.ClientSession]]:
     async with running(app) as client:
         yield app[_SITE], client
-
-
-class HeldSource(MemorySource):
-    """Bytes that do not arrive until they are released."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.asked = asyncio.Event()
-        self.released = asyncio.Event()
-        self.cancelled = 0
-
-    async def read_range(self, start: int, stop: int) -> bytes:
-        self.asked.set()
-        try:
-            await self.released.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return await super().read_range(start, stop)
-
-    def local_file(self) -> None:
-        return None
 
 
 async def test_videos_are_opened_once_and_stay_open(clip: Path) -> None:

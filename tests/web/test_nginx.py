@@ -128,13 +128,6 @@ async def listening(port: int, process: asyncio.subprocess.Process) -> None:
             return
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(clip_bytes(frames=48))
-    return path
-
-
 async def ask(behind: Behind, path: str, **headers: str) -> tuple[int, str | None, bytes]:
     """Return the status, what the cache did, and the body."""
     async with behind.client.get(URL(path, encoded=True), headers=headers) as reply:

@@ -22,8 +22,7 @@ from asyncframes.web._steps import LONGEST_RUN
 from tests.pipeline.test_requests import damaged_clip
 from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.streams.clips import clip_bytes, painted_index
-from tests.web.serving import running
-from tests.web.test_lifetime import until
+from tests.web.serving import running, until
 
 pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
