@@ -28,7 +28,7 @@ FAST_HALF = ("-m", "not slow")
 OF_THE_SDIST = (
     *(
         f"tests/api/test_{name}.py"
-        for name in ("benchmarks", "dependencies", "floors", "project_files", "readme", "release")
+        for name in ("benchmarks", "dependencies", "floors", "pages", "project_files", "release")
     ),
     "tests/contract/test_examples.py",
     "tests/decode/test_clips_by_index.py",
@@ -88,14 +88,14 @@ def tests(session: nox.Session) -> None:
 def tests_torch(session: nox.Session) -> None:
     """Test data loaders with PyTorch, which other sessions do without; downloads some gigabytes."""
     session.install(".[test,torch]")
-    session.run("pytest", "-n0", "tests/torch", "tests/api/test_readme.py", *session.posargs)
+    session.run("pytest", "-n0", "tests/torch", "tests/api/test_pages.py", *session.posargs)
 
 
 @nox.session(name="tests-ray", python=PYTHONS[1])
 def tests_ray(session: nox.Session) -> None:
     """Test datasets with Ray, on two nodes on this machine. Not run by default: Ray is large."""
     session.install(".[test,ray]")
-    session.run("pytest", "-n0", "tests/ray", "tests/api/test_readme.py", *session.posargs)
+    session.run("pytest", "-n0", "tests/ray", "tests/api/test_pages.py", *session.posargs)
 
 
 @nox.session(name="tests-bare", python=PYTHONS[0])

@@ -1,4 +1,4 @@
-"""README.md and docs/: Python blocks run, commands parse, links and anchors lead somewhere."""
+"""README.md and docs/: programs print what pages show, commands parse, links and anchors lead somewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from tests.support.servers.supervisely_platform import TOKEN, Platform
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+RECIPES = sorted({*(DOCS / "cookbook").glob("*.md")} - {DOCS / "cookbook" / "index.md"})
 HANGS = {"upstream.md"}
 """Pages whose programs show that another project hangs."""
 
@@ -31,6 +33,8 @@ SERVER = "https://app.supervisely.com"
 VIDEO_ID = 12345
 
 FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+SHOWN = re.compile(r"^```python\n((?:(?!^```$).)*)^```\n\nIt prints:\n\n```text\n(.*?)^```$", re.M | re.S)
+"""A program and the output that the page says it has."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -39,11 +43,19 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def programs() -> list[object]:
     return [
-        pytest.param(block, id=f"{page.stem}-{number}")
+        pytest.param(page, block, id=f"{name_of(page)}-{number}")
         for page in PAGES
         if page.name not in HANGS
         for number, block in enumerate(blocks(page, "python"))
     ]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).with_suffix("").as_posix().removeprefix("docs/")
+
+
+def shown_output(page: Path, block: str) -> str | None:
+    return dict(SHOWN.findall(page.read_text())).get(block)
 
 
 @pytest.fixture
@@ -71,9 +83,12 @@ def needs_large_packages(block: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("block", programs())
-def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> None:
-    """Each block is a whole program, given a video.mp4 beside it and its addresses served from here."""
+@pytest.mark.parametrize(("page", "block"), programs())
+def test_python_blocks_run(page: Path, block: str, platform: Platform, tmp_path: Path) -> None:
+    """Each block is a whole program, given a video.mp4 beside it and its addresses served from here.
+
+    If the page says what it prints, it prints that.
+    """
     is_engine = needs_large_packages(block)
     (tmp_path / "video.mp4").write_bytes(files("asyncframes.data").joinpath("bunny.mp4").read_bytes())
     program = block.replace(VIDEO_URL, platform.url("/video.mp4")).replace(SERVER, platform.address)
@@ -87,6 +102,8 @@ def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    if (shown := shown_output(page, block)) is not None:
+        assert done.stdout == shown
     if is_engine:
         # Engines log to the error stream, and warn of themselves.
         return
@@ -94,7 +111,7 @@ def test_python_blocks_run(block: str, platform: Platform, tmp_path: Path) -> No
     assert not [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_fences_are_closed_and_known(page: Path) -> None:
     """No program hides behind a language that is not run, or behind a fence that is not closed."""
     text = page.read_text()
@@ -102,7 +119,7 @@ def test_fences_are_closed_and_known(page: Path) -> None:
     assert {named for named, _ in FENCED.findall(text)} <= {"python", "sh", "text", "diff", "mermaid"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
     """The command line parses what these pages write."""
     for block in blocks(page, "sh"):
@@ -115,7 +132,7 @@ def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
 OURS = {*af.sources.__all__, *af.abc.__all__, *af.writers.__all__}
 
 
-@pytest.mark.parametrize("page", [README, *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.rglob("*.md"))], ids=name_of)
 def test_names_import_as_they_are_written(page: Path) -> None:
     """Every ``af.…`` exists, and so does what a page names without its module."""
     text = page.read_text()
@@ -158,7 +175,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_and_pictures_are_there(page: Path) -> None:
     """What a page points to inside the project exists, headings included."""
     for target in re.findall(r"\]\(([^)]+)\)", FENCED.sub("", page.read_text())):
@@ -170,10 +187,19 @@ def test_links_and_pictures_are_there(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
+@pytest.mark.parametrize("page", RECIPES, ids=name_of)
+def test_recipes_show_what_they_print(page: Path) -> None:
+    """Every program of the cookbook has its output below it."""
+    assert blocks(page, "python")
+    assert [block for block in blocks(page, "python") if shown_output(page, block) is None] == []
+
+
 def test_readme_leads_to_every_page() -> None:
     """A reader of README finds all of docs/, but what is meant for other projects."""
     linked = set(re.findall(r"\]\(docs/([^)#]+\.md)", README.read_text()))
-    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - HANGS
+    folders = {page.parent for page in DOCS.rglob("*.md")} - {DOCS}
+    wanted = {page.name for page in DOCS.glob("*.md")} | {f"{folder.name}/index.md" for folder in folders}
+    assert linked == wanted - HANGS - {"index.md"}
 
 
 def test_the_distribution_is_named_rightly() -> None:
