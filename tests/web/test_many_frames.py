@@ -132,11 +132,14 @@ async def test_sprites_read_only_the_groups_they_need() -> None:
     assert fetched < needed + ranges[0][0] + 2 * 1024 * 1024 < len(data) * 0.7
 
 
-async def test_a_contact_sheet(clip: Path) -> None:
-    """It is that of the library."""
+@pytest.mark.parametrize(
+    ("query", "options"), [("", {}), ("?columns=3&rows=2&width=400", {"columns": 3, "rows": 2, "width": 400})]
+)
+async def test_a_contact_sheet(clip: Path, query: str, options: af.SheetOptions) -> None:
+    """It is that of the library, also if nothing is asked of it."""
     async with serving({"c": clip}) as client, af.open_video(clip) as video:
-        expected = await video.contact_sheet(columns=3, rows=2, width=400)
-        async with client.get("/v/c/sheet.png?columns=3&rows=2&width=400") as reply:
+        expected = await video.contact_sheet(**options)
+        async with client.get(f"/v/c/sheet.png{query}") as reply:
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(await reply.read()))), expected.image)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from asyncframes._model.options import DEFAULTS
 from asyncframes._runtime.threads import in_thread, run_to_completion
 from asyncframes.web import _sprites
 from asyncframes.web._caching import is_unchanged, unchanged
@@ -58,9 +59,7 @@ async def sheet(ask: Ask) -> Reply:
     """Answer with a contact sheet, on which each frame has its index and time."""
     names = ("columns", "rows", "width")
     query, ext = Query(ask.request, *names), ask.parts["ext"]
-    columns, rows, width = (
-        query.integer(name, least=1) or default for name, default in zip(names, (6, 5, 1920), strict=True)
-    )
+    columns, rows, width = (query.integer(name, least=1) or DEFAULTS[name] for name in names)
     if columns * rows > ask.limits.max_tiles:
         raise ProblemError(413, f"{columns * rows} tiles: expected at most {ask.limits.max_tiles}")
     tag = ask.opened.tag("sheet", ext, columns, rows, width)
