@@ -72,7 +72,12 @@ async def test_the_table_is_that_of_the_library(clip: Path) -> None:
             told = await reply.json()
             assert (told["index"], told["to"]) == ([18, 19], 19)
         async with client.get("/v/c/keyframes") as reply:
-            assert (await reply.json())["index"] == np.flatnonzero(table.is_keyframe).tolist()
+            assert await reply.json() == {
+                "from": 0,
+                "to": len(VARYING) - 1,
+                "index": np.flatnonzero(table.is_keyframe).tolist(),
+                "next": None,
+            }
 
 
 async def test_an_answer_has_a_bounded_number_of_rows(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +86,30 @@ async def test_an_answer_has_a_bounded_number_of_rows(clip: Path, monkeypatch: p
     async with serving({"c": clip}) as client, client.get("/v/c/table?from=2&to=19") as reply:
         told = await reply.json()
     assert (told["to"], len(told["index"])) == (8, 7)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "expected"),
+    [
+        ("", 200, {"from": 0, "to": 11, "index": [0, 6], "next": 12}),
+        ("?from=12", 200, {"from": 12, "to": 19, "index": [12, 18], "next": None}),
+        ("?from=13&to=17", 200, {"from": 13, "to": 17, "index": [], "next": None}),
+        ("?from=1&to=12", 200, {"from": 1, "to": 12, "index": [6, 12], "next": None}),
+        ("?from=1&to=99", 200, {"from": 1, "to": 17, "index": [6, 12], "next": 18}),
+        ("?from=20", 404, None),
+        ("?from=-1", 400, None),
+        ("?from=5&to=4", 400, None),
+    ],
+)
+async def test_more_keyframes_than_an_answer_lists(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, query: str, status: int, expected: object
+) -> None:
+    """It says up to which frame they are listed, and which is the next one."""
+    monkeypatch.setattr(facts, "MOST_KEYFRAMES", 2)
+    async with serving({"c": clip}) as client, client.get(f"/v/c/keyframes{query}") as reply:
+        assert reply.status == status
+        if status == 200:
+            assert await reply.json() == expected
 
 
 async def test_the_table_as_arrow(clip: Path) -> None:

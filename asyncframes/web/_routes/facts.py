@@ -54,6 +54,7 @@ async def table(ask: Ask) -> Reply:
     query = Query(ask.request, "from", "to")
     rows = await table_of(ask)
     first, last = _bounds(query, len(rows))
+    last = min(last, first + MOST_ROWS - 1)
     columns = await asyncio.to_thread(_columns, rows, first, last)
     wants_arrow = ARROW in ask.request.headers.get("accept", "")
     if wants_arrow and (arrow := await asyncio.to_thread(_as_arrow, columns)):
@@ -66,10 +67,20 @@ async def table(ask: Ask) -> Reply:
 
 
 async def keyframes(ask: Ask) -> Reply:
-    """Answer with the indices of keyframes."""
-    Query(ask.request)
+    """Answer with the indices of keyframes, and with that of the first one for which there was no room."""
+    query = Query(ask.request, "from", "to")
     rows = await table_of(ask)
-    return ask.json({"index": np.flatnonzero(rows.is_keyframe)[:MOST_KEYFRAMES].tolist()})
+    first, last = _bounds(query, len(rows))
+    found = first + np.flatnonzero(rows.is_keyframe[first : last + 1])
+    following = int(found[MOST_KEYFRAMES]) if len(found) > MOST_KEYFRAMES else None
+    return ask.json(
+        {
+            "from": first,
+            "to": last if following is None else following - 1,
+            "index": found[:MOST_KEYFRAMES].tolist(),
+            "next": following,
+        }
+    )
 
 
 async def stats(ask: Ask) -> Reply:
@@ -102,8 +113,7 @@ def _bounds(query: Query, length: int) -> tuple[int, int]:
         raise ValueError(f"to={last} is before from={first}: expected from <= to, both inclusive")
     if first and first >= length:
         raise FrameIndexError(f"from={first} is out of range: the video has {length} frames", length=length)
-    most = min(length, first + MOST_ROWS) - 1
-    return first, most if last is None else min(last, most)
+    return first, length - 1 if last is None else min(last, length - 1)
 
 
 def _columns(table: FrameTable, first: int, last: int) -> dict[str, NDArray[Any]]:

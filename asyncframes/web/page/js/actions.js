@@ -89,7 +89,7 @@ export class Actions {
 
   async #goToKeyframe(side) {
     try {
-      const keyframe = await (await this.viewer.keyframes())[side](this.viewer.player.target);
+      const keyframe = await this.viewer.keyframes[side](this.viewer.player.target);
       if (keyframe === undefined) this.#say(`There is no keyframe ${side} this frame.`);
       else this.#go(keyframe);
     } catch (error) {

@@ -1,39 +1,46 @@
-/** Which frames are keyframes. */
-
-// The server lists no more than the first ones; the table has all.
-const MOST_LISTED = 100_000;
+/** Which frames are keyframes, fetched in parts: the server lists only so many in an answer. */
 
 export class Keyframes {
-  constructor(indices, table) {
-    this.indices = indices;
-    this.table = table;
+  /** Those that are here, ascending, none left out between them. */
+  indices = [];
+  /** The first one that is not here; null if all are. */
+  #next = 0;
+  #loading = null;
+
+  constructor(video, signal) {
+    this.video = video;
+    this.signal = signal;
   }
 
-  static async load(video, table, signal) {
-    return new Keyframes((await video.json("keyframes", {}, signal)).index, table);
+  /** Fetch all, and call `grown` after each part. */
+  async load(grown) {
+    while (this.#next !== null) {
+      await this.#more();
+      grown();
+    }
   }
 
   /** The keyframe after a frame, or undefined. */
   async after(index) {
-    const listed = this.indices[this.#countUpTo(index)];
-    return listed ?? (this.#isComplete ? undefined : this.#search(index, 1));
+    while (this.#next !== null && this.#next <= index) await this.#more();
+    return this.indices[this.#countUpTo(index)] ?? this.#next ?? undefined;
   }
 
   /** The keyframe before a frame, or undefined. */
   async before(index) {
-    if (!this.#isComplete && index > this.indices.at(-1)) return this.#search(index, -1);
+    while (this.#next !== null && this.#next < index) await this.#more();
     return this.indices[this.#countUpTo(index - 1) - 1];
   }
 
-  get #isComplete() {
-    return this.indices.length < MOST_LISTED;
+  #more() {
+    this.#loading ??= this.#fetch().finally(() => { this.#loading = null; });
+    return this.#loading;
   }
 
-  async #search(index, step) {
-    for (let next = index + step; next >= 0 && next < this.table.video.count; next += step) {
-      if ((await this.table.load(next)).isKeyframe) return next;
-    }
-    return undefined;
+  async #fetch() {
+    const part = await this.video.json("keyframes", { from: this.#next || undefined }, this.signal);
+    this.indices = this.indices.concat(part.index);
+    this.#next = part.next;
   }
 
   #countUpTo(index) {

@@ -17,7 +17,7 @@ const FETCHED_AFTER_MS = 1000;
 export class Viewer {
   video = null;
   #closing = new AbortController();
-  #keyframes = null;
+  #hasTicks = false;
   #fetchedTimer = 0;
 
   constructor(document) {
@@ -39,6 +39,7 @@ export class Viewer {
     this.video = video;
     this.element.hidden = false;
     this.table = new FrameTable(video, signal);
+    this.keyframes = new Keyframes(video, signal);
     this.stage.open(video.info);
     this.facts.open(video);
     this.scrubber.open(video, this.table, new Sprites(video, signal));
@@ -58,15 +59,10 @@ export class Viewer {
     clearTimeout(this.#fetchedTimer);
     this.#closing.abort();
     this.#closing = new AbortController();
-    this.video = this.#keyframes = null;
+    this.video = null;
+    this.#hasTicks = false;
     this.#fetchedTimer = 0;
     this.element.hidden = true;
-  }
-
-  /** Fetch the list of keyframes, once. */
-  keyframes() {
-    this.#keyframes ??= Keyframes.load(this.video, this.table, this.#closing.signal);
-    return this.#keyframes;
   }
 
   #openPlayer(video, signal) {
@@ -88,7 +84,7 @@ export class Viewer {
     const { index, picture } = this.player;
     this.stage.show(index, picture, this.video.info.title);
     this.#settled(index);
-    this.#loadKeyframes();
+    this.#drawKeyframes();
   }
 
   #failed() {
@@ -119,11 +115,14 @@ export class Viewer {
     if (loaded && player === this.player && player.index === index) this.#showRow(index, loaded);
   }
 
-  async #loadKeyframes() {
-    if (this.#keyframes) return;
-    const { video } = this;
-    const keyframes = await this.keyframes().catch(() => null);
-    if (keyframes && video === this.video) this.scrubber.setKeyframes(keyframes.indices);
+  /** Fetch the keyframes, once, and draw them as they arrive. */
+  #drawKeyframes() {
+    if (this.#hasTicks) return;
+    this.#hasTicks = true;
+    const { keyframes } = this;
+    keyframes.load(() => {
+      if (keyframes === this.keyframes) this.scrubber.setKeyframes(keyframes.indices);
+    }).catch(() => {});
   }
 
   #offerToSave(index) {
