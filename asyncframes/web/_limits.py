@@ -36,7 +36,8 @@ class WebLimits:
         Most requests of one client address at once. Further ones are refused with 429 and
         ``Retry-After``. No limit by default, since all clients behind a proxy have its address.
     max_streams
-        Most ``mjpeg`` and ``original`` answers at once, which last as long as the client reads.
+        Most ``mjpeg``, ``original`` and multipart answers at once, which last as long as the client
+        reads.
     request_seconds
         Most seconds until the head of an answer, the wait for a turn included. Then, the answer is 504.
     max_chunk_frames, max_chunk_bytes

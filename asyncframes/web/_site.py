@@ -163,7 +163,9 @@ class Site:
                 self.videos.forget(opened)
                 raise
             if not isinstance(reply.body, bytes):
-                reply.held.push_async_exit(stack.pop_all())
+                # What makes the pieces ends before the video is given back.
+                stack.push_async_exit(reply.held)
+                reply.held = stack.pop_all()
             return reply
 
     async def _source(self, video_id: str) -> StreamSource | FFmpegUrlSource | None:

@@ -38,6 +38,7 @@ PATHS = [
     "/page/index.html",
     "/",
 ]
+ASKED = [("GET", "*/*"), ("GET", "multipart/mixed"), ("HEAD", "*/*"), ("HEAD", "multipart/mixed")]
 VARIES = {"Date", "Server", "Connection", "Transfer-Encoding"}
 
 
@@ -86,11 +87,11 @@ async def test_answers_equal_those_of_aiohttp(clip: Path, outer: Any, prefix: st
         aiohttp.ClientSession() as client,
     ):
         for path in PATHS:
-            for method in ("GET", "HEAD"):
-                address = URL(f"{url}{prefix}{path}", encoded=True)
+            for method, accepted in ASKED:
+                address, headers = URL(f"{url}{prefix}{path}", encoded=True), {"Accept": accepted}
                 async with (
-                    client.request(method, address) as reply,
-                    expected.request(method, URL(path, encoded=True)) as wanted,
+                    client.request(method, address, headers=headers) as reply,
+                    expected.request(method, URL(path, encoded=True), headers=headers) as wanted,
                 ):
                     assert reply.status == wanted.status, path
                     assert await reply.read() == await wanted.read(), path
@@ -98,7 +99,7 @@ async def test_answers_equal_those_of_aiohttp(clip: Path, outer: Any, prefix: st
                     told = {name.title(): value for name, value in wanted.headers.items()}
                     assert {**found, **dict.fromkeys(VARIES)} == {**told, **dict.fromkeys(VARIES)}, path
                 if method == "GET" and (tag := reply.headers.get("ETag")):
-                    async with client.get(address, headers={"If-None-Match": tag}) as again:
+                    async with client.get(address, headers={**headers, "If-None-Match": tag}) as again:
                         assert (again.status, await again.read()) == (304, b"")
 
 

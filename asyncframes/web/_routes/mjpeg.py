@@ -17,10 +17,12 @@ from asyncframes._types import PictureOptions
 from asyncframes.web._query import PICTURE, Query
 from asyncframes.web._routes.facts import table_of
 from asyncframes.web._routes.frames import encoder_of, headers_of
+from asyncframes.web._routes.multipart import Multipart
 from asyncframes.web._site import Ask
 from asyncframes.web._values import Reply
 
 _BOUNDARY = "asyncframes-frame"
+_MULTIPART = Multipart(_BOUNDARY)
 _QUALITY = 80
 
 
@@ -80,17 +82,16 @@ async def _parts(
     loop = asyncio.get_running_loop()
     began: float | None = None
     due: float | None = 0.0
+    yield _MULTIPART.start
     while due is not None and not await _closes_within(ask.site.closing, due, began):
         began = loop.time() if began is None else began
         index = pace.index_at(max(due, loop.time() - began))
         async with ask.site.turns.turn():
             frame = await ask.video.frame(index, **options)
             body = await run_to_completion(in_thread(None, encode, frame.image))
-        lines = {"Content-Type": "image/jpeg", "Content-Length": str(len(body)), **headers_of(frame)}
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        yield f"--{_BOUNDARY}\r\n{head}\r\n".encode("ascii") + body + b"\r\n"
+        yield _MULTIPART.part({"Content-Type": "image/jpeg", **headers_of(frame)}, body)
         due = pace.next_after(index)
-    yield f"--{_BOUNDARY}--\r\n".encode("ascii")
+    yield _MULTIPART.end
 
 
 async def _closes_within(closing: asyncio.Event, due: float, began: float | None) -> bool:
