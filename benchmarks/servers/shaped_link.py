@@ -43,9 +43,14 @@ class ShapedLink:
 
     async def start(self) -> int:
         """Listen, and return the port."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        port: int = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    async def aclose(self) -> None:
+        """Listen no more, and wait until the connections have ended."""
+        self._server.close()
+        await self._server.wait_closed()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
