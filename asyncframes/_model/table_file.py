@@ -110,8 +110,10 @@ def _checked(plain: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TableFie
     count = len(packets)
     if any(len(getattr(packets, column.name)) != count for column in fields(Packets)):
         raise ValueError("columns of different lengths")
-    if len(distinct(packet_of)) != len(packet_of) or not _are_numbers_of(packet_of, count):
+    if not _are_numbers_of(packet_of, count):
         raise ValueError("frames refer to packets that do not exist")
+    if not facts["is_verified"] and len(distinct(packet_of)) != len(packet_of):
+        raise ValueError("a packet gives several frames, which only decoding can show")
     if not _are_numbers_of(np.array([*false_keyframes], np.int64), count):
         raise ValueError("false keyframes that do not exist")
     if any(column is not None and len(column) != len(packet_of) for column in (checksums, is_damaged)):

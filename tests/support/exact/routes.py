@@ -236,9 +236,10 @@ def _text(error: Exception) -> str:
 
 
 async def count_of(video: Video) -> tuple[int | Exception, bool]:
-    """Return the number of frames, and whether it is said to be provisional."""
+    """Return the number of frames, and whether it is said to be provisional; the table can be saved."""
     try:
         table: FrameTable = await video.frame_table()
+        assert len(FrameTable.from_bytes(table.to_bytes())) == await video.count()
         return await video.count(), bool(getattr(table, "is_provisional", False))
     except Exception as exc:  # noqa: BLE001 - judged by the caller
         return exc.with_traceback(None), False
