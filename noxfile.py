@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "typing", "tests", "tests-bare", "tests-lowest", "coverage"]
+nox.options.sessions = ["lint", "types", "typing", "tests", "tests-bare", "tests-lowest", "coverage", "docs"]
 nox.options.error_on_external_run = True
 # A Python that is not installed is skipped with a line that says so, and an error where CI is set.
 nox.options.download_python = "never"
@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of everything, strictly."""
-    session.install(".[dev,bench]")
+    session.install(".[dev,bench,docs]")
     session.run("mypy")
 
 
@@ -121,6 +121,18 @@ def coverage(session: nox.Session) -> None:
     session.install(".[test]")
     chosen = ("-m", "not slow and not cpu_time")
     session.run("pytest", "--cov", "--cov-report=term:skip-covered", *chosen, *session.posargs)
+
+
+@nox.session(python=MAIN_PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/, with its manual page; a broken link or name fails.
+
+    Nothing is fetched while it is built, and its pages load nothing from elsewhere. Arguments go to Sphinx.
+    """
+    session.install(".[docs,parquet,web]")
+    strict = ("--fail-on-warning", "--keep-going", "--quiet")
+    session.run("sphinx-build", *strict, "-b", "html", "docs", "site", *session.posargs)
+    session.run("sphinx-build", *strict, "-b", "man", "docs", "site/man1")
 
 
 def _test(session: nox.Session, chosen: tuple[str, ...]) -> None:

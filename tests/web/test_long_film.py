@@ -54,7 +54,7 @@ async def get(client: Any, path: str) -> Any:
 
 
 async def test_a_hundred_tiles_fetch_a_hundred_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte belongs to a group of pictures that a tile is in, or shares a block with one, and comes once."""
+    """Each byte is of a group of pictures that a tile is in, or shares a block with one, and comes once."""
     clip = await asyncio.to_thread(clip_bytes, frames=REPEATED, gop=GOP, options=PADDED)
     data = await asyncio.to_thread(repeated, clip, TIMES, options={"movflags": "faststart"})
     async with af.open_video(data) as video:
