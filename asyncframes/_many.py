@@ -18,7 +18,7 @@ from asyncframes._model.options import (
     part_of,
     with_options,
 )
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import a_kind, quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.generators import in_turns
 from asyncframes._runtime.life import GuardedFrames
@@ -222,7 +222,7 @@ def _pair(video: object) -> tuple[SourceLike, str | os.PathLike[str]]:
 
 
 def _no_pairs(given: object) -> TypeError:
-    what = name_of(given) if isinstance(given, (str, bytes, os.PathLike)) else f"a {type(given).__name__}"
+    what = name_of(given) if isinstance(given, (str, bytes, os.PathLike)) else a_kind(given)
     return TypeError(
         f"videos: expected pairs of a source and a directory, [(source, directory), ...], not {what}"
     )

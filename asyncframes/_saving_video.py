@@ -19,6 +19,7 @@ from asyncframes._requests.request import make_request
 from asyncframes._saving.save import Saving, write
 from asyncframes._saving.sheet import SheetRequest
 from asyncframes.abc import FrameWriter
+from asyncframes.writers._pipeline import check_writer
 
 
 class SavingVideo(OpenVideo):
@@ -138,9 +139,12 @@ class SavingVideo(OpenVideo):
             A frame could not be stored.
         AsyncFramesError
             As `frames` does.
+        TypeError
+            `writer` is not a `FrameWriter`.
         ValueError
             The selection or an option is invalid.
         """
+        check_writer(writer)
         request = make_request(start, end, step, part_of(options, FrameOptions))
         self._guard.check()
         async with writer:

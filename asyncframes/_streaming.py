@@ -27,6 +27,7 @@ from asyncframes._types import Image
 from asyncframes._video import Video
 from asyncframes.abc import FrameWriter
 from asyncframes.sources import SourceLike
+from asyncframes.writers._pipeline import check_writer
 
 
 @with_options(StreamOptions)
@@ -160,9 +161,12 @@ async def stream_frames_to_writer(
         A frame could not be stored.
     AsyncFramesError
         As `open_video` and `Video.frames` do.
+    TypeError
+        `writer` is not a `FrameWriter`.
     ValueError
         The selection or an option is invalid.
     """
+    check_writer(writer)
     request = make_request(start, end, step, part_of(options, FrameOptions))
     async with writer, open_video(source, **part_of(options, OpenOptions)) as video:
         return await write(video._requests, request, writer, options)

@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import wraps
 from typing import Any, BinaryIO, ClassVar, TypeVar
 
+from asyncframes._model.quoting import a_kind
 from asyncframes.abc import SourceAround, StreamSource
 from asyncframes.errors import ClosedError, ShortReadError, SourceUnavailableError
 
@@ -65,7 +66,7 @@ class SourceContract:
             for start, stop in ranges:
                 data = await source.read_range(start, stop)
                 assert type(data) is bytes, (
-                    f"read_range({start}, {stop}) returned a {type(data).__name__}: return bytes"
+                    f"read_range({start}, {stop}) returned {a_kind(data)}: return bytes"
                 )
                 assert data == _DATA[start:stop], (
                     f"read_range({start}, {stop}) returned {len(data)} bytes that differ from the source's: "

@@ -49,12 +49,18 @@ def quoted(value: object, *, longest: int = LONGEST) -> str:
     try:
         return shortened(repr(value), longest=longest)
     except Exception:  # noqa: BLE001 - a failing `repr` must not replace the error that quotes the value
-        return f"a {type(value).__name__}"
+        return a_kind(value)
 
 
 def quoted_option(value: object) -> str:
     """Return the value of an option as errors quote it, which is never whole if it is long."""
     return quoted(value, longest=LONGEST_OPTION)
+
+
+def a_kind(value: object) -> str:
+    """Return the name of a value's type with its article, such as ``"an int"``."""
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _printable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from asyncframes._model.quoting import shortened
+from asyncframes._model.quoting import a_kind, shortened
 from asyncframes._policy.policy import Policy
 from asyncframes.abc import Source
 from asyncframes.errors import PolicyAccessError
@@ -24,7 +24,7 @@ def admit(source: Source, policy: Policy) -> None:
     admit_schemes(schemes, policy.schemes, name=source.name)
     if schemes and policy.hosts is not None and not source._checks_hosts:
         raise PolicyAccessError(
-            f"the connections of a {type(source).__name__} for {schemes[0]} cannot be checked, and the "
+            f"the connections of {a_kind(source)} for {schemes[0]} cannot be checked, and the "
             "policy limits hosts: pass the URL itself, or a policy with hosts=None",
             source=source.name,
             limit="hosts",

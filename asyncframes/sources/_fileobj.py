@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mmap import mmap
 from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
-from asyncframes._model.quoting import quoted
+from asyncframes._model.quoting import a_kind, quoted
 from asyncframes._model.ranges import exactly
 from asyncframes._runtime.life import OneProcess
 from asyncframes._runtime.threads import in_thread, reading_executor
@@ -50,7 +50,7 @@ class FileObjectSource(OneProcess, StreamSource):
                 "the file object cannot seek: pass the bytes or a path, or use ForwardSource(file)"
             )
         name = getattr(file, "name", None)
-        self._name = public_name(name) if isinstance(name, str) else f"a {type(file).__name__} object"
+        self._name = public_name(name) if isinstance(name, str) else f"{a_kind(file)} object"
         self._is_in_memory = isinstance(file, io.BytesIO)
         self._file = PositionalFile(cast("Seekable", file))
         self._close_file = close

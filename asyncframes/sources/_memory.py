@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from asyncframes._model.quoting import shortened
+from asyncframes._model.quoting import a_kind, shortened
 from asyncframes.abc import StreamSource
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview | NDArray[np.uint8]
@@ -76,7 +76,7 @@ def is_buffer(value: object) -> TypeGuard[BytesLike]:
 
 def _copied(data: object) -> bytes:
     kind = getattr(data, "dtype", None)
-    items = f"a {type(data).__name__}" if kind is None else f"an array of {shortened(str(kind), longest=50)}"
+    items = a_kind(data) if kind is None else f"an array of {shortened(str(kind), longest=50)}"
     try:
         view = memoryview(data)  # type: ignore[arg-type]  # checked here
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from asyncframes._model.quoting import quoted_option, shortened
+from asyncframes._model.quoting import a_kind, quoted_option, shortened
 from asyncframes.abc import Source
 from asyncframes.errors import SourceAddressError
 from asyncframes.sources._data_url import is_data_url, name_of_data_url
@@ -69,7 +69,7 @@ def name_of(source: object) -> str:
         case int():
             return f"file descriptor {quoted_option(source)}"
     name = getattr(source, "name", None)
-    return name_of(name) if isinstance(name, str) else f"a {type(source).__name__}"
+    return name_of(name) if isinstance(name, str) else a_kind(source)
 
 
 def harmless_cause(exc: BaseException) -> BaseException | None:

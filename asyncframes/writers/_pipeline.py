@@ -8,6 +8,7 @@ from contextlib import suppress
 from inspect import isawaitable
 
 from asyncframes._frames.frame import Frame
+from asyncframes._model.quoting import a_kind
 from asyncframes._types import ProgressCallback
 from asyncframes.abc import FrameWriter
 
@@ -45,6 +46,8 @@ async def write_frames(
 
     Raises
     ------
+    TypeError
+        `writer` is not a `FrameWriter`.
     FrameWriteError
         A frame could not be stored. No further frame is requested, and pending writes
         are cancelled.
@@ -52,6 +55,7 @@ async def write_frames(
         Whatever `frames` or `progress_cb` raises, unchanged, once the frames already
         requested are stored.
     """
+    check_writer(writer)
     if max_write_workers < 1:
         raise ValueError(f"max_write_workers={max_write_workers}: expected 1 or more")
     iterator = aiter(frames)
@@ -60,6 +64,18 @@ async def write_frames(
     finally:
         if (aclose := getattr(iterator, "aclose", None)) is not None:
             await aclose()
+
+
+def check_writer(writer: FrameWriter) -> None:
+    """Raise if what was passed as a writer is none, such as a path.
+
+    Raises
+    ------
+    TypeError
+        It is not a `FrameWriter`.
+    """
+    if not isinstance(writer, FrameWriter):
+        raise TypeError(f"writer is {a_kind(writer)}: expected a FrameWriter, such as NpyWriter(path)")
 
 
 class _Run:

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+import asyncframes as af
 from asyncframes._frames.frame import Frame
 from asyncframes._runtime.temporaries import temporary_beside
 from asyncframes._types import Image, ImageWriter, Overwrite
@@ -31,6 +32,7 @@ from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameExistsError, FrameWriteError
 from asyncframes.writers import DirectoryWriter, encode_png, write_frames
 from tests.support.marks import examples, grid
+from tests.support.streams.clips import clip_bytes
 
 pytestmark = pytest.mark.anyio
 
@@ -683,6 +685,19 @@ async def test_a_stored_frame_is_let_go(tmp_path: Path, image_writer: ImageWrite
 async def test_no_frames_are_no_paths(tmp_path: Path) -> None:
     """Law: nothing in, nothing out."""
     assert await write_frames(clip(0), DirectoryWriter(tmp_path)) == []
+
+
+async def test_a_path_is_no_writer(tmp_path: Path) -> None:
+    """What is passed in place of a writer is named, before a source is opened or a frame asked for."""
+    refused = "writer is a str: expected a FrameWriter"
+    target: Any = "frames.npy"
+    with pytest.raises(TypeError, match=refused):
+        await af.stream_frames_to_writer(tmp_path / "missing.mp4", target)
+    with pytest.raises(TypeError, match=refused):
+        await write_frames(clip(1), target)
+    async with af.open_video(clip_bytes(frames=2)) as video:
+        with pytest.raises(TypeError, match=refused):
+            await video.write(target)
 
 
 async def test_fewer_than_one_worker_is_refused() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import asyncframes as af
 from asyncframes import errors
-from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.quoting import a_kind, quoted, shortened
 from asyncframes._model.rendering import make_rendering
 from asyncframes._model.selection import make_selection
 from asyncframes._saving.save import Saving
@@ -53,6 +53,12 @@ def test_a_value_without_a_representation_is_named_by_its_type() -> None:
     assert quoted(b"1234") == "bytes of length 4"
     assert quoted("it's") == repr("it's")
     assert quoted("a\0\n\\b") == repr("a\0\n\\b")
+
+
+def test_a_kind_has_the_article_of_its_first_letter() -> None:
+    """An error says "an int", not "a int"."""
+    values: list[object] = [1, "", [], None]
+    assert [a_kind(value) for value in values] == ["an int", "a str", "a list", "a NoneType"]
 
 
 @pytest.mark.parametrize("kind", [SourceError, MediaError])

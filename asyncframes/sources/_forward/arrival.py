@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
+from asyncframes._model.quoting import a_kind
 from asyncframes._runtime.threads import in_thread, reading_executor
 from asyncframes.errors import (
     AsyncFramesError,
@@ -61,7 +62,7 @@ def make_input(stream: ByteStream) -> ByteInput:
     if read is not None:
         return _Pipe(stream) if _can_be_awaited(stream) else _Blocking(stream)
     raise TypeError(
-        f"stream is a {type(stream).__name__}: expected an asynchronous iterable of bytes, "
+        f"stream is {a_kind(stream)}: expected an asynchronous iterable of bytes, "
         "an object with read(), or a binary file"
     )
 
@@ -141,7 +142,7 @@ def as_bytes(piece: Any) -> bytes:
         return piece
     if isinstance(piece, (bytearray, memoryview)):
         return bytes(piece)
-    raise TypeError(f"the stream returned a {type(piece).__name__}: expected bytes")
+    raise TypeError(f"the stream returned {a_kind(piece)}: expected bytes")
 
 
 def as_source_error(exc: Exception, *, name: str) -> Exception:

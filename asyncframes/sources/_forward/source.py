@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Any
 
-from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.quoting import a_kind, quoted, shortened
 from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
 from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
@@ -60,7 +60,7 @@ class ForwardSource(OneProcess, ForwardBytes):
         spool_directory: str | os.PathLike[str] | None = None,
     ) -> None:
         name = getattr(stream, "name", None)
-        self._name = public_name(name) if isinstance(name, str) else f"a {type(stream).__name__} of bytes"
+        self._name = public_name(name) if isinstance(name, str) else f"{a_kind(stream)} of bytes"
         self._input = make_input(stream)
         self._stores = keep
         self._spool: Spool | None = Spool(

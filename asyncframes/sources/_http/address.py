@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from yarl import URL
 
-from asyncframes._model.quoting import shortened
+from asyncframes._model.quoting import a_kind, shortened
 from asyncframes.errors import SourceAccessError, SourceAddressError
 from asyncframes.sources._names import public_url
 
@@ -28,7 +28,7 @@ def parse_url(text: str) -> URL:
         The URL is not an http or https URL, or its host or port is invalid.
     """
     if not isinstance(text, str):
-        raise TypeError(f"the URL is a {type(text).__name__}: expected a str")
+        raise TypeError(f"the URL is {a_kind(text)}: expected a str")
     try:
         url = _read(text)
         reason = _fault(url)

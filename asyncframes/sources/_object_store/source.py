@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from asyncframes._model.quoting import quoted, shortened
+from asyncframes._model.quoting import a_kind, quoted, shortened
 from asyncframes._runtime.life import ForkGuard, OneProcess
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
@@ -132,7 +132,7 @@ class ObjectStoreSource(OneProcess, StreamSource):
                 raise ValueError("a store was passed: expected path=, and no further configuration")
             self._path, self._store = path, store
             self._scheme = _SCHEMES_OF_STORES.get(type(store).__name__, "s3")
-            self._name = f"{path} in a {type(store).__name__}"
+            self._name = f"{path} in {a_kind(store)}"
         self._asked_version = version
         self._range_timeout_seconds = range_timeout_seconds
         self._meta: ObjectMeta | None = None
