@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from asyncframes._model.quoting import quoted_option, shortened
+from asyncframes._model.quoting import a_kind, quoted_option, shortened
 from asyncframes._policy.policy import Policy
 from asyncframes.abc import StreamSource
 from asyncframes.errors import SourceAddressError
@@ -81,9 +81,7 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
             return FsspecSource(source)
         case _ if is_buffer(source):
             return MemorySource(source)
-    raise TypeError(
-        f"source is a {type(source).__name__}: expected a URL, path, bytes, binary file or StreamSource"
-    )
+    raise TypeError(f"source is {a_kind(source)}: expected a URL, path, bytes, binary file or StreamSource")
 
 
 def admitted_source(source: SourceLike, policy: Policy) -> StreamSource | FFmpegUrlSource:
@@ -179,6 +177,11 @@ def _factory(scheme: str) -> SourceFactory:
         return _factories[scheme]
     if is_fsspec_scheme(scheme):
         return FsspecSource
+    if scheme in FFMPEG_SCHEMES:
+        raise SourceAddressError(
+            f"{scheme}:// URLs are opened by FFmpeg itself, and only where that is asked for: "
+            "pass FFmpegUrlSource(url)"
+        )
     known = ", ".join(sorted({*_factories, *offered.names}))
     raise SourceAddressError(
         f"no source opens {shortened(scheme, longest=40)}:// URLs: expected one of {known}, "

@@ -99,7 +99,7 @@ async def test_a_dash_manifest_says_what_is_missing(server: RunningServer) -> No
 async def test_it_is_never_chosen_by_itself(server: RunningServer) -> None:
     """A playlist at a URL is refused as before: nothing further is opened without consent."""
     assert isinstance(resolve_source(server.url("/list.m3u8")), HttpSource)
-    with pytest.raises(UnsupportedMediaError, match="playlist"):
+    with pytest.raises(UnsupportedMediaError, match=r"playlist.*FFmpegUrlSource"):
         async with af.open_video(server.url("/list.m3u8")):
             pass
     assert [request.path for request in server.requests] == ["/list.m3u8"]

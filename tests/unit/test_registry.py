@@ -83,6 +83,13 @@ def test_an_unknown_scheme_names_the_known_ones() -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_a_scheme_that_ffmpeg_opens_names_its_source() -> None:
+    """A camera's address leads to the class that is asked for by name."""
+    with pytest.raises(ValueError, match=r"rtsp:// URLs .* pass FFmpegUrlSource\(url\)") as caught:
+        resolve_source("rtsp://user:hush@camera/1?hush")
+    assert "hush" not in str(caught.value)
+
+
 def test_a_file_url_of_another_host_is_refused() -> None:
     """Only this machine's files are files."""
     with pytest.raises(ValueError, match="host"):

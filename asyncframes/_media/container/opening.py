@@ -243,7 +243,10 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "the source is a web page or XML, not video: check the address and the credentials"
     if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
-        return "the source is a playlist or script that refers to other files: expected the video itself"
+        return (
+            "the source is a playlist or script that refers to other files: expected the video itself; "
+            "HLS is opened through FFmpegUrlSource(url)"
+        )
     if isinstance(exc, av.ArgumentError):
         return (
             "the file has a format that is not opened by default: "
