@@ -171,7 +171,8 @@ class SheetOptions(SelectionOptions, PictureOptions, total=False):
         Frames per row, 5 by default, and the most rows, 4 by default. If more frames are
         selected than fit, those from the middles of as many equal parts are shown.
     width
-        Width of the sheet in pixels, 1600 by default.
+        Width of the sheet in pixels, 1600 by default. It may be some pixels less, because all
+        frames have one width.
     title
         A line at the top. None by default.
     progress_cb
