@@ -33,7 +33,7 @@ from asyncframes._runtime.deadline import all_left
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
-from asyncframes.errors import DeadlineError, NotPicklableError
+from asyncframes.errors import ClosedError, DeadlineError, NotPicklableError
 
 __all__ = [
     "Video",
@@ -198,7 +198,7 @@ def _blocking_method(
 ) -> Callable[Concatenate[Video, P], T]:
     @wraps(method)
     def call(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        self._video._guard.check()
+        self._check()
         return _call(self._lease.portal, method, self._video, *args, **kwargs)
 
     return call
@@ -209,7 +209,7 @@ def _iterating_method(
 ) -> Callable[Concatenate[Video, P], Generator[T, None, None]]:
     @wraps(method)
     def iterate(self: Video, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
-        self._video._guard.check()
+        self._check()
         return _Iterator(method(self._video, *args, **kwargs))
 
     return iterate
@@ -223,7 +223,7 @@ def _latest_method(
         async def begin() -> latest.LatestFrames:
             return method(self._video, *args, **kwargs)
 
-        self._video._guard.check()
+        self._check()
         return LatestFrames(_call(self._lease.portal, begin))
 
     return iterate
@@ -313,6 +313,20 @@ class Video:
         if isinstance(key, slice):
             return self.batch(indices=range(*key.indices(len(self))))
         return self.frame(operator.index(key))
+
+    def _check(self) -> None:
+        """Raise if the video is closed, or belongs to the parent of this process.
+
+        Raises
+        ------
+        ForkedError
+            This is a forked child.
+        ClosedError
+            The video is closed. Its loop may have ended, so that nothing else would say so.
+        """
+        self._video._guard.check()
+        if self._closed:
+            raise ClosedError(f"the video is closed [{self._video._requests.input.name}]")
 
     def _leave_open(self) -> None:
         """Do not warn if the video is dropped, or the process ends, while it is open."""

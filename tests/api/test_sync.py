@@ -7,6 +7,7 @@ import gc
 import inspect
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,26 @@ def test_use_after_close(path: Path) -> None:
         video.frame(0)
     del frames
     assert portal_threads_end()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda video: video.frame(0),
+        lambda video: len(video),
+        lambda video: video[:2],
+        lambda video: next(video.frames()),
+        lambda video: next(video.latest()),
+    ],
+)
+def test_use_after_the_last_close(path: Path, use: Callable[[af.sync.Video], object]) -> None:
+    """The same when closing has ended the loop."""
+    with af.sync.open_video(path) as video:
+        pass
+    assert not portal_threads()
+    with pytest.raises(ClosedError, match="the video is closed"):
+        use(video)
+    assert not portal_threads()
 
 
 def test_errors_come_as_they_are(tmp_path: Path) -> None:
