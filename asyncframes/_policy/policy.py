@@ -210,10 +210,17 @@ def limits_of(policy: Policy | None, **options: Any) -> Policy:
     **options
         Options with the names of fields, ``None`` if they are not given. With a policy, the lower
         limit counts.
+
+    Raises
+    ------
+    TypeError
+        `policy` is no policy.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if policy is None:
         return Policy(**given)
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy={quoted_option(policy)}: expected a Policy, such as Policy.untrusted()")
     lower: dict[str, Any] = {name: _lower(getattr(policy, name), value) for name, value in given.items()}
     return replace(policy, **lower)
 

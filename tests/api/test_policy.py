@@ -150,6 +150,13 @@ def test_an_unknown_name_is_refused_by_name(changes: dict[str, Any], expected: s
         af.open_video(CLIP, policy=af.Policy(**changes))
 
 
+@pytest.mark.parametrize("policy", ["untrusted", af.Policy.untrusted, af.Policy])
+def test_what_is_no_policy_is_refused_by_name(policy: Any) -> None:
+    """Its name, or the function that makes it, is not one."""
+    with pytest.raises(TypeError, match=r"^policy=.*: expected a Policy, such as Policy\.untrusted\(\)"):
+        af.open_video(CLIP, policy=policy)
+
+
 @dataclass(frozen=True)
 class Stopped:
     """What one field stops.
