@@ -297,7 +297,12 @@ def _rate(fps: float | Fraction) -> Fraction:
 
 
 def _time_range(bounds: TimeRange) -> tuple[Fraction | None, Fraction | None]:
-    begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in bounds)
+    try:
+        first, end = bounds
+    except (TypeError, ValueError) as exc:
+        message = f"time_range={quoted_option(bounds)}: expected (from, to) in seconds, None for an open end"
+        raise type(exc)(message) from None
+    begin, stop = (None if seconds is None else as_seconds(seconds) for seconds in (first, end))
     if begin is not None and stop is not None and stop <= begin:
         raise ValueError(
             f"time_range ends at {as_float(stop):g} s and begins at {as_float(begin):g} s: "

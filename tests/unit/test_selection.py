@@ -80,6 +80,7 @@ def test_an_index_outside_names_both_numbers(index: int) -> None:
         ({"fps": 2, "step": 2}, "step=2"),
         ({"times": [float("nan")]}, "nan"),
         ({"time_range": (2, 2)}, "time_range ends at 2 s"),
+        ({"time_range": (1, 2, 3)}, r"time_range=\(1, 2, 3\): expected \(from, to\)"),
         ({"time_range": (0, 1), "start": 0}, "time_range by seconds"),
         ({"time_range": (0, 1), "indices": [0]}, "already names"),
     ],
@@ -88,6 +89,12 @@ def test_nonsense_is_refused_before_anything_is_read(ask: dict[str, Any], messag
     """A selection that cannot mean anything is a ValueError with its values in the text."""
     with pytest.raises(ValueError, match=message):
         make_selection(ask.pop("start", None), ask.pop("end", None), ask.pop("step", 1), **ask)
+
+
+def test_a_time_range_is_a_pair() -> None:
+    """A number alone is refused by name."""
+    with pytest.raises(TypeError, match=r"time_range=3\.0: expected \(from, to\)"):
+        make_selection(None, None, 1, time_range=3.0)  # type: ignore[arg-type]  # that is the point
 
 
 def test_an_index_is_an_integer() -> None:
