@@ -23,6 +23,9 @@ if sys.platform != "win32":
 _START_SECONDS = 60.0
 _MOST_REPORT_BYTES = 64 * 1024
 _CPU_GRACE_SECONDS = 1.0
+# CPUCLOCK_PROF and CPUCLOCK_SCHED in the kernel's posix-timers.h. RLIMIT_CPU compares the first, which counts
+# ticks of the clock and may be many seconds ahead of the other or behind it.
+_LIMITED_CLOCK, _EXACT_CLOCK = 0, 2
 # A limit takes effect at the next tick, which may come after it was raised.
 _CPU_MARGIN_SECONDS = 2.0
 
@@ -127,10 +130,13 @@ class Worker:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process has used; 0 where the system does not tell."""
-        # The kernel's number for the clock of another process; see clock_getcpuclockid(3).
+        return self._clock(_EXACT_CLOCK)
+
+    def _clock(self, which: int) -> float:
+        # The kernel's number for a clock of another process; see clock_getcpuclockid(3).
         with suppress(OSError):
             if sys.platform == "linux":
-                return time.clock_gettime((~self.pid << 3) | 2)
+                return time.clock_gettime((~self.pid << 3) | which)
         return 0.0
 
     def limit_cpu(self, seconds: float | None) -> None:
@@ -146,14 +152,14 @@ class Worker:
         with suppress(OSError, ValueError):
             _soft, hard = resource.prlimit(self.pid, resource.RLIMIT_CPU)
             # The hard limit could not be raised again for the next request.
-            most = hard if seconds is None else math.ceil(self.cpu_seconds() + seconds)
+            most = hard if seconds is None else math.ceil(self._clock(_LIMITED_CLOCK) + seconds)
             self._most_cpu_seconds = math.inf if seconds is None else most
             resource.prlimit(self.pid, resource.RLIMIT_CPU, (most, hard))
 
     @property
     def ignores_cpu_limit(self) -> bool:
         """Whether the process has used more CPU time than it may, because it ignores the signal."""
-        return self.cpu_seconds() > self._most_cpu_seconds + _CPU_GRACE_SECONDS
+        return self._clock(_LIMITED_CLOCK) > self._most_cpu_seconds + _CPU_GRACE_SECONDS
 
     @property
     def rests(self) -> bool:
@@ -161,7 +167,7 @@ class Worker:
 
         Between two videos, it has nothing to say, and nothing to do but to close the last one.
         """
-        if self.cpu_seconds() > self._most_cpu_seconds - _CPU_MARGIN_SECONDS:
+        if self._clock(_LIMITED_CLOCK) > self._most_cpu_seconds - _CPU_MARGIN_SECONDS:
             return False
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -177,6 +178,25 @@ async def test_an_idle_process_that_computes_is_replaced(lent: Workers) -> None:
             idle._most_cpu_seconds = idle.cpu_seconds() + 1.0
         assert await pid_of_next() != first
         await gone(first)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
+async def test_a_limit_counts_as_the_kernel_does(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RLIMIT_CPU counts ticks, which may be far ahead of the exact clock. That ended idle processes."""
+    import resource
+
+    async with nothing_left(lent):
+        await pid_of_next()
+        await until_idle(lent)
+        for idle in lent._idle:
+            ahead = {(~idle.pid << 3) | 0: 100.0, (~idle.pid << 3) | 2: 50.0}
+            with monkeypatch.context() as patched:
+                patched.setattr(time, "clock_gettime", ahead.__getitem__)
+                idle.limit_cpu(5.0)
+                assert idle.rests
+                assert not idle.ignores_cpu_limit
+            assert resource.prlimit(idle.pid, resource.RLIMIT_CPU)[0] == 105
 
 
 async def until_idle(lent: Workers) -> None:
