@@ -198,8 +198,11 @@ class _Run:
             return await stream_frames_to_dir(source, directory, **self._options)
         with self._bars.of(Path(directory).name) as bar:
             progress_cb = _counting(bar, self._options.get("progress_cb"))
-            saving = _saving(directory, self._options | {"progress_cb": progress_cb})
-            async with open_video(source, **part_of(self._options, OpenOptions)) as video:
+            opening = part_of(self._options, OpenOptions)
+            saving = _saving(directory, self._options | {"progress_cb": progress_cb}, opening)
+            if (paths := await saving.finished(source)) is not None:
+                return paths
+            async with open_video(source, **opening) as video:
                 bar.reset(await saving.missing(video._requests))
                 return await saving.run(video._requests)
 
@@ -240,9 +243,9 @@ async def _for_each(options: dict[str, Any]) -> dict[str, Any]:
     return options | named
 
 
-def _saving(directory: str, options: Mapping[str, Any]) -> Saving:
+def _saving(directory: str, options: Mapping[str, Any], opening: OpenOptions) -> Saving:
     start, end, step = (option(options, name) for name in ("start", "end", "step"))
-    return Saving(directory, start, end, step, part_of(options, SaveOptions))
+    return Saving(directory, start, end, step, part_of(options, SaveOptions), opening)
 
 
 def _counting(bar: AnyBar, progress_cb: ProgressCallback | None) -> ProgressCallback:

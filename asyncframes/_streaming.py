@@ -115,8 +115,10 @@ async def stream_frames_to_dir(
     ValueError
         The selection or an option is invalid.
     """
-    saving = Saving(output_dir, start, end, step, options)
     opening = part_of(options, OpenOptions)
+    saving = Saving(output_dir, start, end, step, options, opening)
+    if (paths := await saving.finished(source)) is not None:
+        return paths
     with packet_bars() if option(options, "show_decoding_progress") else nullcontext() as progress:
         if progress is not None:
             opening["packet_progress"] = progress

@@ -11,7 +11,7 @@ import numpy as np
 
 from asyncframes._frames.encoders import is_jpeg
 from asyncframes._model.color import is_as_in_jpeg
-from asyncframes._model.options import SaveOptions, WriteOptions, option
+from asyncframes._model.options import OpenOptions, SaveOptions, WriteOptions, option
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
 from asyncframes._model.table import BoolArray, Int64Array
@@ -19,10 +19,12 @@ from asyncframes._requests.jobs.plan import each
 from asyncframes._requests.request import Request, make_request
 from asyncframes._requests.video_requests import VideoRequests
 from asyncframes._runtime.threads import in_thread
+from asyncframes._saving.finished import finished_paths, key_of
 from asyncframes._saving.made_of import made_of
 from asyncframes._saving.progress import frames_of_range
 from asyncframes._types import ImageFormat, ProgressCallback, VideoInfo
 from asyncframes.abc import FrameWriter
+from asyncframes.sources import SourceLike
 from asyncframes.writers import DirectoryWriter, write_frames
 
 
@@ -41,6 +43,17 @@ async def write(
 class Saving:
     """A request whose frames are saved as image files.
 
+    Parameters
+    ----------
+    output_dir
+        Directory for the files.
+    start, end, step
+        As for `Video.frames`.
+    options
+        How to select and save frames.
+    opening
+        The options with which the video is opened, if that is done for this request alone.
+
     Raises
     ------
     ValueError
@@ -54,6 +67,7 @@ class Saving:
         end: int | None,
         step: int,
         options: SaveOptions,
+        opening: OpenOptions | None = None,
     ) -> None:
         self._output_dir = output_dir
         self._options = options
@@ -67,6 +81,14 @@ class Saving:
             )
         self._writer(image_format, None)
         self._chosen: Int64Array | None = None
+        self._key = None if opening is None else key_of(self._request, options, opening)
+        self._executor: Executor | None = None if opening is None else option(opening, "executor")
+
+    async def finished(self, source: SourceLike) -> list[str] | None:
+        """Return all paths if ``overwrite="skip"`` finds them finished, without opening the video."""
+        if self._key is None or not self._skips:
+            return None
+        return await finished_paths(source, self._output_dir, self._key, self._executor)
 
     async def run(self, requests: VideoRequests, *, progress_cb: ProgressCallback | None = None) -> list[str]:
         """Write the missing files, and return all paths in frame order, including those that existed.
@@ -88,10 +110,12 @@ class Saving:
         selection = request.selection if chosen is None else Selection(indices=chosen[~is_there])
         asked = replace(request, selection=selection, rendering=rendering)
         options = self._options if progress_cb is None else {**self._options, "progress_cb": progress_cb}
-        written = await write(requests, asked, writer, cast("WriteOptions", options))
-        if chosen is None or not is_there.any():
-            return written
-        return await in_thread(requests.executor, _all_paths, writer, chosen, is_there, written)
+        paths = await write(requests, asked, writer, cast("WriteOptions", options))
+        if chosen is not None and is_there.any():
+            paths = await in_thread(requests.executor, _all_paths, writer, chosen, is_there, paths)
+        if self._key is not None:
+            await writer._finish(self._key, paths)
+        return paths
 
     async def missing(self, requests: VideoRequests) -> int | None:
         """Count the files to write; ``None`` if only reading the video could tell."""

@@ -191,5 +191,18 @@ def refuse_irregular(mode: int) -> None:
         raise PermissionError(errno.EPERM, "not a regular file")
 
 
+def identity_of(path: str) -> tuple[int, str]:
+    """Return the size and the validator that a `LocalSource` of this path has once it is open.
+
+    Raises
+    ------
+    OSError
+        There is no regular file, or its facts cannot be read.
+    """
+    facts = os.stat(path)  # noqa: PTH116 - a stat, not a path to compute with
+    refuse_irregular(facts.st_mode)
+    return facts.st_size, _validator(facts)
+
+
 def _validator(facts: os.stat_result) -> str:
     return f"{facts.st_mtime_ns:x}-{facts.st_size:x}"

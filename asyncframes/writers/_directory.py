@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from asyncframes.abc import FrameWriter
 from asyncframes.errors import FrameWriteError
 from asyncframes.writers._files import FrameFile, file_names, prepare_directory, reason_of, write_error
 from asyncframes.writers._fill import fill_by_callback, fill_by_encoder
-from asyncframes.writers._manifest import Facts, Manifest, Run
+from asyncframes.writers._manifest import Facts, Finished, Manifest, Run
 from asyncframes.writers._names import NameTemplate
 
 __all__ = ["DirectoryWriter"]
@@ -156,6 +156,14 @@ class DirectoryWriter(FrameWriter):
             except OSError as exc:
                 raise self._directory_error("not usable", exc) from exc
 
+    async def _finish(self, request: str, paths: Sequence[str]) -> None:
+        """Record in the directory's manifest that a request is finished, and which files it has."""
+        if self._run is not None:
+            try:
+                await in_thread(self._executor, self._record, self._run, request, paths)
+            except OSError as exc:
+                raise self._directory_error("not usable", exc) from exc
+
     def path_for(self, index: int) -> str:
         """Return the absolute path of a frame's file, whether it exists or not.
 
@@ -200,6 +208,10 @@ class DirectoryWriter(FrameWriter):
         for index in sorted(found):
             self._prove(index, self._directory / self._names.name(index))
         return found
+
+    def _record(self, run: Run, request: str, paths: Sequence[str]) -> None:
+        names = tuple(Path(path).name for path in paths)
+        Manifest.finish(self._directory, run, Finished(request, names))
 
     def _prove(self, index: int, path: Path) -> None:
         if self._run is not None:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from asyncframes._runtime.temporaries import temporary_beside
 from asyncframes._runtime.whole_files import alone_in, write_whole
 from asyncframes.errors import FrameMismatchError
 
-__all__ = ["MANIFEST_NAME", "Facts", "Manifest", "Run"]
+__all__ = ["MANIFEST_NAME", "Facts", "Finished", "Manifest", "Run"]
 
 MANIFEST_NAME = ".asyncframes.json"
 """Name of the manifest file in a directory of frames."""
@@ -26,10 +26,29 @@ Facts = Mapping[str, Any]
 _VERSION = 1
 _MOST_BYTES = 1 << 20
 _MOST_RUNS = 100
+# Of the latest runs, with names of so many characters together: what is listed stays well below _MOST_BYTES.
+_MOST_FINISHED = 10
+_MOST_CHARACTERS = 20_000
 
 # Linux updates its clock for file times every 1 to 10 ms.
 _WAIT_SECONDS = 0.001
 _MOST_WAITS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request all of whose frames are stored.
+
+    Attributes
+    ----------
+    request
+        Identifies the selection and the options.
+    names
+        Its files, relative to the directory.
+    """
+
+    request: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +64,15 @@ class Run:
     since_ns
         When the run began, on the file system's clock. Files with this naming that are
         younger belong to it, up to the start of the next run with this naming.
+    finished
+        The request that was finished last, and its files in frame order; ``None`` if it was
+        interrupted, or has too many files to list.
     """
 
     naming: str
     facts: Facts
     since_ns: int = field(default=0, compare=False)
+    finished: Finished | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +95,7 @@ class Manifest:
                 said = json.loads(file.read(_MOST_BYTES))
             if said["version"] != _VERSION:
                 return cls()
-            return cls(
-                tuple(Run(run["naming"], dict(run["facts"]), int(run["since_ns"])) for run in said["runs"])
-            )
+            return cls(tuple(map(_run_from, said["runs"])))
         except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, ValueError, RecursionError):
             return cls()
 
@@ -122,11 +143,79 @@ class Manifest:
             if next((one for one in reversed(runs) if one.naming == run.naming), None) == run:
                 return manifest
             begun = Run(run.naming, run.facts, _now_ns(directory))
-            recent = [*runs, begun][-_MOST_RUNS:]
-            said = [{"naming": one.naming, "since_ns": one.since_ns, "facts": one.facts} for one in recent]
-            text = json.dumps({"version": _VERSION, "runs": said}, indent=1)
-            write_whole(directory / MANIFEST_NAME, text.encode())
-            return cls(tuple(recent))
+            manifest = cls((*runs, begun)[-_MOST_RUNS:])
+            manifest._save(directory)
+            return manifest
+
+    @classmethod
+    def finish(cls, directory: Path, run: Run, finished: Finished) -> None:
+        """Record that a request of the latest run with this naming is finished.
+
+        Raises
+        ------
+        OSError
+            The file system refuses.
+        """
+        if sum(map(len, finished.names)) > _MOST_CHARACTERS:
+            return
+        with alone_in(directory):
+            runs = [*cls.load(directory).runs]
+            place = max((at for at, one in enumerate(runs) if one.naming == run.naming), default=None)
+            if place is not None and runs[place] == run and runs[place].finished != finished:
+                runs[place] = replace(runs[place], finished=finished)
+                cls(tuple(runs))._save(directory)
+
+    def files_of(self, directory: Path, request: str, source: Facts) -> list[str] | None:
+        """Return the files of a finished request, if all are there as it left them.
+
+        Parameters
+        ----------
+        directory
+            The directory of this manifest.
+        request
+            Identifies the selection and the options.
+        source
+            The facts of the source alone, as they are now.
+
+        Raises
+        ------
+        FrameMismatchError
+            Another run replaced one of them.
+        OSError
+            A file's modification time cannot be read.
+        """
+        for run in reversed(self.runs):
+            if run.finished is None or run.finished.request != request:
+                continue
+            paths = [directory / name for name in run.finished.names]
+            if source.items() <= run.facts.items() and all(path.is_file() for path in paths):
+                for path in paths:
+                    self.check(run, path, index=None)
+                return [*map(str, paths)]
+        return None
+
+    def _save(self, directory: Path) -> None:
+        runs = [_plain(run) for run in self.runs]
+        for run in runs[:-_MOST_FINISHED]:
+            run.pop("finished", None)
+        text = json.dumps({"version": _VERSION, "runs": runs}, indent=1)
+        write_whole(directory / MANIFEST_NAME, text.encode())
+
+
+def _plain(run: Run) -> dict[str, Any]:
+    plain = {"naming": run.naming, "since_ns": run.since_ns, "facts": run.facts}
+    if run.finished is None:
+        return plain
+    return plain | {"finished": {"request": run.finished.request, "names": run.finished.names}}
+
+
+def _run_from(plain: Mapping[str, Any]) -> Run:
+    finished = plain.get("finished")
+    if finished is not None:
+        # A name leads to no other directory, whoever wrote the manifest.
+        names = tuple(Path(name).name for name in finished["names"])
+        finished = Finished(str(finished["request"]), names)
+    return Run(plain["naming"], dict(plain["facts"]), int(plain["since_ns"]), finished)
 
 
 def _difference(there: Facts, here: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import imageio.v3 as iio
 import pytest
 
 import asyncframes as af
-from asyncframes.errors import FrameMismatchError
-from asyncframes.writers._manifest import MANIFEST_NAME, Manifest, Run
+from asyncframes import _many, _streaming
+from asyncframes.errors import FrameMismatchError, FrameWriteError
+from asyncframes.writers._manifest import MANIFEST_NAME, Finished, Manifest, Run
 from tests.support.streams.clips import clip_bytes, painted_index
 
 pytestmark = pytest.mark.anyio
@@ -130,3 +132,106 @@ def test_a_file_that_is_just_written_is_older_than_the_run(tmp_path: Path) -> No
         run = Run("{index}", {})
         with pytest.raises(FrameMismatchError, match="does not record its video"):
             Manifest.claim(file.parent, run).check(run, file, index=0)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Sources of the videos that were opened."""
+    sources: list[Any] = []
+
+    def counted(source: Any, **options: Any) -> Any:
+        sources.append(source)
+        return af.open_video(source, **options)
+
+    for module in (_streaming, _many):
+        monkeypatch.setattr(module, "open_video", counted)
+    return sources
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"start": 2, "end": -3, "step": 2},
+        {"indices": [7, 3, 3], "ext": "jpg", "quality": 60},
+        {"times": [0.1, 0.3], "template": "{index}-{pts}.{ext}"},
+        {"num_frames": 4, "resize": (32, None)},
+    ],
+    ids=str,
+)
+async def test_a_finished_request_opens_nothing(
+    clip: Path, tmp_path: Path, options: dict[str, Any], opened: list[Any]
+) -> None:
+    """Resuming costs a look at the files; the paths are those of the first time."""
+    paths = await af.stream_frames_to_dir(clip, tmp_path / "out", **options)
+    assert len(opened) == 1
+    assert await af.stream_frames_to_dir(clip, tmp_path / "out", overwrite="skip", **options) == paths
+    source = af.LocalSource(clip)
+    assert await af.stream_frames_to_dir(source, tmp_path / "out", overwrite="skip", **options) == paths
+    videos = [(str(clip), tmp_path / "out")]
+    for progress in (False, True):
+        many = af.extract_many(videos, overwrite="skip", show_progress=progress, **options)
+        assert [extraction.paths async for extraction in many] == [paths]
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("change", ["source", "missing", "selection", "on_corrupt", "policy"])
+async def test_what_is_not_known_to_be_finished_is_looked_at(
+    clip: Path, tmp_path: Path, change: str, opened: list[Any]
+) -> None:
+    """A touched video, a deleted file, another request and a policy: the video is opened again."""
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"num_frames": 3, "overwrite": "skip"}
+    paths = await af.stream_frames_to_dir(clip, out, **options)
+    if change == "source":
+        clip.touch()
+    elif change == "missing":
+        await asyncio.to_thread(Path(paths[1]).unlink)
+    else:
+        changes: dict[str, dict[str, Any]] = {
+            "selection": {"num_frames": 2},
+            "on_corrupt": {"on_corrupt": "skip"},
+            "policy": {"policy": af.Policy.trusted()},
+        }
+        options |= changes[change]
+    if change == "source":
+        with pytest.raises(FrameMismatchError, match="validator"):
+            await af.stream_frames_to_dir(clip, out, **options)
+    else:
+        assert {*await af.stream_frames_to_dir(clip, out, **options)} <= {*paths}
+    assert len(opened) == 2
+
+
+async def test_an_interrupted_request_is_not_finished(clip: Path, tmp_path: Path, opened: list[Any]) -> None:
+    """Its last frame is refused by what lies there; the next run writes it."""
+    out = tmp_path / "out"
+    await asyncio.to_thread((out / "frame_000005.png").mkdir, parents=True)
+    with pytest.raises(FrameWriteError):
+        await af.stream_frames_to_dir(clip, out, 0, 5, overwrite="replace")
+    await asyncio.to_thread((out / "frame_000005.png").rmdir)
+    assert len(await af.stream_frames_to_dir(clip, out, 0, 5, overwrite="skip")) == 6
+    assert len(opened) == 2
+
+
+def test_what_is_finished_stays_small(tmp_path: Path) -> None:
+    """Many runs and long names leave a manifest that can be read."""
+    for number in range(30):
+        run = Run(f"{number}_{{index}}.png", {"number": number})
+        Manifest.claim(tmp_path, run)
+        names = tuple(f"{number}_{index:08d}.png" for index in range(1300))
+        Manifest.finish(tmp_path, run, Finished("asked", names))
+        Manifest.finish(tmp_path, run, Finished("too long", names * 2))
+    found = Manifest.load(tmp_path).runs
+    assert [run.facts["number"] for run in found] == [*range(30)]
+    finished = [run for run in found if run.finished is not None]
+    assert [run.facts["number"] for run in finished] == [*range(20, 30)]
+    assert {run.finished.request for run in finished if run.finished} == {"asked"}
+
+
+async def test_a_manifest_leads_to_no_other_directory(clip: Path, tmp_path: Path) -> None:
+    """Whoever wrote it: the names that it lists are files beside it."""
+    out = tmp_path / "out"
+    paths = await af.stream_frames_to_dir(clip, out, 0, 1)
+    text = (out / MANIFEST_NAME).read_text()
+    (out / MANIFEST_NAME).write_text(text.replace('"frame_000001.png"', '"../clip.mp4"'))
+    assert await af.stream_frames_to_dir(clip, out, 0, 1, overwrite="skip") == paths
