@@ -41,25 +41,25 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         type=positive(float),
         default=60.0,
         metavar="SECONDS",
-        help="give up after this long without a byte (default: 60)",
+        help="fail if no byte arrives for this long (default: 60)",
     )
     group.add_argument(
         "--stream", type=int, metavar="N", help="index of the stream (default: the first with video)"
     )
-    group.add_argument("--threads", type=positive(int), metavar="N", help="threads per decoder")
+    group.add_argument("--threads", type=positive(int), metavar="N", help="number of threads of each decoder")
     group.add_argument(
         "--allow-container",
         action="append",
         default=[],
         dest="allow_containers",
         metavar="NAME",
-        help="open this container too, named as FFmpeg's demuxer; may be repeated",
+        help="allow one more container, by the name of FFmpeg's demuxer; may be repeated",
     )
     group.add_argument(
         "--max-table-frames",
         type=positive(int),
         metavar="N",
-        help="most frames of a video (default: 1,048,576)",
+        help="refuse videos of more than N frames (default: 1,048,576)",
     )
     folder = user_cache_path("asyncframes") / "tables"
     group.add_argument(

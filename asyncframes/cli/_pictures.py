@@ -23,29 +23,33 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--resize", type=size, metavar="WxH", help="scale to this size; 640x or x360 keep the aspect ratio"
     )
     group.add_argument(
-        "--crop", type=region, metavar="X,Y,W,H", help="show this part of the upright picture, then scale it"
+        "--crop",
+        type=region,
+        metavar="X,Y,W,H",
+        help="crop the upright picture to this rectangle, before scaling",
     )
     group.add_argument(
         "--fit",
         choices=get_args(Fit),
         default="stretch",
-        help="with --resize WxH: stretch to it, fit inside it, or cover it and be cut (default: stretch)",
+        help="with --resize WxH: stretch the picture, fit it inside, or cover the size and cut the rest "
+        "(default: stretch)",
     )
     group.add_argument(
         "--max-side",
         type=positive(int),
         metavar="N",
-        help="scale larger pictures down to this longer side, in place of --resize",
+        help="scale pictures down until their longer side is at most N; not with --resize",
     )
     group.add_argument(
         "--multiple-of",
         type=positive(int),
         default=1,
         metavar="N",
-        help="scale to the nearest width and height that are multiples of N",
+        help="round width and height to multiples of N",
     )
     group.add_argument(
-        "--square-pixels", action="store_true", help="stretch by the sample aspect ratio, as a player does"
+        "--square-pixels", action="store_true", help="apply the sample aspect ratio, as players do"
     )
     group.add_argument(
         "--autorotate",
@@ -56,15 +60,17 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--deinterlace", action="store_true", help="interpolate the missing rows of interlaced frames"
     )
-    group.add_argument("--tone-map", action="store_true", help="map HDR to BT.709")
     group.add_argument(
-        "--accurate-color", action="store_true", help="interpolate chroma in 8-bit 4:2:0 and 4:2:2 too"
+        "--tone-map", action="store_true", help="convert HDR to standard dynamic range (BT.709)"
+    )
+    group.add_argument(
+        "--accurate-color", action="store_true", help="interpolate chroma in 8-bit 4:2:0 and 4:2:2 (slower)"
     )
     group.add_argument(
         "--color-matrix",
         choices=["auto", *get_args(ColorMatrix)],
         default="auto",
-        help="convert YUV with this matrix, not the stream's own (default: auto)",
+        help="matrix for converting YUV to RGB (default: auto, the stream's own)",
     )
 
 

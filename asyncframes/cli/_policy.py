@@ -12,13 +12,13 @@ from asyncframes.cli._arguments import values
 from asyncframes.cli._arguments.flags import flags_of, with_flags
 
 _NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {
-    "max_pixels": (int, "most pixels of a picture"),
-    "max_source_bytes": (int, "longest source"),
-    "max_read_bytes": (int, "most bytes to fetch"),
-    "max_output_frames": (int, "most frames to decode into images"),
-    "max_output_bytes": (int, "most bytes of their images"),
-    "deadline_seconds": (float, "most wall-clock time for opening, and for the frames"),
-    "cpu_seconds": (float, "most CPU time for the same"),
+    "max_pixels": (int, "refuse pictures of more than N pixels"),
+    "max_source_bytes": (int, "refuse sources larger than N bytes"),
+    "max_read_bytes": (int, "fetch at most N bytes"),
+    "max_output_frames": (int, "decode at most N frames into images"),
+    "max_output_bytes": (int, "decode at most N bytes of images"),
+    "deadline_seconds": (float, "stop after N seconds, for opening and again for the frames"),
+    "cpu_seconds": (float, "the same in seconds of CPU time"),
 }
 
 
@@ -28,9 +28,8 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--untrusted",
         action="store_true",
-        help="the source is somebody else's: allow only https, http and data: URLs with public addresses, "
-        "and what browsers and phones record, within limits, and decode in a locked process "
-        "(Policy.untrusted)",
+        help="do not trust the source (Policy.untrusted): allow only https, http and data: URLs, public "
+        "hosts, and formats that browsers and phones record; set limits; decode in a locked process",
     )
     group.add_argument(
         "--allow-scheme",
@@ -44,12 +43,13 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="HOST",
-        help="connect to no other host; *.example.com, 10.1.0.0/16, public, with :PORT; may be repeated",
+        help="connect only to this host: a name, *.example.com, 10.1.0.0/16 or public, each with or without "
+        ":PORT; may be repeated",
     )
     group.add_argument(
         "--isolation",
         choices=get_args(Isolation),
-        help="decode in threads, or in a process of its own that is locked and can be killed "
+        help="decode in threads (none), or in a separate locked process that can be killed "
         "(default: none; with --untrusted: process)",
     )
     group.add_argument(
@@ -57,7 +57,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         choices=sorted(MEASURES),
-        help="fail if the system cannot confine that process by this; may be repeated",
+        help="fail if the system cannot confine the process by this measure; may be repeated",
     )
     for name, (kind, what) in _NUMBERS.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=values.positive(kind), metavar="N", help=what)

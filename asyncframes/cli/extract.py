@@ -58,27 +58,27 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         help="frames shown at these times: 0.5,90 or 00:02:00.5",
     )
     ways.add_argument(
-        "--num-frames", type=values.positive(int), metavar="N", help="this many, spread over the range"
+        "--num-frames", type=values.positive(int), metavar="N", help="N frames, spread evenly over the range"
     )
     ways.add_argument("--keyframes", action="store_true", help="only keyframes")
     group.add_argument(
         "--max-frames",
         type=values.positive(int),
         metavar="N",
-        help="with --fps: where it gives more, N frames spread over the range",
+        help="with --fps: at most N frames; if the rate gives more, N spread over the range",
     )
     group.add_argument(
         "--min-frames",
         type=values.positive(int),
         metavar="N",
-        help="with --fps: where it gives fewer, N frames spread over the range",
+        help="with --fps: at least N frames; if the rate gives fewer, N spread over the range",
     )
     group.add_argument(
         "--tolerance",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how early times may be: 0.0005 if they are rounded to 3 decimals (default: 0)",
+        help="accept times that are this much early: 0.0005 for times with 3 decimals (default: 0)",
     )
     group.add_argument(
         "--on-corrupt",
@@ -91,9 +91,11 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
 def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the files."""
     group = parser.add_argument_group("files")
-    group.add_argument("--ext", default="png", help="png, jpg, webp, ... (default: png)")
-    group.add_argument("--quality", type=int, metavar="1-100", help="for JPEG and similar formats")
-    group.add_argument("--compression-level", type=int, metavar="0-9", help="for PNG")
+    group.add_argument("--ext", default="png", help="format of the files: png, jpg, webp, ... (default: png)")
+    group.add_argument(
+        "--quality", type=int, metavar="1-100", help="quality of JPEG, WebP and similar formats"
+    )
+    group.add_argument("--compression-level", type=int, metavar="0-9", help="compression level of PNG")
     group.add_argument(
         "--template",
         default="frame_{index:06d}.{ext}",
