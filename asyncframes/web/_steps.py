@@ -20,7 +20,7 @@ from asyncframes.web._turns import Turns
 LONGEST_RUN = 16
 """Most frames that are decoded together for a client that steps. The first run is shorter."""
 
-_FIRST_RUN = 8
+_FIRST_RUN = 4
 _MOST_ASKED = 16_384
 _MOST_ENDS = 1024
 
@@ -63,9 +63,10 @@ Encode: TypeAlias = Callable[[Frame], Encoded]
 class _Run:
     """Frames that are being decoded, each for those who wait for it."""
 
-    def __init__(self, keys: dict[int, Key]) -> None:
+    def __init__(self, keys: dict[int, Key], turns: Turns) -> None:
         loop = asyncio.get_running_loop()
         self.keys = keys
+        self._turns = turns
         self.coming: dict[int, asyncio.Future[Encoded | None]] = {
             index: loop.create_future() for index in keys
         }
@@ -76,9 +77,14 @@ class _Run:
         """Whether somebody waits for a frame."""
         return self._waiting[index] > 0
 
+    def is_ahead(self) -> bool:
+        """Whether nobody waits for any frame."""
+        return not self._waiting.total()
+
     async def frame(self, index: int) -> Encoded | None:
         """Wait for a frame; ``None`` if the run does not give it. If nobody waits any more, the run ends."""
         self._waiting[index] += 1
+        self._turns.give()
         try:
             return await asyncio.shield(self.coming[index])
         except asyncio.CancelledError:
@@ -212,7 +218,8 @@ class Steps:
     def _start(self, opened: Opened, indices: range, picture: Picture, encode: Encode) -> None:
         keys = {index: (opened.serial, picture, index) for index in indices}
         run = _Run(
-            {index: key for index, key in keys.items() if key not in self._runs and key not in self._kept}
+            {index: key for index, key in keys.items() if key not in self._runs and key not in self._kept},
+            self._turns,
         )
         self._runs |= dict.fromkeys(run.keys.values(), run)
         run.task = asyncio.create_task(self._decode(opened, run, picture, encode))
@@ -224,7 +231,7 @@ class Steps:
         with suppress(AsyncFramesError, ProblemError), self._held(opened) as is_open:
             if not is_open:
                 return
-            async with self._turns.turn():
+            async with self._turns.turn(run.is_ahead):
                 frames = opened.video.frames(
                     min(run.keys), max(run.keys), queue_maxsize=4, **picture.arguments()
                 )

@@ -100,7 +100,7 @@ async def test_a_client_that_leaves_cancels_its_work(clip: Path) -> None:
         await held.asked.wait()
         asking.cancel()
         await until(lambda: held.cancelled > 0)
-        await until(lambda: not site.turns._free.locked())
+        await until(lambda: site.turns.free == 1)
         await until(lambda: not len(site.videos))
 
 

@@ -146,7 +146,7 @@ async def test_a_client_that_leaves_ends_the_decode(clip: Path, monkeypatch: pyt
                     await part_of(MultipartReader.from_response(reply))
                     reply.close()
             await held.ended.wait()
-            await until(lambda: not site.turns.streams and not site.turns._free.locked())
+            await until(lambda: not site.turns.streams and site.turns.free == site.limits.at_once)
             await until(lambda: not len(site.videos))
 
 
