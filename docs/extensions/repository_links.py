@@ -17,7 +17,8 @@ REPOSITORY = "https://github.com/asyncframes/asyncframes-video"
 INCLUDED = {"project/changelog": "CHANGELOG.md", "project/contributing": "CONTRIBUTING.md"}
 """Pages whose text is a file of the repository's root."""
 
-_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+# A picture is copied into the site from wherever it is.
+_LINK = re.compile(r"(?P<picture>!\[[^]]*\]\([^)]*\))|(?<=\]\()(?!\w+:|#)(?P<target>[^)#\s]+)")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -35,7 +36,11 @@ def _rewrite(app: Sphinx, name: str, source: list[str]) -> None:
         source[0], folder = file.read_text(), file.parent
     else:
         folder = page.parent
-    source[0] = _LINK.sub(lambda link: _address(folder / link[1], docs=docs, page=page), source[0])
+
+    def rewritten(link: re.Match[str]) -> str:
+        return link["picture"] or _address(folder / link["target"], docs=docs, page=page)
+
+    source[0] = _LINK.sub(rewritten, source[0])
 
 
 def _address(target: Path, *, docs: Path, page: Path) -> str:
