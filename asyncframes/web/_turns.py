@@ -17,6 +17,7 @@ class _Waiting:
     """Work that waits for its turn, or has it."""
 
     is_ahead: Callable[[], bool]
+    is_admitted: bool
     turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     began_ahead: bool = False
 
@@ -48,25 +49,29 @@ class Turns:
         return sum(not one.is_ahead() for one in self._queue)
 
     @asynccontextmanager
-    async def turn(self, is_ahead: Callable[[], bool] = _never) -> AsyncIterator[None]:
+    async def turn(
+        self, is_ahead: Callable[[], bool] = _never, *, is_admitted: bool = False
+    ) -> AsyncIterator[None]:
         """Wait for a turn, and hold it for the duration of the block.
 
         Parameters
         ----------
         is_ahead
             Whether nobody waits for the work yet. When that changes, call `give`.
+        is_admitted
+            Whether it is for an answer that has begun. It is never refused: `stream` bounds it.
 
         Raises
         ------
         ProblemError
             As much other work waits as may.
         """
-        alike = sum(one.is_ahead() == is_ahead() for one in self._queue)
-        one = _Waiting(is_ahead)
+        alike = sum(not one.is_admitted and one.is_ahead() == is_ahead() for one in self._queue)
+        one = _Waiting(is_ahead, is_admitted)
         self._queue.append(one)
         self.give()
         try:
-            if not one.turn.done() and alike >= self._most_waiting:
+            if not one.turn.done() and not is_admitted and alike >= self._most_waiting:
                 raise busy("the server has too many requests: try again later")
             await one.turn
             yield

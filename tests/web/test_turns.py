@@ -25,9 +25,9 @@ class Work:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Event] = {}
 
-    async def add(self, name: str, is_ahead: Callable[[], bool] | None = None) -> None:
+    async def add(self, name: str, is_ahead: Callable[[], bool] = bool, *, is_admitted: bool = False) -> None:
         self._ends[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._do(name, is_ahead))
+        self.tasks[name] = asyncio.create_task(self._do(name, is_ahead, is_admitted))
         await asyncio.sleep(0)
 
     async def end(self, *names: str) -> None:
@@ -36,8 +36,8 @@ class Work:
             await self.tasks[name]
         await asyncio.sleep(0)
 
-    async def _do(self, name: str, is_ahead: Callable[[], bool] | None) -> None:
-        async with self.turns.turn(is_ahead) if is_ahead else self.turns.turn():
+    async def _do(self, name: str, is_ahead: Callable[[], bool], is_admitted: bool) -> None:
+        async with self.turns.turn(is_ahead, is_admitted=is_admitted):
             self.begun.append(name)
             await self._ends[name].wait()
 
@@ -97,6 +97,20 @@ async def test_each_kind_has_its_own_queue() -> None:
         with pytest.raises(ProblemError, match="too many requests"):
             async with work.turns.turn():
                 pass
+
+
+async def test_an_answer_that_has_begun_is_not_refused() -> None:
+    """A stream waits for the turn of its next frame, whoever else waits, and takes no place of theirs."""
+    async with working(1, max_queued=1) as work:
+        await work.add("first")
+        await work.add("stream", is_admitted=True)
+        await work.add("request")
+        await work.add("stream again", is_admitted=True)
+        await work.add("refused")
+        with pytest.raises(ProblemError):
+            await work.tasks["refused"]
+        await work.end("first", "stream", "request", "stream again")
+        assert work.begun == ["first", "stream", "request", "stream again"]
 
 
 async def test_no_queue_at_all() -> None:

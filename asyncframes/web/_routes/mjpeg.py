@@ -86,7 +86,7 @@ async def _parts(
     while due is not None and not await _closes_within(ask.site.closing, due, began):
         began = loop.time() if began is None else began
         index = pace.index_at(max(due, loop.time() - began))
-        async with ask.site.turns.turn():
+        async with ask.site.turns.turn(is_admitted=True):
             frame = await ask.video.frame(index, **options)
             body = await run_to_completion(in_thread(None, encode, frame.image))
         yield _MULTIPART.part({"Content-Type": "image/jpeg", **headers_of(frame)}, body)
