@@ -14,6 +14,7 @@ from asyncframes._media.container.formats import containers_allowed
 from asyncframes._media.container.limits import container_limits
 from asyncframes._media.container.opening import ContainerOptions
 from asyncframes._media.table.cache import TableCache
+from asyncframes._model.options import refusing_unknown
 from asyncframes._model.quoting import quoted, quoted_option
 from asyncframes._model.table import FrameTable
 from asyncframes._policy.policy import NEEDED, Isolation, Policy, check_isolation, limits_of
@@ -34,6 +35,7 @@ _TABLE_CACHE_BYTES = 256 * 1024**2
 _TRUSTED = Policy.trusted()
 
 
+@refusing_unknown
 def open_video(
     source: SourceLike,
     *,

@@ -14,7 +14,7 @@ from asyncframes._frames.png import encode_png
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import Image, ImageFormat
 
-__all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for", "is_jpeg"]
+__all__ = ["Encoder", "encode_npy", "encode_raw", "encoder_for", "is_jpeg", "without_dot"]
 
 Encoder: TypeAlias = Callable[[Image], bytes]
 """Encodes an image as a complete file; thread-safe."""
@@ -52,11 +52,13 @@ def encoder_for(
 
     Raises
     ------
+    TypeError
+        `ext` is no text.
     ValueError
         No encoder writes the extension, its format lacks an option or cannot store the
         images, or an option is out of range.
     """
-    extension = "." + ext.removeprefix(".").lower()
+    extension = "." + without_dot(ext).lower()
     if compression_level is not None and extension != ".png":
         raise ValueError(f"compression_level is for .png only: omit it for {quoted_option(extension)}")
     if quality is not None and extension not in QUALITY_EXTENSIONS:
@@ -75,7 +77,20 @@ def encoder_for(
 
 def is_jpeg(ext: str) -> bool:
     """Return whether a file extension, with or without its dot, is for JPEG."""
-    return "." + ext.removeprefix(".").lower() in JPEG_EXTENSIONS
+    return "." + without_dot(ext).lower() in JPEG_EXTENSIONS
+
+
+def without_dot(ext: str) -> str:
+    """Return a file extension without its dot.
+
+    Raises
+    ------
+    TypeError
+        It is no text.
+    """
+    if not isinstance(ext, str):
+        raise TypeError(f"ext={quoted_option(ext)}: expected a file extension, such as 'png'")
+    return ext.removeprefix(".")
 
 
 def encode_npy(image: Image) -> bytes:

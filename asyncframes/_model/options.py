@@ -138,8 +138,8 @@ class SaveOptions(WriteOptions, total=False):
         Kind of image file: png (the default), jpg, npy, raw (the array's bytes), or any
         format that imageio writes.
     template
-        File name, formatted with ``index``, ``ext``, ``pts`` and ``seconds``;
-        ``"frame_{index:06d}.{ext}"`` by default.
+        File name, formatted with ``index``, which it must contain, ``ext``, ``pts`` and
+        ``seconds``; ``"frame_{index:06d}.{ext}"`` by default.
     quality, compression_level
         Options of the encoder, if it has them.
     overwrite
@@ -325,6 +325,18 @@ def with_options(
         return cast("Callable[P, T]", shown)
 
     return decorate
+
+
+def refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that names its options: refuse any other as `with_options` does."""
+    known = [*inspect.signature(function).parameters]
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        _refuse_unknown(function.__qualname__, kwargs, known)
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def _explicit(signature: inspect.Signature, options: type, defaults: Mapping[str, Any]) -> inspect.Signature:

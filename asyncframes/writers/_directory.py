@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from asyncframes._frames.encoders import encoder_for
+from asyncframes._frames.encoders import encoder_for, without_dot
 from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
 from asyncframes._runtime.threads import in_thread, run_to_completion
@@ -89,7 +89,7 @@ class DirectoryWriter(FrameWriter):
             raise ValueError(
                 "quality and compression_level are for the built-in encoders: omit them with image_writer"
             )
-        self._names = NameTemplate(template, ext.removeprefix("."))
+        self._names = NameTemplate(template, without_dot(ext))
         self._fill: Callable[[FrameFile, Image], Awaitable[bool]]
         if image_writer is None:
             encoder = encoder_for(

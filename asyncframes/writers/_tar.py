@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Formatter
 from typing import BinaryIO, Literal
 
-from asyncframes._frames.encoders import encoder_for
+from asyncframes._frames.encoders import encoder_for, without_dot
 from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ImageFormat
@@ -136,7 +136,7 @@ class TarWriter(OrderedWriter[Member]):
         _check_bounds(max_frames_per_shard=max_frames_per_shard, max_shard_bytes=max_shard_bytes)
         path = Path(path_template).absolute()
         self._directory, self._template = path.parent, _checked(path.name)
-        self._names = NameTemplate(member_template, ext.removeprefix("."))
+        self._names = NameTemplate(member_template, without_dot(ext))
         self._encode = encoder_for(
             ext, quality=quality, compression_level=compression_level, image_format=image_format
         )

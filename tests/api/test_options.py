@@ -59,6 +59,28 @@ async def test_an_unknown_option_is_refused_by_name(name: str, monkeypatch: pyte
         CALLS[name](af.sync, blocking)
 
 
+@pytest.mark.parametrize("api", [af, af.sync])
+def test_an_unknown_option_of_opening_is_refused_by_name(api: Any) -> None:
+    """As it is in all other calls."""
+    with pytest.raises(TypeError, match=r"open_video\(\) has no option 'thread': did you mean threads=\?"):
+        api.open_video(CLIP, thread=1)
+
+
+def test_an_extension_is_text(tmp_path: Path) -> None:
+    """Whoever takes it says so."""
+    ext: Any = 3
+    calls: list[Callable[[], Any]] = [
+        lambda: af.sync.stream_frames_to_dir(CLIP, tmp_path / "out", ext=ext),
+        lambda: af.DirectoryWriter(tmp_path / "out", ext=ext),
+        lambda: af.TarWriter(tmp_path / "{shard}.tar", ext=ext),
+        lambda: af.writers.encoder_for(ext),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="ext=3: expected a file extension, such as 'png'"):
+            call()
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_an_option_like_no_other_lists_all() -> None:
     """Where none is near, the error says which there are."""
     with pytest.raises(TypeError, match="expected one of source, start, end, step, indices, times"):
