@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
@@ -36,6 +37,10 @@ FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 SHOWN = re.compile(r"^```python\n((?:(?!^```$).)*)^```\n\nIt prints:\n\n```text\n(.*?)^```$", re.M | re.S)
 """A program and the output that the page says it has."""
 
+GRID = r"^(::::\{grid\}(?:(?!^::::$).)*)^::::$"
+BESIDE = re.compile(GRID + r"\n\nBoth print:\n\n```text\n(.*?)^```$", re.M | re.S)
+"""Programs side by side, and the output that the page says both have."""
+
 
 def blocks(page: Path, language: str) -> list[str]:
     return [block for named, block in FENCED.findall(page.read_text()) if named == language]
@@ -55,7 +60,14 @@ def name_of(page: Path) -> str:
 
 
 def shown_output(page: Path, block: str) -> str | None:
-    return dict(SHOWN.findall(page.read_text())).get(block)
+    text = page.read_text()
+    of_both = {
+        program: shown
+        for grid, shown in BESIDE.findall(text)
+        for language, program in FENCED.findall(grid)
+        if language == "python"
+    }
+    return (of_both | dict(SHOWN.findall(text))).get(block)
 
 
 @pytest.fixture
@@ -67,17 +79,28 @@ def platform() -> Iterator[Platform]:
         yield running
 
 
-LARGE = {"torch": "torch", "ray": "ray", "asyncframes.ray": "ray", "pyspark": "", "daft": ""}
-"""Packages that are too large to install for every test run, and the extras that name them."""
+LARGE = {
+    "torch": "'asyncframes-video[torch]'",
+    "ray": "'asyncframes-video[ray]'",
+    "asyncframes.ray": "'asyncframes-video[ray]'",
+    "pyspark": "pyspark",
+    "daft": "daft",
+    "cv2": "opencv-python-headless",
+    "decord": "decord",
+    "spdl": "spdl",
+    "torchcodec": "torchcodec",
+}
+"""Packages that are too large to install for every test run, and what pip installs for them."""
 
 
 def needs_large_packages(block: str) -> bool:
-    """Skip a program where a package that it imports is absent; return whether it is an engine's."""
+    """Skip a program where a package that it imports is absent; return whether it may warn."""
     found = [one for one in LARGE if re.search(rf"^\s*(import|from) {re.escape(one)}\b", block, re.M)]
     for module in found:
         package = module.rpartition(".")[2]
-        known = f"'asyncframes-video[{LARGE[module]}]'" if LARGE[module] else package
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install {known}")
+        # Not imported here: they bring FFmpegs of their own.
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: pip install {LARGE[module]}")
     return found not in ([], ["torch"])
 
 
@@ -89,22 +112,22 @@ def test_python_blocks_run(page: Path, block: str, platform: Platform, tmp_path:
 
     If the page says what it prints, it prints that.
     """
-    is_engine = needs_large_packages(block)
+    may_warn = needs_large_packages(block)
     (tmp_path / "video.mp4").write_bytes(files("asyncframes.data").joinpath("bunny.mp4").read_bytes())
     program = block.replace(VIDEO_URL, platform.url("/video.mp4")).replace(SERVER, platform.address)
     done = subprocess.run(
-        [sys.executable, *([] if is_engine else ["-W", "error", "-X", "dev"]), "-c", program],
+        [sys.executable, *([] if may_warn else ["-W", "error", "-X", "dev"]), "-c", program],
         cwd=tmp_path,
         env=os.environ | {"API_TOKEN": TOKEN},
         capture_output=True,
         text=True,
-        timeout=300 if is_engine else 50,
+        timeout=300 if may_warn else 50,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     if (shown := shown_output(page, block)) is not None:
         assert done.stdout == shown
-    if is_engine:
+    if may_warn:
         # Engines log to the error stream, and warn of themselves.
         return
     # asyncio's debug mode names callbacks that took long, which is the machine's doing.
