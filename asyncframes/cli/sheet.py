@@ -9,9 +9,9 @@ from typing import Unpack
 from urllib.parse import unquote, urlsplit
 
 import asyncframes as af
-from asyncframes._model.options import DEFAULTS, option
+from asyncframes._model.options import DEFAULTS, option, part_of
 from asyncframes._types import Overwrite
-from asyncframes.cli import _common, _options, _outputs, _policy
+from asyncframes.cli import _common, _options, _outputs, _policy, extract
 from asyncframes.cli._arguments import values
 from asyncframes.cli._arguments.parser import Commands, new_command
 from asyncframes.cli._progress import Progress
@@ -20,7 +20,8 @@ from asyncframes.sources._data_url import is_data_url, name_of_data_url
 EXAMPLES = """\
   asyncframes sheet film.mp4 film.png
   asyncframes sheet https://example.org/film.mp4 film.jpg --columns 4 --rows 10 --width 2400
-  asyncframes sheet film.mp4 end.png --start -500"""
+  asyncframes sheet film.mp4 end.png --start -500
+  asyncframes sheet film.mp4 scenes.png --keyframes --rows 20"""
 
 
 def add_parser(commands: Commands) -> None:
@@ -34,7 +35,7 @@ def add_parser(commands: Commands) -> None:
     )
     _options.add_source_options(parser)
     parser.add_argument("out", metavar="OUT", type=Path, help="the image file: .png, .jpg, .webp, ...")
-    _options.add_range_options(parser)
+    extract.add_selection_options(parser)
     group = parser.add_argument_group("sheet")
     for name in ("columns", "rows"):
         group.add_argument(
@@ -63,15 +64,14 @@ async def run(arguments: argparse.Namespace) -> None:
     if await asyncio.to_thread(_outputs.are_kept, [arguments.out], arguments.overwrite):
         _common.report(arguments, f"{arguments.out} exists and is kept")
         return
-    async with _common.opened_video(arguments) as (video, progress):
+    async with _common.opened_video(arguments, on_corrupt=arguments.on_corrupt) as (video, progress):
         drawn = await draw(
             video,
             arguments.out,
             progress,
             name=last_part(arguments.source),
             overwrite=arguments.overwrite,
-            start=arguments.start,
-            end=arguments.end,
+            **extract.selection_of(arguments),
             columns=arguments.columns,
             rows=arguments.rows,
             width=arguments.width,
@@ -88,14 +88,15 @@ async def draw(
     overwrite: Overwrite,
     start: int | None = None,
     end: int | None = None,
+    step: int = 1,
     **options: Unpack[af.SheetOptions],
 ) -> int:
     """Draw a sheet with a title, write it to `out`, and return the number of frames on it."""
-    selected = await video.indices(start, end)
+    selected = await video.indices(start, end, step, **part_of(options, af.SelectionOptions))
     most = option(options, "columns") * option(options, "rows")
     with progress.frames(min(len(selected), most)) as advance:
         options |= {"title": f"{name}   {facts(video.info)}", "progress_cb": advance}
-        sheet = await video.contact_sheet(start, end, **options)
+        sheet = await video.contact_sheet(start, end, step, **options)
     await asyncio.to_thread(lambda: _outputs.write(out, sheet.encode(out.suffix), overwrite))
     return len(sheet.indices)
 

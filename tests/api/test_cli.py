@@ -223,6 +223,24 @@ def test_info_for_people_is_safe_to_print(tmp_path: Path, capsys: pytest.Capture
     assert r"title: \x1b[31mred\nline" in out
 
 
+@pytest.mark.parametrize(
+    ("selection", "frames"),
+    [
+        (["--indices", "3,-1"], 2),
+        (["--keyframes"], 4),
+        (["--num-frames", "4"], 4),
+        (["--times", "0,0.2"], 2),
+        (["--start", "2", "--end", "8", "--step", "3"], 3),
+    ],
+)
+def test_sheet_takes_every_selection(
+    selection: list[str], frames: int, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `extract` and `Video.contact_sheet` do."""
+    assert main(["sheet", clip, str(tmp_path / "sheet.png"), *selection]) == 0
+    assert capsys.readouterr().out.startswith(f"{frames} frame")
+
+
 def test_sheet_spreads_frames_evenly(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sheet of the asked width holds the asked number of frames."""
     out = tmp_path / "sheet.png"

@@ -88,7 +88,7 @@ def test_other_words_stay(message: str) -> None:
 
 def test_names_of_options_depend_on_the_command() -> None:
     """A name that is an option of another command only stays."""
-    assert with_flags("columns=0, step=0", flags("sheet")) == "--columns 0, step=0"
+    assert with_flags("columns=0, ext=0", flags("sheet")) == "--columns 0, ext=0"
 
 
 def test_a_name_of_a_file_stays(clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
