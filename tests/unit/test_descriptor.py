@@ -145,7 +145,7 @@ async def test_buffers_are_copied(make: Any) -> None:
         (np.array([None]), "an array of object"),
         (np.zeros(2, [("x" * 99, "u1")]), "an array of .*…"),
         (np.zeros((4, 4, 3), np.uint8), r"uint8 of shape \(4, 4, 3\): expected one dimension"),
-        (array("f", [1]), "a array of items 'f'"),
+        (array("f", [1]), "an array of items 'f'"),
         (memoryview(bytes(8)).cast("I"), "a memoryview of items 'I'"),
     ],
 )
