@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from asyncframes._model.entries import Unread
+from asyncframes._model.entries import Entries, Unread
 from asyncframes._model.options import OpenOptions, SaveOptions, option
+from asyncframes._model.selection import FEW
 from asyncframes._requests.request import Request
 from asyncframes._runtime.threads import in_thread, shared_executor
 from asyncframes.errors import FrameMismatchError
@@ -39,10 +40,10 @@ _UNCOMPARED = ("policy", "isolation", "frame_table")
 def key_of(request: Request, options: SaveOptions, opening: OpenOptions) -> str | None:
     """Return a text that is the same for the same request; ``None`` if there is none.
 
-    That is so for iterators that are not read yet, an `image_writer`, and a policy.
+    That is so for iterators that are not read yet, long lists, an `image_writer`, and a policy.
     """
     selection = request.selection
-    if isinstance(selection.indices, Unread) or isinstance(selection.times, Unread):
+    if any(_is_long(named) for named in (selection.indices, selection.times)):
         return None
     if option(options, "image_writer") is not None or any(
         opening.get(name) is not None for name in _UNCOMPARED
@@ -61,11 +62,9 @@ async def finished_paths(
     source: SourceLike, directory: str | os.PathLike[str], key: str, executor: Executor | None
 ) -> list[str] | None:
     """Return the files of a finished request for a local file that has not changed; ``None`` if unknown."""
-    if isinstance(source, LocalSource):
-        path = source.name
-    elif isinstance(source, (str, os.PathLike)) and "://" not in os.fspath(source):
-        path = os.fspath(source)
-    else:
+    path = source.name if isinstance(source, LocalSource) else source
+    path = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(path, str) or "://" in path:
         return None
     executor = executor or shared_executor()
     return await in_thread(executor, _finished_paths, path, os.fspath(directory), key)
@@ -81,6 +80,10 @@ def _finished_paths(path: str, output_dir: str, key: str) -> list[str] | None:
     except (FrameMismatchError, OSError, ValueError):
         # The usual way meets the same obstacle, and says where.
         return None
+
+
+def _is_long(named: Entries | Unread | None) -> bool:
+    return isinstance(named, Unread) or (named is not None and len(named) > FEW)
 
 
 def _text(value: Any) -> str:
