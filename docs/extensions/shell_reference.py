@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from docutils import nodes
@@ -12,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from asyncframes.cli import _parser
+from asyncframes.cli._arguments.parser import EXIT_STATUS
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -24,10 +26,14 @@ class ShellReference(SphinxDirective):
     """The commands, their options and the examples that their own help shows."""
 
     def run(self) -> list[nodes.Node]:
-        """Return a section for each command, in the order of ``asyncframes --help``."""
+        """Return a section for each command, in the order of ``asyncframes --help``, and the exit status."""
         commands = _parser().commands
         assert commands is not None  # noqa: S101 - the program has commands
-        return [self._section(name, command) for name, command in commands.choices.items()]
+        sections = [self._section(name, command) for name, command in commands.choices.items()]
+        title, _, meanings = EXIT_STATUS.partition(":\n")
+        ending = nodes.section("", nodes.title(text=_capitalised(title)), ids=["exit-status"])
+        ending += nodes.literal_block(text=dedent(meanings))
+        return [*sections, ending]
 
     def _section(self, name: str, command: argparse.ArgumentParser) -> nodes.section:
         section = nodes.section("", nodes.title(text=name), ids=[name])
