@@ -307,36 +307,33 @@ def with_options(
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = _explicit(inspect.signature(function), options, defaults)
-        known = [parameter for parameter in signature.parameters if parameter != "self"]
-        called = name or function.__qualname__
-
-        @wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            _refuse_unknown(called, kwargs, known)
-            return function(*args, **kwargs)
-
-        @wraps(function)
-        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            _refuse_unknown(called, kwargs, known)
-            return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
-
-        shown = awaited if inspect.iscoroutinefunction(function) else checked
+        shown = _checking(function, name or function.__qualname__, signature)
         setattr(shown, "__signature__", signature)  # noqa: B010 - inspect looks for it, types do not know it
-        return cast("Callable[P, T]", shown)
+        return shown
 
     return decorate
 
 
 def refusing_unknown(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that names its options: refuse any other as `with_options` does."""
-    known = [*inspect.signature(function).parameters]
+    return _checking(function, function.__qualname__, inspect.signature(function))
+
+
+def _checking(function: Callable[P, T], called: str, signature: inspect.Signature) -> Callable[P, T]:
+    """Return a function that refuses the options that a signature lacks."""
+    known = [parameter for parameter in signature.parameters if parameter != "self"]
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        _refuse_unknown(function.__qualname__, kwargs, known)
+        _refuse_unknown(called, kwargs, known)
         return function(*args, **kwargs)
 
-    return checked
+    @wraps(function)
+    async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+        _refuse_unknown(called, kwargs, known)
+        return await cast("Callable[P, Awaitable[Any]]", function)(*args, **kwargs)
+
+    return cast("Callable[P, T]", awaited if inspect.iscoroutinefunction(function) else checked)
 
 
 def _explicit(signature: inspect.Signature, options: type, defaults: Mapping[str, Any]) -> inspect.Signature:
