@@ -33,7 +33,7 @@ from asyncframes._runtime.deadline import all_left
 from asyncframes._runtime.life import is_exiting
 from asyncframes._runtime.portal import Lease, lease
 from asyncframes._types import VideoInfo
-from asyncframes.errors import ClosedError, DeadlineError, NotPicklableError
+from asyncframes.errors import DeadlineError, NotPicklableError
 
 __all__ = [
     "Video",
@@ -325,8 +325,7 @@ class Video:
             The video is closed. Its loop may have ended, so that nothing else would say so.
         """
         self._video._guard.check()
-        if self._closed:
-            raise ClosedError(f"the video is closed [{self._video._requests.input.name}]")
+        self._video._requests._refuse_if_closed()
 
     def _leave_open(self) -> None:
         """Do not warn if the video is dropped, or the process ends, while it is open."""
