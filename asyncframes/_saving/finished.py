@@ -16,6 +16,7 @@ from asyncframes._model.options import OpenOptions, SaveOptions, option
 from asyncframes._model.selection import FEW
 from asyncframes._requests.request import Request
 from asyncframes._runtime.threads import in_thread, shared_executor
+from asyncframes._saving.made_of import facts_of_source, name_of_file
 from asyncframes.errors import FrameMismatchError
 from asyncframes.sources import LocalSource, SourceLike
 from asyncframes.sources._local import identity_of
@@ -74,8 +75,7 @@ def _finished_paths(path: str, output_dir: str, key: str) -> list[str] | None:
     directory = Path(output_dir).absolute()
     try:
         size, validator = identity_of(path)
-        name = os.path.abspath(path)  # noqa: PTH100 - as the manifest has it
-        source = {"source": name, "size": size, "validator": validator}
+        source = facts_of_source(name_of_file(path), size, validator)
         return Manifest.load(directory).files_of(directory, key, source)
     except (FrameMismatchError, OSError, ValueError):
         # The usual way meets the same obstacle, and says where.

@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from asyncframes._frames.encoders import without_dot
 from asyncframes._model.options import SaveOptions, option
 from asyncframes._model.rendering import Rendering
 from asyncframes._requests.video_requests import VideoRequests
@@ -27,24 +28,33 @@ async def made_of(requests: VideoRequests, rendering: Rendering, options: SaveOp
         Plain JSON values, without secrets.
     """
     source = requests.input
-    name = public_name(source.name)
     if type(source.source) is LocalSource:
-        name = await asyncio.to_thread(os.path.abspath, name)
+        name = await asyncio.to_thread(name_of_file, source.name)
+    else:
+        name = public_name(source.name)
     rendered = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rendering).items()
     }
     return {
-        "source": name,
-        "size": source.size,
-        "validator": source.validator or await _checksum_of_ends(requests),
+        **facts_of_source(name, source.size, source.validator or await _checksum_of_ends(requests)),
         "stream_index": requests.info.stream_index,
         "seek_mode": requests.info.seek_mode,
-        "ext": option(options, "ext").removeprefix(".").lower(),
+        "ext": without_dot(option(options, "ext")).lower(),
         "quality": option(options, "quality"),
         "compression_level": option(options, "compression_level"),
         "image_writer": _name_of(option(options, "image_writer")),
         **rendered,
     }
+
+
+def facts_of_source(name: str, size: int | None, validator: str | None) -> dict[str, Any]:
+    """Return those facts that are of the source alone."""
+    return {"source": name, "size": size, "validator": validator}
+
+
+def name_of_file(path: str) -> str:
+    """Return the name of a local file, which does not depend on the current directory."""
+    return os.path.abspath(public_name(path))  # noqa: PTH100 - `Path` leaves ".." in
 
 
 async def _checksum_of_ends(requests: VideoRequests) -> str | None:

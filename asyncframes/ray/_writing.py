@@ -17,7 +17,7 @@ from ray.data import Dataset
 from ray.data.block import Block, BlockAccessor
 from ray.data.datasource import Datasink
 
-from asyncframes._frames.encoders import Encoder, encoder_for
+from asyncframes._frames.encoders import Encoder, encoder_for, without_dot
 from asyncframes._model.options import with_options
 from asyncframes._model.quoting import quoted_option
 from asyncframes._types import ImageFormat, Overwrite
@@ -111,7 +111,7 @@ class FrameFiles(Datasink[None]):
         if given["frames_per_shard"] is not None:
             check_counts(least=1, frames_per_shard=given["frames_per_shard"])
         self._encoding = {name: given[name] for name in ("quality", "compression_level", "image_format")}
-        self._ext: str = given["ext"].removeprefix(".")
+        self._ext: str = without_dot(given["ext"])
         if given["image_format"] == "bgr24":
             raise ValueError('image_format="bgr24": expected "rgb24", because the encoders take RGB')
         encoder_for(self._ext, **self._encoding)

@@ -139,11 +139,10 @@ class Manifest:
         """
         with alone_in(directory):
             manifest = cls.load(directory)
-            runs = manifest.runs
-            if next((one for one in reversed(runs) if one.naming == run.naming), None) == run:
+            if manifest._latest(run.naming) == run:
                 return manifest
             begun = Run(run.naming, run.facts, _now_ns(directory))
-            manifest = cls((*runs, begun)[-_MOST_RUNS:])
+            manifest = cls((*manifest.runs, begun)[-_MOST_RUNS:])
             manifest._save(directory)
             return manifest
 
@@ -159,11 +158,11 @@ class Manifest:
         if sum(map(len, finished.names)) > _MOST_CHARACTERS:
             return
         with alone_in(directory):
-            runs = [*cls.load(directory).runs]
-            place = max((at for at, one in enumerate(runs) if one.naming == run.naming), default=None)
-            if place is not None and runs[place] == run and runs[place].finished != finished:
-                runs[place] = replace(runs[place], finished=finished)
-                cls(tuple(runs))._save(directory)
+            manifest = cls.load(directory)
+            latest = manifest._latest(run.naming)
+            if latest is not None and latest == run and latest.finished != finished:
+                ended = replace(latest, finished=finished)
+                cls(tuple(ended if one is latest else one for one in manifest.runs))._save(directory)
 
     def files_of(self, directory: Path, request: str, source: Facts) -> list[str] | None:
         """Return the files of a finished request, if all are there as it left them.
@@ -193,6 +192,9 @@ class Manifest:
                     self.check(run, path, index=None)
                 return [*map(str, paths)]
         return None
+
+    def _latest(self, naming: str) -> Run | None:
+        return next((run for run in reversed(self.runs) if run.naming == naming), None)
 
     def _save(self, directory: Path) -> None:
         runs = [_plain(run) for run in self.runs]
