@@ -110,16 +110,17 @@ def media_ranges(file: MediaFile) -> Generator[None, None, list[ByteRange] | Non
 
 
 def _media_ranges(file: MediaFile) -> Generator[None, None, list[ByteRange] | None]:
+    # Over a network, one read for each box would take one round trip each.
+    remote = file if isinstance(file, CachedFile) else None
     media: list[ByteRange] = []
     places: list[int] = []
     box = None
     for box in boxes_of(file):
-        # Over a network, one read for each box would take one round trip each.
-        if isinstance(file, CachedFile) and box.kind == b"moof":
-            return media + (yield from _Walk(file, box.begin, places).run())
+        if remote and box.kind == b"moof":
+            return media + (yield from _Walk(remote, box.begin, places).run())
         if box.kind == b"mdat":
             media.append((box.body, min(box.end, file.size or box.end)))
-        elif box.kind == b"sidx" and box.end - box.begin <= LONGEST_SIDX:
+        elif remote and box.kind == b"sidx" and box.end - box.begin <= LONGEST_SIDX:
             places += read_sidx(file.read_at(box.begin, box.end - box.begin), box.begin).places
         yield
     return None if box is None else media
