@@ -45,6 +45,32 @@ def test_what_may_be_allowed(names: object, error: type[Exception]) -> None:
         af.open_video(b"", allow_containers=names)  # type: ignore[arg-type]  # one of them is wrong on purpose
 
 
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (
+            b"\xef\xbb\xbf\n<!DOCTYPE html><title>Sign in</title>",
+            "a web page or XML, not video: check the address",
+        ),
+        (b'{"error": "expired"}', "JSON, not video: check the address"),
+        (b"#EXTM3U\n#EXTINF:10,\nfirst.ts\n", "a playlist or script that refers to other files"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
+            "a pointer of Git LFS: git lfs pull",
+        ),
+        (b"PK\3\4" + bytes(60), "a ZIP archive"),
+        (b"\x1f\x8b\x08" + bytes(60), "compressed by gzip"),
+        (b"ID3\4" + bytes(60), "MP3 audio, without a video"),
+        (b"RIFF\x24\0\0\0WAVEfmt " + bytes(60), "WAV audio, without a video"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(60), r"a JPEG 2000 picture.*allow_containers=\('j2k_pipe',\)"),
+    ],
+)
+async def test_what_takes_the_place_of_a_video_is_named(data: bytes, what: str) -> None:
+    """An answer of a server, a pointer and an archive have their own remedies."""
+    with pytest.raises(errors.UnsupportedMediaError, match=what):
+        await af.open_video(data)
+
+
 async def test_an_animated_webp_is_refused_by_name() -> None:
     """FFmpeg would show one picture of it."""
     data = b"RIFF" + (22).to_bytes(4, "little") + b"WEBPVP8X" + (10).to_bytes(4, "little") + b"\2" + bytes(9)

@@ -33,10 +33,35 @@ _OTHERS = (
     (b"8BPS", "psd_pipe", "a Photoshop picture"),
     (b"\0\0\0\x0cJXL ", "jpegxl_pipe", "a JPEG XL picture"),
     (b"\xff\x0a", "jpegxl_pipe", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "j2k_pipe", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "j2k_pipe", "a JPEG 2000 picture"),
     (b"THP\0", "thp", "GameCube video"),
     (b"BIK", "bink", "Bink video"),
 )
 
+_SAVED_ANSWER = "not video: check the address and the credentials"
+_REFERS_TO_OTHERS = (
+    "a playlist or script that refers to other files: expected the video itself; "
+    "HLS is opened through FFmpegUrlSource(url)"
+)
+
+# What takes the place of a video, by its first bytes in lower case, behind white space.
+_INSTEAD = (
+    (b"<!doctype", f"a web page or XML, {_SAVED_ANSWER}"),
+    (b"<html", f"a web page or XML, {_SAVED_ANSWER}"),
+    (b"<?xml", f"a web page or XML, {_SAVED_ANSWER}"),
+    (b"{", f"JSON, {_SAVED_ANSWER}"),
+    (b"#extm3u", _REFERS_TO_OTHERS),
+    (b"ffconcat", _REFERS_TO_OTHERS),
+    (b"v=0", _REFERS_TO_OTHERS),
+    (b"<mpd", _REFERS_TO_OTHERS),
+    (b"version https://git-lfs", "a pointer of Git LFS: git lfs pull fetches the file itself"),
+    (b"pk\3\4", "a ZIP archive: expected the video in it"),
+    (b"\x1f\x8b", "compressed by gzip: expected the video in it"),
+    (b"id3", "MP3 audio, without a video"),
+    (b"flac", "FLAC audio, without a video"),
+    (b"%pdf", "a PDF document, not video"),
+)
 
 # First bytes of the containers that are opened by default, for errors.
 _KINDS = (
@@ -146,6 +171,14 @@ def kind_of(head: bytes) -> str | None:
 def refused_kind(head: bytes) -> tuple[str, str] | None:
     """Return demuxer and name of a known container that is not opened, recognised by its first bytes."""
     return next(((demuxer, name) for begin, demuxer, name in _OTHERS if head.startswith(begin)), None)
+
+
+def what_instead(head: bytes) -> str | None:
+    """Say what a file is that is no video and often takes the place of one; ``None`` if that is not known."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "WAV audio, without a video"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((what for begin, what in _INSTEAD if text.startswith(begin)), None)
 
 
 def is_animated_webp(head: bytes) -> bool:

@@ -21,6 +21,7 @@ from asyncframes._media.container.formats import (
     is_animated_webp,
     kind_of,
     refused_kind,
+    what_instead,
 )
 from asyncframes._media.container.limits import largest_for_codec, refuse_beyond
 from asyncframes._media.files.guard import ReadGuard
@@ -239,14 +240,8 @@ def _why_not_opened(file: MediaFile, exc: Exception) -> str:
             f"{name} is not among the formats that are opened by default; "
             f"open_video(…, allow_containers=({demuxer!r},)) allows it"
         )
-    head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "the source is a web page or XML, not video: check the address and the credentials"
-    if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<mpd")):
-        return (
-            "the source is a playlist or script that refers to other files: expected the video itself; "
-            "HLS is opened through FFmpegUrlSource(url)"
-        )
+    if (instead := what_instead(start)) is not None:
+        return f"the source is {instead}"
     if isinstance(exc, av.ArgumentError):
         return (
             "the file has a format that is not opened by default: "
