@@ -79,7 +79,7 @@ def plan_tasks(
             pieces.append(whole)
         else:
             pieces += _cut(whole, facts.table, reading, split_frames, share)
-    return [*_grouped(pieces, share, parts_alone=bool(split_frames))]
+    return [*grouped(pieces, share, parts_alone=bool(split_frames))]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -147,20 +147,27 @@ def cut_at_keyframes(
     return [*pairwise(edges)]
 
 
-def _grouped(pieces: Sequence[Piece], share: float, *, parts_alone: bool) -> Iterator[list[Piece]]:
-    """Join consecutive pieces to groups of about an equal share of the work."""
+def grouped(pieces: Sequence[Piece], share: float, *, parts_alone: bool) -> Iterator[list[Piece]]:
+    """Join consecutive pieces whose middles lie in the same share of the work.
+
+    Parameters
+    ----------
+    pieces
+        Videos and parts of videos, in order.
+    share
+        How much work a group should have.
+    parts_alone
+        Whether each part of a cut video is a group of its own.
+    """
+    middles = np.cumsum([piece.work for piece in pieces]) - [piece.work / 2 for piece in pieces]
     group: list[Piece] = []
-    done, groups = 0.0, 0
-    for piece in pieces:
+    last = None
+    for piece, number in zip(pieces, (middles // share).tolist(), strict=True):
         is_alone = parts_alone and piece.part is not None
-        if is_alone and group:
+        if group and (is_alone or number != last):
             yield group
             group = []
         group.append(piece)
-        done += piece.work
-        # Rounding errors of the sum may not leave one more group at the end.
-        if is_alone or done >= (groups + 1) * share * (1 - 1e-9):
-            yield group
-            group, groups = [], int(done / share)
+        last = None if is_alone else number
     if group:
         yield group

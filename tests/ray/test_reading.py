@@ -25,7 +25,8 @@ data = pytest.importorskip("ray.data", reason="Ray is not installed: pip install
 pa: Any = pytest.importorskip("pyarrow")
 afr: Any = pytest.importorskip("asyncframes.ray")
 
-from asyncframes.ray._plan import cut_at_keyframes  # noqa: E402 - needs Ray
+from asyncframes.ray._plan import Piece, cut_at_keyframes, grouped  # noqa: E402 - needs Ray
+from asyncframes.ray._sources import Entry  # noqa: E402
 from tests.ray.rows import rows_here, rows_of_table, rows_of_tasks, write_clips  # noqa: E402
 from tests.unit.test_table_parts import gops, table_of  # noqa: E402
 
@@ -99,6 +100,30 @@ def test_a_cut_video_is_cut_at_keyframes(folder: Path) -> None:
     counts = [task.metadata.num_rows for task in source.get_read_tasks(8)]
     assert counts == [20, 20, 20, 20, 20, 20, 20, 20, 20, 10]
     assert source.estimate_inmemory_data_size() == pytest.approx(190 * 96 * 64 * 3, rel=0.02)
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 3, 4])
+def test_a_long_video_is_divided_evenly(folder: Path, monkeypatch: pytest.MonkeyPatch, tasks: int) -> None:
+    """There are as many tasks as wanted, and none has more than its share and a GOP."""
+    monkeypatch.setattr("asyncframes.ray._videos._LEAST_WORK", 1e-6)
+    source = afr.VideoFrames(paths_in(folder)[2])
+    counts = [task.metadata.num_rows for task in source.get_read_tasks(tasks)]
+    assert len(counts) == tasks
+    assert max(counts) <= COUNTS[2] / tasks + 10
+
+
+@given(works=st.lists(st.floats(0, 100), min_size=1, max_size=30), tasks=st.integers(1, 40))
+def test_no_task_has_much_more_than_its_share(works: list[float], tasks: int) -> None:
+    """Videos stay in order, and the last one of a task is at most half beyond its share."""
+    pieces = [Piece(Entry(b"", ""), 1, is_exact=True, work=work) for work in works]
+    share = sum(works) / tasks or 1.0
+    groups = [*grouped(pieces, share, parts_alone=False)]
+    assert [piece for group in groups for piece in group] == pieces
+    assert len(groups) <= tasks + 1
+    for group in groups:
+        between = [piece.work for piece in group[1:-1]]
+        ends = (group[0].work + group[-1].work) / 2 if len(group) > 1 else 0
+        assert sum(between) + ends <= share * (1 + 1e-9)
 
 
 @given(
