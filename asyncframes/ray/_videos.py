@@ -36,6 +36,12 @@ _MOST_OPENED = 1000
 _SAMPLED = 64
 _OPENED_PER_TASK = 16
 
+# With so many tasks for each CPU, all stay busy to the end.
+_TASKS_PER_CPU = 2
+
+# Blocks of this size cost little, and an object store holds those of many tasks.
+_HANDY_BYTES = 32 * 1024**2
+
 # Ray's target if its context has none.
 _BLOCK_BYTES = 128 * 1024**2
 
@@ -135,6 +141,23 @@ class VideoFrames(Datasource):
             )
             for pieces in self._planned[parallelism]
         ]
+
+    def blocks_for(self, cpus: float) -> int | None:
+        """Return how many blocks are enough, if the tasks keep so many CPUs busy; otherwise ``None``.
+
+        If there are fewer tasks than Ray asks for, it cuts their blocks for whatever comes next, down to a
+        megabyte. Each block costs some hundredths of a second, in which the task's CPU has nothing to do.
+        But large ones fill the object store, and then fewer tasks run at a time.
+        """
+        least: int = DataContext.get_current().read_op_min_num_blocks
+        asked = max(least, math.ceil(_TASKS_PER_CPU * cpus))
+        tasks = len(self.get_read_tasks(asked))
+        size = self.estimate_inmemory_data_size()
+        if size is None or tasks * self.threads < _TASKS_PER_CPU * cpus:
+            return None
+        blocks = min(asked, max(tasks, math.ceil(size / _HANDY_BYTES)))
+        self._planned[blocks] = self._planned[asked]
+        return blocks
 
     def _plan(self, parallelism: int) -> list[list[Piece]]:
         return plan_tasks(
@@ -290,7 +313,8 @@ def read_frames(
         thread of its decoder, which has one unless ``open_options`` says otherwise, and one more if it
         encodes, but not more than a node has.
     override_num_blocks
-        How many tasks to read with; by default Ray chooses.
+        How many tasks to read with, and blocks at least; by default as many as the videos have work for,
+        up to those that Ray asks for.
     **options
         Which frames (``start``, ``fps``, ``indices`` and the others of `SelectionOptions`), what images
         (``resize`` and the others of `PictureOptions`), and what rows; see `ReadOptions`.
@@ -309,16 +333,19 @@ def read_frames(
         otherwise.
     """
     source = VideoFrames(sources, **options)
+    cpus = _cpus_of_nodes()
+    if override_num_blocks is None:
+        override_num_blocks = source.blocks_for(sum(cpus))
     return ray.data.read_datasource(
         source,
-        num_cpus=min(source.threads, _most_cpus()),
+        num_cpus=min(source.threads, max(cpus, default=0) or 1),
         concurrency=concurrency,
         override_num_blocks=override_num_blocks,
     )
 
 
-def _most_cpus() -> float:
-    """Return how many CPUs the largest node has: Ray waits forever for a node that has more."""
+def _cpus_of_nodes() -> list[float]:
+    """Return how many CPUs each node has. A task that asks for more than any has would wait forever."""
     if not ray.is_initialized():
         ray.init()
-    return max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0) or 1
+    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]

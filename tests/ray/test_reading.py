@@ -112,6 +112,14 @@ def test_a_long_video_is_divided_evenly(folder: Path, monkeypatch: pytest.Monkey
     assert max(counts) <= COUNTS[2] / tasks + 10
 
 
+def test_ray_cuts_blocks_only_for_idle_cpus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the tasks are enough for all CPUs, there are as many blocks as tasks."""
+    monkeypatch.setattr("asyncframes.ray._videos._LEAST_WORK", 1e-6)
+    source = afr.VideoFrames(paths_in(folder), split_frames=10)
+    assert source.blocks_for(4) == len(source.get_read_tasks(source.blocks_for(4))) == 30
+    assert source.blocks_for(16) is None
+
+
 @given(works=st.lists(st.floats(0, 100), min_size=1, max_size=30), tasks=st.integers(1, 40))
 def test_no_task_has_much_more_than_its_share(works: list[float], tasks: int) -> None:
     """Videos stay in order, and the last one of a task is at most half beyond its share."""
