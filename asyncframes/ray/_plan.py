@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
 
@@ -160,14 +161,9 @@ def grouped(pieces: Sequence[Piece], share: float, *, parts_alone: bool) -> Iter
         Whether each part of a cut video is a group of its own.
     """
     middles = np.cumsum([piece.work for piece in pieces]) - [piece.work / 2 for piece in pieces]
-    group: list[Piece] = []
-    last = None
-    for piece, number in zip(pieces, (middles // share).tolist(), strict=True):
-        is_alone = parts_alone and piece.part is not None
-        if group and (is_alone or number != last):
-            yield group
-            group = []
-        group.append(piece)
-        last = None if is_alone else number
-    if group:
-        yield group
+    keys = [
+        (share_number, place if parts_alone and piece.part is not None else None)
+        for place, (piece, share_number) in enumerate(zip(pieces, (middles // share).tolist(), strict=True))
+    ]
+    for _, group in groupby(zip(keys, pieces, strict=True), key=itemgetter(0)):
+        yield [piece for _, piece in group]

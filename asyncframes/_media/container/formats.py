@@ -39,28 +39,24 @@ _OTHERS = (
     (b"BIK", "bink", "Bink video"),
 )
 
-_SAVED_ANSWER = "not video: check the address and the credentials"
-_REFERS_TO_OTHERS = (
-    "a playlist or script that refers to other files: expected the video itself; "
-    "HLS is opened through FFmpegUrlSource(url)"
-)
-
 # What takes the place of a video, by its first bytes in lower case, behind white space.
-_INSTEAD = (
-    (b"<!doctype", f"a web page or XML, {_SAVED_ANSWER}"),
-    (b"<html", f"a web page or XML, {_SAVED_ANSWER}"),
-    (b"<?xml", f"a web page or XML, {_SAVED_ANSWER}"),
-    (b"{", f"JSON, {_SAVED_ANSWER}"),
-    (b"#extm3u", _REFERS_TO_OTHERS),
-    (b"ffconcat", _REFERS_TO_OTHERS),
-    (b"v=0", _REFERS_TO_OTHERS),
-    (b"<mpd", _REFERS_TO_OTHERS),
-    (b"version https://git-lfs", "a pointer of Git LFS: git lfs pull fetches the file itself"),
-    (b"pk\3\4", "a ZIP archive: expected the video in it"),
-    (b"\x1f\x8b", "compressed by gzip: expected the video in it"),
-    (b"id3", "MP3 audio, without a video"),
-    (b"flac", "FLAC audio, without a video"),
-    (b"%pdf", "a PDF document, not video"),
+_INSTEAD: tuple[tuple[tuple[bytes, ...], str], ...] = (
+    (
+        (b"<!doctype", b"<html", b"<?xml"),
+        "a web page or XML, not video: check the address and the credentials",
+    ),
+    ((b"{",), "JSON, not video: check the address and the credentials"),
+    (
+        (b"#extm3u", b"ffconcat", b"v=0", b"<mpd"),
+        "a playlist or script that refers to other files: expected the video itself; "
+        "HLS is opened through FFmpegUrlSource(url)",
+    ),
+    ((b"version https://git-lfs",), "a pointer of Git LFS: git lfs pull fetches the file itself"),
+    ((b"pk\3\4",), "a ZIP archive: expected the video in it"),
+    ((b"\x1f\x8b",), "compressed by gzip: expected the video in it"),
+    ((b"id3",), "MP3 audio, without a video"),
+    ((b"flac",), "FLAC audio, without a video"),
+    ((b"%pdf",), "a PDF document, not video"),
 )
 
 # First bytes of the containers that are opened by default, for errors.
@@ -178,7 +174,7 @@ def what_instead(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return "WAV audio, without a video"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return next((what for begin, what in _INSTEAD if text.startswith(begin)), None)
+    return next((what for begins, what in _INSTEAD if text.startswith(begins)), None)
 
 
 def is_animated_webp(head: bytes) -> bool:
