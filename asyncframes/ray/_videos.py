@@ -148,12 +148,22 @@ class VideoFrames(Datasource):
         If there are fewer tasks than Ray asks for, it cuts their blocks for whatever comes next, down to a
         megabyte. Each block costs some hundredths of a second, in which the task's CPU has nothing to do.
         But large ones fill the object store, and then fewer tasks run at a time.
+
+        Parameters
+        ----------
+        cpus
+            CPUs of all nodes; 0 if none has started yet.
+
+        Raises
+        ------
+        ValueError
+            The images of the videos differ in shape.
         """
         least: int = DataContext.get_current().read_op_min_num_blocks
         asked = max(least, math.ceil(_TASKS_PER_CPU * cpus))
         tasks = len(self.get_read_tasks(asked))
         size = self.estimate_inmemory_data_size()
-        if size is None or tasks * self.threads < _TASKS_PER_CPU * cpus:
+        if not cpus or size is None or tasks * self.threads < _TASKS_PER_CPU * cpus:
             return None
         blocks = min(asked, max(tasks, math.ceil(size / _HANDY_BYTES)))
         self._planned[blocks] = self._planned[asked]

@@ -118,6 +118,18 @@ def test_ray_cuts_blocks_only_for_idle_cpus(folder: Path, monkeypatch: pytest.Mo
     source = afr.VideoFrames(paths_in(folder), split_frames=10)
     assert source.blocks_for(4) == len(source.get_read_tasks(source.blocks_for(4))) == 30
     assert source.blocks_for(16) is None
+    assert source.blocks_for(0) is None
+
+
+def test_large_blocks_are_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More blocks than tasks are asked for if these would be large, but not more than Ray's own number."""
+    monkeypatch.setattr("asyncframes.ray._videos._LEAST_WORK", 1e-6)
+    source = afr.VideoFrames(paths_in(folder), split_frames=10)
+    size = source.estimate_inmemory_data_size()
+    for blocks, expected in ((50, 50), (100_000, data.DataContext.get_current().read_op_min_num_blocks)):
+        monkeypatch.setattr("asyncframes.ray._videos._HANDY_BYTES", size / blocks)
+        assert source.blocks_for(4) == expected
+        assert len(source.get_read_tasks(expected)) == 30
 
 
 @given(works=st.lists(st.floats(0, 100), min_size=1, max_size=30), tasks=st.integers(1, 40))
