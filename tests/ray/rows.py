@@ -11,6 +11,9 @@ from typing import Any
 import asyncframes as af
 from tests.support.streams.clips import clip_bytes
 
+COUNTS = (60, 40, 90, 36, 50, 20)
+"""Frames of the clips in the fixture ``folder``, with a keyframe every ten."""
+
 SUFFIXES = {"mp4": ".mp4", "matroska": ".mkv", "mpegts": ".ts"}
 
 
@@ -23,6 +26,11 @@ def write_clips(folder: Path, counts: Iterable[int], **options: Any) -> list[Pat
         path.write_bytes(clip_bytes(frames=frames, container=container, **options))
         made.append(path)
     return made
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """List clips in order."""
+    return sorted(folder.iterdir())
 
 
 def as_value(value: Any) -> Any:
