@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from asyncframes._media.bitstream.hidden import _has_no_gif_image, _is_hidden_vp8, _is_hidden_vp9
 from asyncframes._media.checked import MalformedError
+from asyncframes._media.container.motion_jpeg import begins_with_two
 from asyncframes._media.files.media_files import DirectFile
 from asyncframes._media.mp4.boxes import boxes_in, boxes_of
 from asyncframes._media.mp4.claims import ContainerLimits, check_claims
@@ -62,6 +63,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "claimed seconds": (
         lambda data: claimed_seconds(_file(data)),
         SIDX + clip_bytes(frames=4, fragmented=True),
+    ),
+    "motion jpeg": (
+        begins_with_two,
+        clip_bytes(frames=2, codec="mjpeg", container="mjpeg", pixel_format="yuvj420p"),
     ),
     "sidx": (lambda data: read_sidx(data, 0), SIDX),
     "mfra": (places_in_mfra, TFRA),

@@ -24,6 +24,7 @@ from asyncframes._media.container.formats import (
     what_instead,
 )
 from asyncframes._media.container.limits import largest_for_codec, refuse_beyond
+from asyncframes._media.container.motion_jpeg import is_motion_jpeg
 from asyncframes._media.files.guard import ReadGuard
 from asyncframes._media.files.media_files import BUFFER_BYTES
 from asyncframes._media.mp4.boxes import boxes_of
@@ -143,6 +144,8 @@ def open_container(
             file.find_size()
         _refuse_animation(file)
         _refuse_late_header(file)
+        if is_motion_jpeg(file):
+            how["format"] = "mjpeg"
         check_claims(file, limits)
         file.guard = _guard(file) if file.holds_media else None
         file.fragments = FragmentWatch(
