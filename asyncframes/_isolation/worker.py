@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from multiprocessing import spawn
 
 from asyncframes._isolation.report import IsolationReport
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Messages
@@ -89,11 +90,12 @@ class Worker:
         IsolationError
             It does not start.
         """
+        python = _python()
         ours, theirs = socket.socketpair()
         arguments = json.dumps([_path(), theirs.fileno(), os.getpid(), MEMORY_BYTES])
         try:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-I", "-c", _PROGRAM, arguments],
+                [python, "-I", "-c", _PROGRAM, arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -210,6 +212,23 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _python() -> str:
+    """Return the path of the Python to start, which is that of `multiprocessing`.
+
+    Raises
+    ------
+    IsolationError
+        The program is frozen, or embeds Python: its executable would start the program again.
+    """
+    program = os.fsdecode(spawn.get_executable() or "")
+    if not program or (getattr(sys, "frozen", False) and program == sys.executable):
+        raise IsolationError(
+            "the decoding process does not start, because the executable of this program is not Python: name "
+            "a Python that has asyncframes with multiprocessing.set_executable(…)"
+        )
+    return program
 
 
 def _path() -> list[str]:

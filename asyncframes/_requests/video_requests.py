@@ -24,7 +24,7 @@ from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.deadline import done_within, within_deadline
 from asyncframes._runtime.generators import Departures
 from asyncframes._runtime.life import GuardedFrames
-from asyncframes._runtime.threads import in_thread
+from asyncframes._runtime.threads import check_event_loop, in_thread
 from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
 
 T = TypeVar("T")
@@ -113,6 +113,7 @@ class VideoRequests(ABC):
 
     async def open(self) -> None:
         """Open the source and take the first look at it."""
+        check_event_loop()
         await self._in_time(self._open(), "opening")
 
     @abstractmethod

@@ -33,6 +33,7 @@
     │       └── FrameMismatchError
     ├── ClosedError                 also RuntimeError
     ├── ForkedError                 also RuntimeError
+    ├── NoEventLoopError            also RuntimeError
     ├── NotPicklableError           also TypeError
     └── MissingExtraError           also ImportError
 
@@ -56,6 +57,7 @@ from asyncframes.errors._life import (
     ClosedError,
     ForkedError,
     MissingExtraError,
+    NoEventLoopError,
     NotPicklableError,
 )
 from asyncframes.errors._media import (
@@ -102,6 +104,7 @@ __all__ = [
     "MediaError",
     "MediaLimitError",
     "MissingExtraError",
+    "NoEventLoopError",
     "NoVideoStreamError",
     "NotPicklableError",
     "PolicyAccessError",

@@ -15,6 +15,10 @@ class ForkedError(AsyncFramesError, RuntimeError):
     """A forked child used a video, source or iterator that its parent opened."""
 
 
+class NoEventLoopError(AsyncFramesError, RuntimeError):
+    """A video was opened with ``async`` where no event loop of asyncio runs, as under Trio."""
+
+
 class NotPicklableError(AsyncFramesError, TypeError):
     """An object that belongs to one process was pickled: an open video, an open source, a stream."""
 
