@@ -37,6 +37,10 @@ def bar_class() -> type[AnyBar]:
     class FittingBar(fitting):  # type: ignore[type-arg]  # not subscriptable at run time
         monitor_interval = 0
 
+        def __init__(self, **options: Any) -> None:
+            # A program without a console, such as a service, may have no stderr.
+            super().__init__(disable=sys.stderr is None, **options)
+
     return FittingBar
 
 

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 from asyncframes._model.quoting import quoted_option
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C; 143 after SIGTERM; 141 if the reader of the output has closed it. Wrong usage
         raises ``SystemExit(2)``.
     """
+    _open_closed_streams()
     arguments = _parsed(sys.argv[1:] if argv is None else argv)
     _log_to_stderr(quiet=arguments.quiet, verbose=arguments.verbose)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -79,6 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asyncframes: error: {_common.said(exc, arguments)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Open the null device for standard streams that the caller has closed, as some services do."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as the process
 
 
 class _TerminatedError(Exception):

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -460,6 +461,16 @@ def test_module_runs_as_the_command() -> None:
     result = run_module("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"asyncframes {asyncframes.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell of POSIX closes the streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str, clip: str, tmp_path: Path) -> None:
+    """Services and schedulers start programs without them."""
+    command = shlex.join([sys.executable, "-m", "asyncframes", "extract", clip, str(tmp_path), "--end", "2"])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], check=False, env=os.environ | SOURCE_TREE)
+    assert done.returncode == 0
+    assert sorted(painted_files(tmp_path).values()) == [0, 1, 2]
 
 
 @pytest.mark.slow

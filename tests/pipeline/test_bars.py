@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -57,6 +58,14 @@ async def test_packet_bars_say_that_they_stopped_early(
     state = last_states(capsys.readouterr().err)["Decoding packets"]
     assert "100%" not in state
     assert state.endswith("stopped early]")
+
+
+async def test_no_bar_is_shown_without_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without a console may have none."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(await af.stream_frames_to_dir(CLIP, tmp_path, end=2, show_decoding_progress=True)) == 3
+    with pytest.raises(CorruptMediaError):
+        await af.stream_frames_to_dir(TORN, tmp_path / "torn", show_decoding_progress=True)
 
 
 async def test_bars_of_the_drop_in_end_too(
