@@ -69,10 +69,10 @@ def open_video(
     Parameters
     ----------
     source
-        URL (``data:`` too), path, bytes or a ``uint8`` array (copied), binary file or memory
-        map (not copied), file descriptor, asynchronous iterable of bytes, `StreamSource` or
-        `FFmpegUrlSource`. The video opens and closes a source. It never closes a file, a map
-        or a descriptor.
+        URL (``data:`` and parsed ones too), path, bytes or a ``uint8`` array (copied), binary
+        file or memory map (not copied), file descriptor, asynchronous iterable or iterator of
+        bytes, `StreamSource` or `FFmpegUrlSource`. The video opens and closes a source. It
+        never closes a file, a map or a descriptor.
     policy
         What the video may cost, and what its source may reach: ``Policy.untrusted()`` for files
         and addresses of other people. By default ``Policy.trusted()``. Options of this function

@@ -58,7 +58,9 @@ def quoted_option(value: object) -> str:
 
 
 def a_kind(value: object) -> str:
-    """Return the name of a value's type with its article, such as ``"an int"``."""
+    """Return the name of a value's type with its article, such as ``"an int"``; ``"None"`` for that."""
+    if value is None:
+        return "None"
     name = type(value).__name__
     return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 

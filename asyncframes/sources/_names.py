@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -46,6 +47,26 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}{':' if parts.scheme else ''}//{host}{parts.path}"
 
 
+@runtime_checkable
+class ParsedUrl(Protocol):
+    """A URL that was parsed: `yarl.URL`, `httpx.URL` or a URL of pydantic. Its `str` is the text."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def host(self) -> str | None: ...
+
+
+def text_of(source: object) -> str | None:
+    """Return text, or that of a parsed URL; ``None`` for everything else that `open_video` accepts."""
+    if isinstance(source, str):
+        return source
+    if isinstance(source, Source) or not isinstance(source, ParsedUrl):
+        return None
+    text = str(source)
+    return text if text.startswith(f"{source.scheme}:") else None
+
+
 def public_name(name: str) -> str:
     """Return a path unchanged, and a URL without its secrets."""
     return public_url(name) if "://" in name else name
@@ -56,10 +77,6 @@ def name_of(source: object) -> str:
     match source:
         case Source():
             return shortened(source.name)
-        case str() if is_data_url(source):
-            return name_of_data_url(source)
-        case str():
-            return shortened("::".join(public_name(part) for part in source.split("::")))
         case os.PathLike():
             return shortened(os.fsdecode(source))
         case bytes() | bytearray() | memoryview():
@@ -68,6 +85,10 @@ def name_of(source: object) -> str:
             return f"{source.nbytes} bytes in memory"
         case int():
             return f"file descriptor {quoted_option(source)}"
+    if (text := text_of(source)) is not None:
+        if is_data_url(text):
+            return name_of_data_url(text)
+        return shortened("::".join(public_name(part) for part in text.split("::")))
     name = getattr(source, "name", None)
     return name_of(name) if isinstance(name, str) else a_kind(source)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterator
 from importlib.metadata import entry_points
 from mmap import mmap
 from typing import Any, BinaryIO, TypeAlias
@@ -27,11 +27,20 @@ from asyncframes.sources._fsspec.source import FsspecSource, is_fsspec_scheme, s
 from asyncframes.sources._http.source import HttpSource
 from asyncframes.sources._local import LocalSource
 from asyncframes.sources._memory import BytesLike, MemorySource, is_buffer
-from asyncframes.sources._names import name_of
+from asyncframes.sources._names import ParsedUrl, name_of, text_of
 from asyncframes.sources._object_store.source import ObjectStoreSource
 
 SourceLike: TypeAlias = (
-    str | os.PathLike[str] | BytesLike | BinaryIO | mmap | int | ByteStream | StreamSource | FFmpegUrlSource
+    str
+    | ParsedUrl
+    | os.PathLike[str]
+    | BytesLike
+    | BinaryIO
+    | mmap
+    | int
+    | ByteStream
+    | StreamSource
+    | FFmpegUrlSource
 )
 """Everything that `resolve_source` accepts."""
 
@@ -51,9 +60,9 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
     Parameters
     ----------
     source
-        A URL, a path, bytes or another buffer of bytes, a binary file object, an
-        open file descriptor, an asynchronous iterable of bytes, an open fsspec file,
-        a `StreamSource` or an `FFmpegUrlSource`.
+        A URL, parsed or not, a path, bytes or another buffer of bytes, a binary file
+        object, an open file descriptor, an asynchronous iterable or an iterator of bytes,
+        an open fsspec file, a `StreamSource` or an `FFmpegUrlSource`.
 
     Raises
     ------
@@ -81,6 +90,10 @@ def resolve_source(source: SourceLike) -> StreamSource | FFmpegUrlSource:
             return FsspecSource(source)
         case _ if is_buffer(source):
             return MemorySource(source)
+        case Iterator():
+            return ForwardSource(source)
+        case _ if (text := text_of(source)) is not None:
+            return _from_text(text)
     raise TypeError(f"source is {a_kind(source)}: expected a URL, path, bytes, binary file or StreamSource")
 
 
@@ -99,8 +112,8 @@ def admitted_source(source: SourceLike, policy: Policy) -> StreamSource | FFmpeg
     for scheme in sorted(policy.schemes or ()):
         if not is_known_scheme(scheme):
             raise ValueError(f"schemes: no source opens {quoted_option(scheme)} addresses")
-    if isinstance(source, str):
-        admit_schemes(schemes_of_text(source), policy.schemes, name=name_of(source))
+    if (text := text_of(source)) is not None:
+        admit_schemes(schemes_of_text(text), policy.schemes, name=name_of(text))
     elif isinstance(source, int):
         admit_schemes(("file",), policy.schemes, name=name_of(source))
     made = resolve_source(source)

@@ -20,6 +20,7 @@ from typing import Any
 
 import fsspec
 import pytest
+import yarl
 from obstore.store import LocalStore
 
 import asyncframes as af
@@ -356,6 +357,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "pathlib": (lambda path: path, "file"),
     "file: URL": (lambda path: path.as_uri(), "file"),
     "FILE: URL": (lambda path: path.as_uri().replace("file:", "FILE:"), "file"),
+    "parsed URL": (lambda path: yarl.URL(path.as_uri()), "file"),
     "LocalSource": (af.LocalSource, "file"),
     "cached": (lambda path: af.sources.CachedSource(af.LocalSource(path)), "file"),
     "faulty": (lambda path: FaultySource(af.LocalSource(path)), "file"),

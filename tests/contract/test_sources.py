@@ -99,6 +99,12 @@ class TestForward(SourceContract):
         yield ForwardSource(upload())
 
 
+class TestIterator(SourceContract):
+    @asynccontextmanager
+    async def serving(self, data: bytes) -> AsyncIterator[StreamSource]:
+        yield ForwardSource(data[start : start + 4_999] for start in range(0, len(data), 4_999))
+
+
 class TestHttp(SourceContract):
     secrets: ClassVar[tuple[str, ...]] = ("hush", "mystery", "signature")
     reply: ClassVar[Reply] = Reply()

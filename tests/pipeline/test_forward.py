@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
 import av
+import httpx
 import pytest
 from aiohttp import web
 
@@ -416,6 +417,58 @@ async def test_a_file_object_that_cannot_seek() -> None:
     assert await painted(_Unseekable(clip_bytes(frames=FRAMES, container="mpegts"))) == ALL
 
 
+class Body:
+    """A generator of bytes that blocks, and the threads that ran it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.threads: set[int] = set()
+        self.is_closed = False
+        self.begins = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self._data = data
+
+    def pieces(self) -> Iterator[bytes]:
+        try:
+            for start in range(0, len(self._data), 5000):
+                self.threads.add(threading.get_ident())
+                self.begins.set()
+                self.may_go_on.wait()
+                yield self._data[start : start + 5000]
+        finally:
+            self.is_closed = True
+
+
+@pytest.mark.anyio
+async def test_an_iterator_is_read_in_threads() -> None:
+    """The body of a response is one. A generator is closed, as an asynchronous one is."""
+    body = Body(clip_bytes(frames=FRAMES, container="mpegts"))
+    assert await painted(body.pieces()) == ALL
+    assert threading.get_ident() not in body.threads
+    assert body.is_closed
+
+    early = Body(clip_bytes(frames=FRAMES, container="mpegts"))
+    async with ForwardSource(early.pieces()) as source:
+        assert await source.read_some(0, 1)
+    assert early.is_closed
+
+
+@pytest.mark.anyio
+async def test_closing_does_not_wait_for_an_iterator() -> None:
+    """A thread cannot be stopped, and its generator not be closed."""
+    body = Body(bytes(20_000))
+    body.may_go_on.clear()
+    source = ForwardSource(body.pieces())
+    await source.open()
+    reading = asyncio.create_task(source.read_some(0, 1))
+    await asyncio.to_thread(body.begins.wait)
+    async with asyncio.timeout(1):
+        await source.aclose()
+    with pytest.raises(ClosedError):
+        await reading
+    body.may_go_on.set()
+
+
 async def _letters() -> AsyncIterator[Any]:
     yield "text"
 
@@ -429,6 +482,12 @@ async def test_streams_of_something_else() -> None:
         ForwardSource(io.StringIO("text"))  # type: ignore[arg-type]  # that is the mistake
     with pytest.raises(TypeError, match="int"):
         ForwardSource(42)  # type: ignore[arg-type]  # that is the mistake
+    with pytest.raises(TypeError, match="str"):
+        await painted(iter(["text"]))
+    with pytest.raises(TypeError, match=r"Response, whose read\(\) takes no size: pass its content"):
+        ForwardSource(httpx.Response(200))  # type: ignore[arg-type]  # that is the mistake
+    with pytest.raises(TypeError, match=r"ClientResponse, whose read\(\) takes no size"):
+        resolve_source(aiohttp.ClientResponse.__new__(aiohttp.ClientResponse))  # type: ignore[arg-type]  # that is the mistake
     assert isinstance(resolve_source(_letters()), ForwardSource)
 
 

@@ -58,7 +58,7 @@ def test_a_value_without_a_representation_is_named_by_its_type() -> None:
 def test_a_kind_has_the_article_of_its_first_letter() -> None:
     """An error says "an int", not "a int"."""
     values: list[object] = [1, "", [], None]
-    assert [a_kind(value) for value in values] == ["an int", "a str", "a list", "a NoneType"]
+    assert [a_kind(value) for value in values] == ["an int", "a str", "a list", "None"]
 
 
 @pytest.mark.parametrize("kind", [SourceError, MediaError])

@@ -9,8 +9,11 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
+import pydantic
 import pytest
+import yarl
 
 from asyncframes.abc import StreamSource
 from asyncframes.sources import (
@@ -23,6 +26,7 @@ from asyncframes.sources import (
     resolve_source,
 )
 from asyncframes.sources._data_url import DataUrlSource
+from asyncframes.sources._names import name_of
 
 
 class Tape(MemorySource):
@@ -50,6 +54,10 @@ def _registry_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FILE://localhost/clips/a.mp4", LocalSource, "/clips/a.mp4"),
         ("http://host/a.mp4?sig=hush", HttpSource, "http://host/a.mp4"),
         ("HTTPS://host/a.mp4#t=3", HttpSource, "https://host/a.mp4"),
+        (yarl.URL("http://user:hush@host/a.mp4?sig=hush"), HttpSource, "http://host/a.mp4"),
+        (httpx.URL("https://user:hush@host/a.mp4?sig=hush"), HttpSource, "https://host/a.mp4"),
+        (pydantic.HttpUrl("https://host/a.mp4?sig=hush"), HttpSource, "https://host/a.mp4"),
+        (yarl.URL("file:///clips/a%20b.mp4"), LocalSource, "/clips/a b.mp4"),
         (b"1234", MemorySource, "4 bytes in memory"),
         (bytearray(b"1234"), MemorySource, "4 bytes in memory"),
         (memoryview(b"1234"), MemorySource, "4 bytes in memory"),
@@ -68,6 +76,8 @@ def test_each_kind_has_its_source(named: Any, kind: type[StreamSource], name: st
     source = resolve_source(named)
     assert type(source) is kind
     assert source.name == name
+    if "host" in name:
+        assert name_of(named) == name
 
 
 def test_a_source_is_passed_through() -> None:
@@ -96,7 +106,7 @@ def test_a_file_url_of_another_host_is_refused() -> None:
         resolve_source("file://elsewhere/a.mp4")
 
 
-@pytest.mark.parametrize(("named", "text"), [(4.2, "float"), (True, "bool"), (None, "NoneType")])
+@pytest.mark.parametrize(("named", "text"), [(4.2, "float"), (True, "bool"), (None, "is None:")])
 def test_what_names_no_source_is_a_type_error(named: Any, text: str) -> None:
     """The text says what came."""
     with pytest.raises(TypeError, match=text):

@@ -7,7 +7,7 @@ import inspect
 import io
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from asyncframes._model.quoting import a_kind
@@ -28,7 +28,7 @@ class AsyncReadable(Protocol):
     def read(self, n: int = -1, /) -> Awaitable[bytes]: ...
 
 
-ByteStream: TypeAlias = AsyncIterable[bytes] | AsyncReadable | BinaryIO
+ByteStream: TypeAlias = AsyncIterable[bytes] | AsyncReadable | BinaryIO | Iterator[bytes]
 """Everything that `ForwardSource` accepts."""
 
 
@@ -54,6 +54,11 @@ def make_input(stream: ByteStream) -> ByteInput:
     read = getattr(stream, "read", None)
     if isinstance(stream, io.TextIOBase):
         raise TypeError("the file object returns text: open it in binary mode, 'rb'")
+    if read is not None and not _takes_a_size(read):
+        raise TypeError(
+            f"stream is {a_kind(stream)}, whose read() takes no size: pass its content, or an iterator of "
+            "its bytes, such as aiter_bytes(), iter_bytes() or iter_content()"
+        )
     # Readers of asyncio and aiohttp are also iterables, but of lines.
     if read is not None and inspect.iscoroutinefunction(read):
         return _Read(read)
@@ -61,10 +66,22 @@ def make_input(stream: ByteStream) -> ByteInput:
         return _Iterated(stream)
     if read is not None:
         return _Pipe(stream) if _can_be_awaited(stream) else _Blocking(stream)
+    if isinstance(stream, Iterator):
+        return _IteratedInThread(stream)
     raise TypeError(
         f"stream is {a_kind(stream)}: expected an asynchronous iterable of bytes, "
-        "an object with read(), or a binary file"
+        "an object with read(), a binary file, or an iterator of bytes"
     )
+
+
+def _takes_a_size(read: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(read).bind(_PIECE_BYTES)
+    except TypeError:
+        return False
+    except ValueError:  # functions written in C need not tell
+        return True
+    return True
 
 
 class _Iterated(ByteInput):
@@ -98,6 +115,29 @@ class _Blocking(ByteInput):
 
     async def next(self) -> bytes:
         return as_bytes(await in_thread(reading_executor(), self._read, _PIECE_BYTES) or b"")
+
+
+class _IteratedInThread(ByteInput):
+    """An iterator whose next piece may block, such as the body of a response of requests."""
+
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._pieces = pieces
+        self._waits = False
+
+    async def next(self) -> bytes:
+        self._waits = True
+        data = await in_thread(reading_executor(), self._next)
+        self._waits = False
+        return data
+
+    def _next(self) -> bytes:
+        # In the thread, because a `StopIteration` cannot leave a future.
+        return next((data for piece in self._pieces if (data := as_bytes(piece))), b"")
+
+    async def aclose(self) -> None:
+        # A generator cannot be closed while a thread waits in it.
+        if inspect.isgenerator(self._pieces) and not self._waits:
+            await in_thread(reading_executor(), self._pieces.close)
 
 
 class _Pipe(_Blocking):

@@ -35,8 +35,9 @@ class ForwardSource(OneProcess, ForwardBytes):
     ----------
     stream
         An asynchronous iterable of bytes, an object with an asynchronous `read` such as
-        `asyncio.StreamReader`, or a binary file, seekable or not. It is not closed,
-        unless it is an asynchronous generator.
+        `asyncio.StreamReader`, a binary file, seekable or not, or an iterator of bytes.
+        Files and iterators are read in a thread. It is not closed, unless it is a
+        generator, asynchronous or not.
     keep
         Whether to store all bytes from the start, so that any number of requests can
         be made.
