@@ -28,6 +28,7 @@ from asyncframes import _many, _opening, _streaming, _video
 from asyncframes._frames.batch import FrameBatch
 from asyncframes._frames.frame import Frame
 from asyncframes._isolation.report import IsolationReport
+from asyncframes._model.quoting import a_kind
 from asyncframes._requests.single import latest
 from asyncframes._runtime.deadline import all_left
 from asyncframes._runtime.life import is_exiting
@@ -309,10 +310,18 @@ class Video:
         ------
         FrameIndexError
             The index is outside the video; it is an `IndexError` too.
+        TypeError
+            It is neither an integer nor a slice.
         """
         if isinstance(key, slice):
             return self.batch(indices=range(*key.indices(len(self))))
-        return self.frame(operator.index(key))
+        try:
+            index = operator.index(key)
+        except TypeError:
+            raise TypeError(
+                f"video[{a_kind(key)}]: expected an integer or a slice; batch(indices=…) takes several"
+            ) from None
+        return self.frame(index)
 
     def _check(self) -> None:
         """Raise if the video is closed, or belongs to the parent of this process.

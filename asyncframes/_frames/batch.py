@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from asyncframes._frames.frame import Frame
 from asyncframes._types import Image, ImageFormat, VideoInfo
@@ -70,6 +70,10 @@ class FrameBatch:
             [np.nan if pts == _NO_PTS else float(pts * self.time_base) for pts in self.pts.tolist()],
             np.float64,
         )
+
+    def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Image:
+        """Return `images`; NumPy would make an array of `Frame`s."""
+        return np.array(self.images, dtype, copy=copy)
 
     def metadata(self) -> dict[str, Any]:
         """Return the mapping that ``VideoMetadata`` of Hugging Face's ``transformers`` is made of.

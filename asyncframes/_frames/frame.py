@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from asyncframes._frames.picture import encode_image, png_to_show
 from asyncframes._types import Image, ImageFormat
 
@@ -60,6 +63,10 @@ class Frame:
             shown.insert(1, f"pts_seconds={self.pts_seconds:.6g}")
         shown += [f"{name}=True" for name in ("is_keyframe", "is_corrupt") if getattr(self, name)]
         return f"Frame({', '.join(shown)})"
+
+    def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Image:
+        """Return `image`, so that NumPy and what is built on it take a frame for its image."""
+        return np.array(self.image, dtype, copy=copy)
 
     @property
     def pts_seconds(self) -> float | None:

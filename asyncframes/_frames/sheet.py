@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from asyncframes._frames.picture import encode_image, png_to_show
 from asyncframes._types import Image
 
@@ -26,6 +29,10 @@ class ContactSheet:
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         return f"ContactSheet({len(self.indices)} frames, {width}x{height} pixels)"
+
+    def __array__(self, dtype: DTypeLike | None = None, *, copy: bool | None = None) -> Image:
+        """Return `image`; see `Frame`."""
+        return np.array(self.image, dtype, copy=copy)
 
     def encode(self, ext: str, *, quality: int | None = None, compression_level: int | None = None) -> bytes:
         """Encode the image as a complete file; see `Frame.encode`.

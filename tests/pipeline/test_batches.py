@@ -267,6 +267,21 @@ async def test_a_batch_behaves_like_a_sequence() -> None:
     assert np.shares_memory(np.from_dlpack(batch.images), batch.images)
 
 
+async def test_numpy_takes_frames_for_their_images() -> None:
+    """Matplotlib and others call `numpy.asarray` on what they are given."""
+    async with af.open_video(clip()) as video:
+        batch = await video.batch(3, 5)
+        sheet = await video.contact_sheet()
+    assert np.shares_memory(np.asarray(sheet), sheet.image)
+    assert np.shares_memory(np.asarray(batch), batch.images)
+    assert np.shares_memory(np.asarray(batch[1]), batch.images)
+    assert not np.shares_memory(np.array(batch[1]), batch.images)
+    assert np.array_equal(np.stack(list(batch)), batch.images)
+    assert np.asarray(batch[1], np.float32).dtype == np.float32
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(batch, np.float32, copy=False)
+
+
 async def test_times_and_metadata() -> None:
     """What a processor of video-language models needs to know."""
     async with af.open_video(clip()) as video:
@@ -340,5 +355,7 @@ def test_a_blocking_video_is_a_sequence() -> None:
         assert [len(batch) for batch in video.batches(25)] == [25, 25, 10]
         with pytest.raises(FrameIndexError):
             video[FRAMES]
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"video\[a str\]: expected an integer or a slice"):
             video["7"]  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"video\[a list\].*batch\(indices=…\) takes several"):
+            video[[1, 2]]  # type: ignore[call-overload]
