@@ -33,7 +33,8 @@ from asyncframes._runtime.generators import in_turns
 from asyncframes._runtime.life import ForkGuard
 from asyncframes._runtime.threads import in_thread, wait_until_done
 from asyncframes._types import PacketProgress, VideoInfo
-from asyncframes.errors import ClosedError, IsolationError
+from asyncframes.errors import ClosedError, IsolationError, SourceTimeoutError
+from asyncframes.sources._forward.sequential import ForwardBytes
 
 _MIB = 1024**2
 
@@ -44,6 +45,9 @@ _QUICK_COPY_BYTES = _MIB
 _MEMORY_BYTES = 512 * _MIB
 _MOST_MEMORY_BYTES = 2048 * _MIB
 _MOST_BYTES_PER_PIXEL = 8
+
+# FFmpeg recognises no format by less, unless that is all.
+_FIRST_BYTES = 2048
 
 # What a frame and its packet take in the columns of a frame table, and what a table may have besides.
 _TABLE_BYTES_PER_FRAME = 256
@@ -102,6 +106,7 @@ class IsolatedRequests(VideoRequests):
                 limit="isolation",
             )
         await cached.open()
+        await self._wait_for_first_bytes()
         worker = await workers().take(policy.max_workers)
         self._report = worker.report
         try:
@@ -123,6 +128,22 @@ class IsolatedRequests(VideoRequests):
         self._limits.check_info(self._info)
         if table is not None:
             table.stream_index = self._info.stream_index
+
+    async def _wait_for_first_bytes(self) -> None:
+        """Wait for what FFmpeg needs to recognise a format, so that a silent sender holds no process."""
+        source, seconds = self.input.source, self._reading.read_timeout_seconds
+        arrived = 0
+        while isinstance(source, ForwardBytes) and arrived < _FIRST_BYTES:
+            try:
+                async with asyncio.timeout(seconds):
+                    piece = await source.read_some(arrived, _FIRST_BYTES - arrived)
+            except SourceTimeoutError:
+                raise
+            except TimeoutError as exc:
+                raise SourceTimeoutError(f"no bytes arrived in {seconds:g} s", source=source.name) from exc
+            if not piece:
+                break
+            arrived += len(piece)
 
     def _refuse_unconfined(self, report: IsolationReport) -> None:
         required = self._options.policy.require_isolation

@@ -33,6 +33,7 @@ from asyncframes.errors import (
     UnsupportedMediaError,
 )
 from asyncframes.sources import ForwardSource, resolve_source
+from asyncframes.sources._http import pace
 from tests.support.exact.one_thread import digest
 from tests.support.marks import BOTH_ISOLATIONS, grid
 from tests.support.memory import PEAK
@@ -299,6 +300,40 @@ async def test_bytes_that_have_passed() -> None:
         for selection in ({"start": 0, "end": 5}, {"indices": [40, 3]}, {}):
             found = [painted_index(frame.image) async for frame in video.frames(**selection)]
             assert found == {0: ALL, 1: [40, 3], 2: list(range(6))}[len(selection)]
+
+
+@pytest.mark.anyio
+async def test_all_is_received_before_a_video_is_opened() -> None:
+    """Then every request can be made, and no decoder waits for the sender."""
+    clip = clip_bytes(frames=FRAMES)
+    sender = Sender(clip)
+    async with ForwardSource(sender) as source:
+        assert await source.receive() == len(clip)
+        assert sender.ended
+        assert await source.receive() == len(clip)
+        async with af.open_video(source) as video:
+            for selection, expected in (({"start": 7, "end": 9}, [7, 8, 9]), ({"indices": [40, 3]}, [40, 3])):
+                frames = video.frames(**selection)
+                assert [painted_index(frame.image) async for frame in frames] == expected
+
+
+@pytest.mark.anyio
+async def test_receiving_keeps_to_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its limits on size and pace hold, and errors of the sender come as they are."""
+    clip = clip_bytes(frames=FRAMES)
+    monkeypatch.setattr(pace, "POLICY_WINDOW_SECONDS", 0.3)
+    for sender, policy, limit in (
+        (Sender(clip), af.Policy(max_source_bytes=len(clip) - 1), "max_source_bytes"),
+        (Sender(clip), af.Policy(min_bytes_per_second=1024), "min_bytes_per_second"),
+    ):
+        sender.stall_at = 500 if limit == "min_bytes_per_second" else None
+        async with ForwardSource(sender) as source:
+            with pytest.raises(SourceLimitError) as caught:
+                await source.receive(policy)
+            assert caught.value.limit == limit
+    async with ForwardSource(Sender(clip, error=ConnectionAbortedError())) as source:
+        with pytest.raises(SourceUnavailableError):
+            await source.receive()
 
 
 @pytest.mark.anyio

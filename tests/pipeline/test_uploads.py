@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 GOOD_UPLOADS = 40
-POOLS = ("asyncframes", "asyncio")
+POOLS = ("asyncframes", "asyncio", "uvloop")
 """How names of threads of pools begin, which wait for the next work."""
 
 

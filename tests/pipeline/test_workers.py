@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from multiprocessing import spawn
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -228,6 +229,30 @@ async def test_videos_wait_in_line_for_a_process(lent: Workers) -> None:
         assert set(at_work) == {1}
 
 
+async def test_a_sender_that_has_not_begun_holds_no_process(lent: Workers) -> None:
+    """Until there is enough for FFmpeg to recognise a format, there is nothing to do."""
+    policy = af.Policy(isolation="process", max_workers=1)
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def sender() -> AsyncIterator[bytes]:
+        yield CLIP[:100]
+        has_begun.set()
+        await may_go_on.wait()
+        yield CLIP[100:]
+
+    async def last_index() -> int:
+        async with af.open_video(sender(), policy=policy) as video:
+            return [frame.index async for frame in video.frames()][-1]
+
+    async with nothing_left(lent):
+        slow = asyncio.create_task(last_index())
+        await has_begun.wait()
+        async with asyncio.timeout(SECONDS), af.open_video(CLIP, policy=policy) as video:
+            assert (await video.frame(1)).index == 1
+        may_go_on.set()
+        assert await slow == FRAMES - 1
+
+
 @pytest.mark.parametrize("most", [2, pytest.param(3, marks=pytest.mark.slow)])
 async def test_no_more_processes_than_allowed_are_at_work(most: int, lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=most)
@@ -334,7 +359,7 @@ async def test_every_waiter_learns_that_no_process_starts(
 
 
 async def test_a_program_that_is_missing(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(spawn, "get_executable", lambda: "/nowhere/python")
     async with nothing_left(lent):
         with pytest.raises(IsolationError, match="does not start"):
             await pid_of_next()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from typing import Any
 
 from asyncframes._model.quoting import a_kind, quoted, shortened
@@ -141,6 +142,38 @@ class ForwardSource(OneProcess, ForwardBytes):
         if not self._stores:
             _log.info("%s is stored in a temporary file: %s", shortened(self.name), why)
         self._stores = True
+
+    async def receive(self, policy: Policy | None = None) -> int:
+        """Receive all bytes and store them, before a video is opened.
+
+        A decoding process is taken when its video is opened, and waits with it for a slow sender. If all
+        bytes are needed anyway, receive them first: then nothing but the temporary file is held meanwhile.
+
+        Parameters
+        ----------
+        policy
+            What its `max_source_bytes` and `min_bytes_per_second` allow. It sets no deadline: use
+            ``asyncio.timeout``.
+
+        Returns
+        -------
+        int
+            The number of bytes.
+
+        Raises
+        ------
+        SourceLimitError
+            They are more, or come more slowly, than `policy` or `max_spool_bytes` allows.
+        SourceError
+            The sender failed, or some bytes were read and dropped before.
+        """
+        if policy is not None:
+            self._limit(policy)
+        await self.open()
+        if not self._stores:
+            self.store("it is received before it is opened")
+        await self._wait_for(sys.maxsize)
+        return self._arrived
 
     async def drop_before(self, position: int) -> None:
         if self._stores or self._spool is None:
