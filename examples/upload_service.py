@@ -5,7 +5,8 @@
     curl --data-binary @holiday.mp4 'http://localhost:8000/thumbnails?count=4'
 
 It returns JSON: index, time and JPEG (in base64) of frames spread over the video. Anybody may send
-anything, so each upload is limited, and decoded in a locked process while it arrives.
+anything, so each upload is limited, and decoded in a locked process. To know where its frames are, all
+of it is needed, so it is received first, into a temporary file: a slow sender holds no process.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from fastapi import FastAPI, HTTPException, Query, Request
 import asyncframes as af
 from asyncframes import errors
 
+UPLOADS = 64
 PROCESSES = os.cpu_count() or 1
 WAIT_SECONDS = 20.0
+RECEIVE_SECONDS = 600.0
 
 POLICY = replace(
     af.Policy.untrusted(),
@@ -48,6 +51,7 @@ STATUSES: dict[type[errors.AsyncFramesError], int] = {
 """Statuses for other errors. The first one that fits counts."""
 
 app = FastAPI()
+places = asyncio.Semaphore(UPLOADS)
 turns = asyncio.Semaphore(PROCESSES)
 
 
@@ -68,24 +72,29 @@ async def thumbnails(
 ) -> list[Thumbnail]:
     """Return frames that are spread evenly over the upload."""
     try:
-        async with (
-            turn(),
-            # One thread for each video: the CPUs are shared among uploads.
-            af.open_video(request.stream(), policy=POLICY, threads=1) as video,
-        ):
-            chosen = video.frames(num_frames=count, short="fewer", resize=(width, None))
-            return [await thumbnail(frame) async for frame in chosen]
+        async with waiting_for(places), af.ForwardSource(request.stream(), keep=True) as upload:
+            async with asyncio.timeout(RECEIVE_SECONDS):
+                await upload.receive(POLICY)
+            async with (
+                waiting_for(turns),
+                # One thread for each video: the CPUs are shared among uploads.
+                af.open_video(upload, policy=POLICY, threads=1) as video,
+            ):
+                chosen = video.frames(num_frames=count, short="fewer", resize=(width, None))
+                return [await thumbnail(frame) async for frame in chosen]
     except errors.AsyncFramesError as exc:
         # Otherwise the server reads on to the end of the upload, which may never come.
         raise HTTPException(status(exc), str(exc), {"Connection": "close"}) from exc
+    except TimeoutError as exc:
+        raise HTTPException(408, "the upload takes too long", {"Connection": "close"}) from exc
 
 
 @asynccontextmanager
-async def turn() -> AsyncIterator[None]:
-    """Wait until a process is free, but not for long: the sender can try again."""
+async def waiting_for(free: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Wait until a place is free, but not for long: the sender can try again."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            await turns.acquire()
+            await free.acquire()
     except TimeoutError:
         raise HTTPException(
             503, "the service is busy", {"Connection": "close", "Retry-After": "30"}
@@ -93,7 +102,7 @@ async def turn() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        turns.release()
+        free.release()
 
 
 async def thumbnail(frame: af.Frame) -> Thumbnail:

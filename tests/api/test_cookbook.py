@@ -126,7 +126,7 @@ async def test_a_service_of_uploads_refuses_by_status(uploads: ModuleType, name:
 
 @pytest.mark.anyio
 async def test_a_service_of_uploads_waits_for_nobody_too_long(uploads: ModuleType) -> None:
-    """Neither for a turn, nor for a sender."""
+    """Neither for a turn, nor for a sender, nor for a decoder."""
     uploads.WAIT_SECONDS = 0.1  # type: ignore[attr-defined]
     for _ in range(uploads.PROCESSES):
         await uploads.turns.acquire()
@@ -134,8 +134,11 @@ async def test_a_service_of_uploads_waits_for_nobody_too_long(uploads: ModuleTyp
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "30")
     for _ in range(uploads.PROCESSES):
         uploads.turns.release()
-    uploads.POLICY = replace(uploads.POLICY, deadline_seconds=1)  # type: ignore[attr-defined]
+    uploads.RECEIVE_SECONDS = 1.0  # type: ignore[attr-defined]
     reply = await upload(uploads, slowly(clip_bytes(frames=24)))
+    assert reply.status_code == 408
+    uploads.POLICY = replace(uploads.POLICY, deadline_seconds=0.000_1)  # type: ignore[attr-defined]
+    reply = await upload(uploads, in_pieces(clip_bytes(frames=24)))
     assert reply.status_code == 504
     # What the deadline ended closes later.
     while deadline._leaving:
