@@ -30,6 +30,7 @@ from asyncframes.cli.demo import ClipServer, serving
 from asyncframes.cli.extract import INTERRUPTED
 from asyncframes.cli.sheet import last_part
 from asyncframes.writers._manifest import MANIFEST_NAME
+from tests.support.marks import grid
 from tests.support.servers.web import retries_at_once
 from tests.support.streams.clips import clip_bytes, painted_index
 from tests.support.streams.tagged import tagged
@@ -464,7 +465,7 @@ def test_module_runs_as_the_command() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the shell of POSIX closes the streams")
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", grid(["<&-", ">&-", "2>&-", "<&- >&- 2>&-"], fast=lambda one: " " in one))
 def test_standard_streams_may_be_closed(closed: str, clip: str, tmp_path: Path) -> None:
     """Services and schedulers start programs without them."""
     command = shlex.join([sys.executable, "-m", "asyncframes", "extract", clip, str(tmp_path), "--end", "2"])

@@ -38,6 +38,7 @@ def test_each_example_is_run() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*SUPERVISELY, *cookbook, "tar_member.py"}
 
 
+@pytest.mark.slow
 def test_a_member_of_a_tar_file(tmp_path: Path) -> None:
     """Frames come out of the archive as it lies there."""
     (tmp_path / "clip.mp4").write_bytes(clip_bytes(frames=24))

@@ -136,6 +136,7 @@ print([job.value for job in jobs])
 """
 
 
+@pytest.mark.slow
 def test_green_threads_may_call_the_blocking_api(clip: Path) -> None:
     """Gevent replaces threads, locks and sockets of a whole program."""
     assert run(GREEN, clip).strip() == "[0, 1, 2, 3, 0, 1, 2, 3]"

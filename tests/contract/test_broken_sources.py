@@ -170,6 +170,7 @@ def run_alone(directory: Path, program: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_contract_without_serving_fails(tmp_path: Path) -> None:
     """It does not vanish."""
     program = "from asyncframes.testing import SourceContract\n\nclass TestMine(SourceContract): pass\n"
@@ -179,6 +180,7 @@ def test_a_contract_without_serving_fails(tmp_path: Path) -> None:
     assert " passed" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_contract_needs_no_plugin(tmp_path: Path) -> None:
     done = run_alone(tmp_path, KEPT)
     assert done.returncode == 0, done.stdout

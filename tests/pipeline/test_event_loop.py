@@ -94,6 +94,7 @@ REPETITIONS = {
     "range of indices",
     "repeated indices",
     "array of times",
+    "generator of indices",
     "times with tolerance",
     "all but the first",
     "tuple of indices",
@@ -166,6 +167,7 @@ async def test_writing_leaves_the_loop_alone(long_video: Path, tmp_path: Path) -
             assert len(extraction.paths) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_paths_of_many_frames_leave_the_loop_alone(long_video: Path, tmp_path: Path) -> None:
     """A directory that holds 20,000 frames already is gone over beside the loop."""
@@ -212,6 +214,7 @@ async def test_a_high_rate_leaves_the_loop_alone() -> None:
             assert len(await video.indices(fps=50_000)) == 250_000
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_endless_iterables_end_in_an_error() -> None:
     """What never ends is refused at the bound, and the loop goes on meanwhile."""

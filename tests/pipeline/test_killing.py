@@ -67,6 +67,7 @@ async def until_gone(pid: int) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", SPINS)
 async def test_cancelling_ends_a_process_that_goes_on(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
@@ -145,7 +146,8 @@ async def test_closing_while_a_process_spins(lent: Workers) -> None:
         del request
 
 
-@pytest.mark.parametrize("attack", grid(["hang", "wait", "half-message"], fast="hang".__eq__))
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ["hang", "wait", "half-message"])
 async def test_a_process_that_makes_no_progress(
     attack: str, lent: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +181,7 @@ async def test_a_slow_source_is_waited_for(lent: Workers, monkeypatch: pytest.Mo
             assert painted_index((await video.frame(FRAMES - 1)).image) == FRAMES - 1
 
 
+@pytest.mark.slow
 async def test_a_slow_consumer_is_waited_for(lent: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     async with nothing_left(lent), hostile("none") as video:
         frames = video.frames(queue_maxsize=2)

@@ -75,6 +75,7 @@ def scratched(data: bytes) -> bytes:
     return bytes(scratched)
 
 
+@pytest.mark.slow
 def test_closing_while_ffmpeg_logs(tmp_path: Path) -> None:
     """PyAV's log callback takes the GIL in FFmpeg's threads; closing a decoder waits for them."""
     clip = tmp_path / "scratched.mp4"
@@ -231,6 +232,7 @@ async def test_an_abandoned_video_and_its_request_log_nothing(caplog: pytest.Log
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.slow
 async def test_many_requests_for_one_frame_share_few_decoders() -> None:
     """Forty at once open no more decoders than may decode at once, and each gets its frame."""
     data = clip_bytes(frames=96, gop=8, faststart=True)

@@ -256,6 +256,7 @@ def test_a_locked_process_ends_in_peace(said: dict[str, Any]) -> None:
     assert (said["exit"], said["stderr"]) == (0, "")
 
 
+@pytest.mark.slow
 def test_an_unlocked_process_is_not_refused(tmp_path: Path) -> None:
     """The attempts are real: without the lock, they succeed."""
     with settings(tmp_path, attempts=PROVABLE, locked=False) as (told, keep, _own):
@@ -266,6 +267,7 @@ def test_an_unlocked_process_is_not_refused(tmp_path: Path) -> None:
 FILES = ("read a file", "write a file", "remove a file", "list a folder", "environment of the parent")
 
 
+@pytest.mark.slow
 def test_landlock_alone_refuses_files_and_networks(tmp_path: Path) -> None:
     """It is a second wall: what it knows is refused without the filter of system calls."""
     abi = pytest.importorskip("landlockpy").abi_version()
@@ -344,6 +346,7 @@ def test_a_process_dies_with_its_parent() -> None:
         assert parent.stdout.read() == b""
 
 
+@pytest.mark.slow
 def test_a_process_whose_parent_died_before_ends() -> None:
     """The kernel would never tell it."""
     script = CHILD.format(path=sys.path, parent=os.getpid() + 1)
@@ -366,7 +369,8 @@ while True:
 """
 
 
-@pytest.mark.parametrize("stubborn", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stubborn", [False, True])
 def test_cpu_time_is_limited(*, stubborn: bool) -> None:
     """A signal says why, and another ends a process that ignores it."""
     script = SPINNING.format(path=sys.path, stubborn=stubborn)

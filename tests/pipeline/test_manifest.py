@@ -213,6 +213,7 @@ async def test_an_interrupted_request_is_not_finished(clip: Path, tmp_path: Path
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 def test_what_is_finished_stays_small(tmp_path: Path) -> None:
     """Many runs and long names leave a manifest that can be read."""
     for number in range(30):

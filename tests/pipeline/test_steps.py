@@ -290,6 +290,7 @@ def allocated_bytes() -> int:
     return int(info.hblkhd + info.uordblks)
 
 
+@pytest.mark.slow
 @pytest.mark.in_threads
 async def test_pictures_that_are_dropped_free_their_memory() -> None:
     """Bookmarks that are looked at again and again stay, and what was decoded around them does not."""

@@ -74,6 +74,7 @@ async def test_a_warm_cache_needs_header_and_gop_only(
     assert server.bytes_sent - before <= fetched + 64 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_processes_share_a_cache(server: RunningServer, folder: Path, long_mkv: bytes) -> None:
     """An entry that another process made is used."""

@@ -106,6 +106,7 @@ async def test_a_process_serves_the_next_video(lent: Workers) -> None:
         assert set(pids) <= children()
 
 
+@pytest.mark.slow
 async def test_a_process_ends_after_an_error(lent: Workers) -> None:
     async with nothing_left(lent):
         async with isolated() as video:
@@ -253,7 +254,8 @@ async def test_a_sender_that_has_not_begun_holds_no_process(lent: Workers) -> No
         assert await slow == FRAMES - 1
 
 
-@pytest.mark.parametrize("most", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [2, 3])
 async def test_no_more_processes_than_allowed_are_at_work(most: int, lent: Workers) -> None:
     policy = af.Policy(isolation="process", max_workers=most)
     at_work: list[int] = []
@@ -300,6 +302,7 @@ async def test_a_deadline_while_waiting_in_line(lent: Workers) -> None:
         assert await pid_of_next()
 
 
+@pytest.mark.slow
 async def test_a_task_does_not_wait_for_itself(lent: Workers) -> None:
     """It would wait forever: nobody else closes its videos."""
     policy = af.Policy(isolation="process", max_workers=1)
@@ -503,6 +506,7 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+@pytest.mark.slow
 async def test_processes_end_with_their_program() -> None:
     program = script("""
         first = af.sync.open_video(CLIP, isolation="process")
@@ -522,6 +526,7 @@ async def test_processes_end_with_their_program() -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_an_exit_with_an_open_video_is_prompt() -> None:
     program = script("""
         import warnings
@@ -540,6 +545,7 @@ async def test_an_exit_with_an_open_video_is_prompt() -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_processes_of_its_own() -> None:
     program = script("""
         import warnings

@@ -45,6 +45,7 @@ async def step(client: aiohttp.ClientSession, name: str, start: int, steps: int,
             found["wrong"] += shown != index % FRAMES
 
 
+@pytest.mark.slow
 async def test_a_hundred_clients_step_through_twenty_videos(clips: dict[str, Path]) -> None:
     """Every picture is the one that was asked for, and nothing is left."""
     before = Held.now()
