@@ -22,6 +22,7 @@ from asyncframes._model.quoting import a_kind, quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.generators import in_turns
 from asyncframes._runtime.life import GuardedFrames
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import check_event_loop, threads_per_decoder, wait_until_done
 from asyncframes._saving.progress import AnyBar, ManyBars, bar_class
 from asyncframes._saving.save import Saving
@@ -175,9 +176,7 @@ class _Run:
                 self._exhausted = True
                 return
             source, directory = _pair(video)
-            self._running.add(
-                asyncio.create_task(self._extract(source, directory), name="asyncframes extract")
-            )
+            self._running.add(begin(self._extract(source, directory), "asyncframes extract"))
 
     async def wait_for_some(self) -> list[Extraction]:
         """Wait until a video has ended, and return all that have."""

@@ -15,6 +15,7 @@ from asyncframes._isolation.wire.error_values import error_as_facts
 from asyncframes._isolation.wire.messages import Kind, MalformedError, Message
 from asyncframes._isolation.wire.plain_values import number, text, whole
 from asyncframes._requests.inputs import VideoInput
+from asyncframes._runtime.tasks import begin
 from asyncframes.errors import AsyncFramesError, ClosedError, SourceError
 from asyncframes.sources import CachedSource
 from asyncframes.sources._forward.sequential import ForwardBytes
@@ -88,8 +89,8 @@ class BytesForChild:
         if message.body and (what != "save table" or self._storing.locked()):
             raise MalformedError("more than one frame table at once, or bytes that nobody asked for")
         read = self._read(what, message, facts)
-        self._tasks[message.number] = asyncio.get_running_loop().create_task(
-            self._answer(message.number, read), name="asyncframes read for a process"
+        self._tasks[message.number] = begin(
+            self._answer(message.number, read), "asyncframes read for a process"
         )
 
     def cancel(self, read: int) -> None:

@@ -24,6 +24,7 @@ from asyncframes._isolation.worker import Worker
 from asyncframes._isolation.workers import Workers
 from asyncframes._model.rendering import Rendering
 from asyncframes._requests.pump import closed_in_the_middle
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import in_own_thread, wait_until_done
 from asyncframes._types import Image
 from asyncframes.errors import ClosedError, DecoderCrashedError
@@ -325,7 +326,7 @@ class Session:
         self._is_clean = False
         if isinstance(error, MalformedError):
             self.kill(f"it broke the protocol: {error}", limit="protocol")
-        self._ending = self._loop.create_task(self._end(), name="asyncframes end of a process")
+        self._ending = begin(self._end(), "asyncframes end of a process")
 
     async def _end(self) -> None:
         code, is_ended_here = await in_own_thread(self._worker.ended)
@@ -372,7 +373,7 @@ class Session:
     def _watch(self) -> None:
         self._progress = self._loop.time()
         if self._watching is None or self._watching.done():
-            self._watching = self._loop.create_task(self._watched(), name="asyncframes watch")
+            self._watching = begin(self._watched(), "asyncframes watch")
 
     def _make_room(self) -> None:
         """Copy images that wait for their consumer: other requests may wait for their memory."""

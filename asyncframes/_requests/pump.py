@@ -17,6 +17,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from asyncframes._frames.frame import Frame
 from asyncframes._requests.limits import Meter
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import cpus, result_of, wait_until_done
 from asyncframes.errors import ClosedError, CorruptMediaError
 
@@ -261,7 +262,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._stopped = False
         self._ended = False
-        self._task: asyncio.Task[None] | None = asyncio.create_task(self._run(), name="asyncframes decode")
+        self._task: asyncio.Task[None] | None = begin(self._run(), "asyncframes decode")
 
     async def _run(self) -> None:
         end: _Failure | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 from asyncframes._runtime.generators import Departures
+from asyncframes._runtime.tasks import awaited, begin
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes.errors import DeadlineError
 
@@ -33,7 +34,7 @@ async def within_deadline(
     is_late = False
     try:
         while True:
-            step = asyncio.ensure_future(anext(frames, None))
+            step = begin(awaited(anext(frames, None)), "asyncframes step")
             try:
                 if (left := end - loop.time()) > 0:
                     await asyncio.wait({step}, timeout=left)
@@ -69,7 +70,7 @@ async def done_within(
     """
     if seconds is None:
         return await work
-    task = asyncio.get_running_loop().create_task(work, name="asyncframes request")
+    task = begin(work, "asyncframes request")
     try:
         await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:
@@ -88,7 +89,7 @@ async def done_within(
 
 def leave_behind(work: Coroutine[Any, Any, None]) -> None:
     """Let a coroutine end by itself, in a task that nobody waits for."""
-    task = asyncio.get_running_loop().create_task(work, name="asyncframes late request")
+    task = begin(work, "asyncframes late request")
     _leaving.add(task)
     task.add_done_callback(_leaving.discard)
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 
 from asyncframes._model.options import OpenOptions
 from asyncframes._policy.policy import Policy
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes.web._dispatch import answer
 from asyncframes.web._limits import WebLimits
@@ -111,7 +112,7 @@ class FrameAsgi:
 
 async def _answer(site: Site, scope: Scope, receive: Receive, send: Send) -> None:
     left = asyncio.Event()
-    listening = asyncio.create_task(_listen(receive, left))
+    listening = begin(_listen(receive, left), "asyncframes listen")
     try:
         reply = await answer(site, _as_request(scope), left.is_set)
         if reply is not None:

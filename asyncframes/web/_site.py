@@ -16,6 +16,7 @@ from asyncframes._model.options import OpenOptions
 from asyncframes._opening import open_video
 from asyncframes._policy.policy import Policy
 from asyncframes._policy.processes import most_processes
+from asyncframes._runtime.tasks import awaited, begin
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes._video import Video
 from asyncframes.abc import StreamSource
@@ -277,7 +278,7 @@ def log_failure(exc: BaseException, what: str) -> None:
 
 async def watched(work: Awaitable[Reply], is_gone: Callable[[], bool]) -> Reply | None:
     """Do work for a client; cancel it and return ``None`` if the client leaves."""
-    task = asyncio.ensure_future(work)
+    task = begin(awaited(work), "asyncframes answer")
     try:
         if await _ends_before(task, is_gone):
             return task.result()
@@ -308,7 +309,7 @@ async def _discard(task: asyncio.Future[Reply]) -> None:
 
 async def next_piece(body: AsyncGenerator[bytes, None], is_gone: Callable[[], bool]) -> bytes | None:
     """Return the next piece of a body; ``None`` after the last one, or if the client leaves meanwhile."""
-    task: asyncio.Future[bytes | None] = asyncio.ensure_future(anext(body, None))
+    task = begin(awaited(anext(body, None)), "asyncframes piece of an answer")
     try:
         return task.result() if await _ends_before(task, is_gone) else None
     finally:

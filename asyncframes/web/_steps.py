@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from asyncframes._frames.frame import Frame
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import in_thread, run_to_completion, wait_until_done
 from asyncframes._types import PictureOptions
 from asyncframes.errors import AsyncFramesError
@@ -222,7 +223,7 @@ class Steps:
             self._turns,
         )
         self._runs |= dict.fromkeys(run.keys.values(), run)
-        run.task = asyncio.create_task(self._decode(opened, run, picture, encode))
+        run.task = begin(self._decode(opened, run, picture, encode), "asyncframes run of frames")
         self._tasks.add(run.task)
         run.task.add_done_callback(lambda task: self._end(run, task))
 

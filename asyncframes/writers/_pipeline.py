@@ -104,6 +104,7 @@ class _Run:
             self._failure = None  # its traceback references this object, and a frame with it
 
     async def _pull(self, frames: AsyncIterator[Frame], group: asyncio.TaskGroup) -> None:
+        await asyncio.sleep(0)  # a task that is eager would run before its group knows it
         try:
             while True:
                 await self._free.acquire()

@@ -89,6 +89,47 @@ def test_uvloop_runs_it(way: Way, clip: Path, server: RunningServer) -> None:
     assert uvloop.run(way(clip, server.url("/clip.mp4"))) == [3, 20, 21, 22, 23]
 
 
+def eager_loop() -> asyncio.AbstractEventLoop:
+    """Make a loop whose tasks run at once, up to their first wait."""
+    if sys.version_info < (3, 12):
+        pytest.skip("Python 3.11 has no eager tasks")
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
+
+
+async def from_memory(clip: Path, url: str) -> list[int]:
+    """Read pieces that are there at once, each before the next is asked for, while others step."""
+    data = await asyncio.to_thread(clip.read_bytes)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 500):
+            yield data[start : start + 500]
+
+    async with af.open_video(pieces()) as video:
+        found = [painted_index(f.image) async for f in video.frames(0, FRAMES)]
+    async with af.open_video(data, deadline_seconds=30) as video:
+        near = await asyncio.gather(*(video.frame(index) for index in range(20, FRAMES)))
+    return [found[3], *(painted_index(frame.image) for frame in near)]
+
+
+async def to_files(clip: Path, url: str) -> list[int]:
+    """Write files, some at a time, of several videos."""
+    async for extraction in af.extract_many([(clip, clip.parent / name) for name in ("a", "b")], end=FRAMES):
+        assert extraction.error is None
+        assert len(extraction.paths) == FRAMES
+    return [3, 20, 21, 22, 23]
+
+
+@pytest.mark.parametrize("way", [from_file, from_http, from_pipe, from_upload, from_memory, to_files])
+def test_tasks_may_begin_at_once(way: Way, clip: Path, server: RunningServer) -> None:
+    """A task may then have ended before the one that made it knows it."""
+    server.serve("/clip.mp4", clip.read_bytes())
+    with asyncio.Runner(loop_factory=eager_loop) as runner:
+        found = runner.run(asyncio.wait_for(way(clip, server.url("/clip.mp4")), 30))
+    assert found == [3, 20, 21, 22, 23]
+
+
 def test_trio_is_told_what_to_call(clip: Path) -> None:
     """Its coroutines look the same, but have no event loop of asyncio."""
 

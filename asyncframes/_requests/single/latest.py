@@ -11,6 +11,7 @@ from typing import Protocol
 from asyncframes._frames.frame import Frame
 from asyncframes._requests.pump import Pump
 from asyncframes._runtime.life import GuardedFrames
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import in_thread, run_to_completion, wait_until_done
 
 
@@ -78,7 +79,7 @@ async def newest_frames(pump: Pump, newest: Newest, executor: Executor) -> Async
     AsyncFramesError
         The error that ended the pump, after the last frame.
     """
-    end = asyncio.ensure_future(pump.get())
+    end = begin(pump.get(), "asyncframes end of a pump")
     end.add_done_callback(lambda _end: newest.arrived.set())
     try:
         while True:

@@ -13,6 +13,7 @@ from asyncframes._model.selection import Selection
 from asyncframes._model.table import FrameTable
 from asyncframes._requests.decodings import Decodings
 from asyncframes._requests.jobs.job import JobOptions
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import wait_until_done
 
 _QUEUE_MAXSIZE = 8
@@ -57,9 +58,7 @@ class NearFrames:
             group = self._waiting[key] = _Group()
             self._groups.add(group)
             # A task, so that cancelling the first request does not stop the decode for the others.
-            group.task = asyncio.create_task(
-                self._decode(group, key, options), name="asyncframes near frames"
-            )
+            group.task = begin(self._decode(group, key, options), "asyncframes near frames")
             group.task.add_done_callback(lambda _task: self._end(group, key))
         return await group.frame(index)
 

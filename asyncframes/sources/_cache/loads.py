@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from asyncframes._model.quoting import shortened
 from asyncframes._model.ranges import exactly, short_read
+from asyncframes._runtime.tasks import begin
 from asyncframes.abc import StreamSource
 from asyncframes.errors import ClosedError
 from asyncframes.sources._cache.blocks import BlockCache
@@ -155,7 +156,7 @@ class BlockLoader:
 
     def _start_more(self) -> None:
         while (load := self._next()) is not None:
-            task = load.task = asyncio.create_task(self._read(load))
+            task = load.task = begin(self._read(load), "asyncframes load")
             self._tasks.add(task)
             task.add_done_callback(partial(self._finish, load))
 

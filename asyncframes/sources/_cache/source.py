@@ -11,6 +11,7 @@ from asyncframes._model.quoting import quoted_option
 from asyncframes._model.ranges import ByteRange, merge_ranges
 from asyncframes._policy.policy import NEEDED, Policy
 from asyncframes._runtime.life import OneProcess
+from asyncframes._runtime.tasks import begin
 from asyncframes.abc import SourceAround, StreamSource
 from asyncframes.sources._cache.blocks import BlockCache, LoadedRanges
 from asyncframes.sources._cache.cursor import ReadCursor, ReaderRequests
@@ -263,7 +264,7 @@ class CachedSource(OneProcess, SourceAround):
 
 async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run calls concurrently. After the first failure, cancel the others and wait for them."""
-    tasks = [asyncio.create_task(call) for call in calls]
+    tasks = [begin(call, "asyncframes read") for call in calls]
     try:
         return await asyncio.gather(*tasks)
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 from asyncframes._model.quoting import a_kind, quoted, shortened
 from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
+from asyncframes._runtime.tasks import begin
 from asyncframes.errors import NotPicklableError, SourceError, SourceUnavailableError
 from asyncframes.sources._forward.arrival import ByteStream, as_source_error, make_input
 from asyncframes.sources._forward.sequential import ForwardBytes, dropped
@@ -206,7 +207,7 @@ class ForwardSource(OneProcess, ForwardBytes):
                 raise self._error
             # In a task of its own: cancelling a reader must not cancel an asynchronous generator.
             if self._pulling is None:
-                self._pulling = asyncio.create_task(self._pull(), name="asyncframes receive")
+                self._pulling = begin(self._pull(), "asyncframes receive")
             await asyncio.wait([self._pulling])
             self.check_open()
 

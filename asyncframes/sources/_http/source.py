@@ -14,6 +14,7 @@ from asyncframes._model.ranges import Arrivals, ContentRange, exactly
 from asyncframes._policy.hosts import PUBLIC, Hosts
 from asyncframes._policy.policy import Policy
 from asyncframes._runtime.life import OneProcess
+from asyncframes._runtime.tasks import begin
 from asyncframes.abc import StreamSource
 from asyncframes.errors import (
     RangeNotSupportedError,
@@ -321,7 +322,7 @@ class HttpSource(OneProcess, StreamSource):
             raise
         self._size = length
         self._spool = spool
-        self._spooling = asyncio.create_task(self._fill(spool, response))
+        self._spooling = begin(self._fill(spool, response), "asyncframes spool")
         # A task that is cancelled before its first step never runs, so it cannot close the response itself.
         self._spooling.add_done_callback(lambda _: response.close())
 

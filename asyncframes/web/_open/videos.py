@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+from asyncframes._runtime.tasks import awaited, begin
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes.errors import ClosedError
 from asyncframes.web._limits import WebLimits
@@ -128,7 +129,7 @@ class OpenVideos:
         entry = self._entries.pop(video_id, None)
         now = asyncio.get_running_loop().time()
         if entry is None or (entry.opening.done() and _result(entry.opening) is None):
-            entry = _Entry(asyncio.ensure_future(self._open_video(video_id)), checked=now)
+            entry = _Entry(begin(awaited(self._open_video(video_id)), "asyncframes open"), checked=now)
             self._sweep_from_now_on()
         entry.users += 1
         # The last one is that used last.
@@ -165,13 +166,13 @@ class OpenVideos:
         entry.is_retired = True
         if entry.users <= 0:
             entry.opening.cancel()
-            task = asyncio.create_task(_close(entry.opening))
+            task = begin(_close(entry.opening), "asyncframes close")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     def _sweep_from_now_on(self) -> None:
         if self._sweeping is None or self._sweeping.done():
-            self._sweeping = asyncio.create_task(self._sweep())
+            self._sweeping = begin(self._sweep(), "asyncframes sweep")
 
     async def _sweep(self) -> None:
         while self._entries:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import wait_until_done
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class Ahead(Generic[T]):
 
     def __init__(self, items: AsyncGenerator[T, None]) -> None:
         self._made: asyncio.Queue[T | Exception | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._make(items))
+        self._task = begin(self._make(items), "asyncframes ahead")
 
     async def next(self) -> T | None:
         """Return the next item, or raise what the generator raises in its place; ``None`` after the last."""
