@@ -67,8 +67,8 @@ def test_frames_need_no_extra(tmp_path: Path) -> None:
     ("address", "extra"),
     [
         ("s3://bucket/clip.mp4", "cloud"),
-        pytest.param("gs://bucket/clip.mp4", "cloud", marks=pytest.mark.slow),
-        pytest.param("az://container/clip.mp4", "cloud", marks=pytest.mark.slow),
+        ("gs://bucket/clip.mp4", "cloud"),
+        ("az://container/clip.mp4", "cloud"),
         ("sftp://host/clip.mp4", "fsspec"),
     ],
 )
@@ -124,7 +124,7 @@ except MissingExtraError as error:
 """
 
 
-@pytest.mark.parametrize("name", ["torch", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["torch", "ray"])
 def test_engines_need_an_extra(name: str, tmp_path: Path) -> None:
     """Importing their module names it; the package itself never imports them."""
     named, _, message = run(ENGINE, f"asyncframes.{name}", tmp_path).partition(" | ")
