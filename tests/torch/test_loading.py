@@ -299,7 +299,7 @@ def test_one_address_of_each_scheme_is_checked(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(af.errors.SourceAddressError):
         aft.ClipDataset(["a\0.mp4"], num_frames=2)
     made: list[str] = []
-    monkeypatch.setattr("asyncframes.torch._videos.resolve_source", made.append)
+    monkeypatch.setattr("asyncframes.sources._picklable.resolve_source", made.append)
     videos = [f"{scheme}://host/{number}.mp4" for number in range(1000) for scheme in ("s3", "https")]
     assert len(aft.ClipDataset(videos, num_frames=2)) == 2000
     assert made == videos[:2]
