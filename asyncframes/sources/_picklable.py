@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from copy import copy
 
+from asyncframes.sources._names import text_of
 from asyncframes.sources._registry import SourceLike, resolve_source
 
 
@@ -22,12 +23,12 @@ def picklable_sources(sources: Iterable[SourceLike]) -> list[SourceLike]:
     found: list[SourceLike] = []
     schemes: set[str] = set()
     for source in sources:
-        if isinstance(source, str) and "://" in source:
+        if (text := text_of(source)) is not None and "://" in text:
             # A client of a cloud takes milliseconds to make, so one address of each scheme has to do.
-            if (scheme := source.partition("://")[0]) not in schemes:
-                resolve_source(source)
+            if (scheme := text.partition("://")[0]) not in schemes:
+                resolve_source(text)
                 schemes.add(scheme)
-            found.append(source)
+            found.append(text)
         elif isinstance(source, (str, os.PathLike)):
             resolve_source(source)
             found.append(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yarl
 
 from asyncframes.errors import NotPicklableError, SourceAddressError
 from asyncframes.sources import LocalSource, MemorySource
@@ -20,6 +21,11 @@ def test_addresses_are_sent_unchanged() -> None:
         Path("b.mp4"),
     ]
     assert picklable_sources(given) == given
+
+
+def test_a_parsed_url_is_sent_as_its_text() -> None:
+    url = "https://example.com/a.mp4?signature=one"
+    assert picklable_sources([yarl.URL(url)]) == [url]
 
 
 def test_what_is_no_address_is_sent_as_a_source() -> None:
