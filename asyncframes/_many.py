@@ -22,8 +22,8 @@ from asyncframes._model.quoting import a_kind, quoted
 from asyncframes._opening import open_video
 from asyncframes._runtime.generators import in_turns
 from asyncframes._runtime.life import GuardedFrames
-from asyncframes._runtime.tasks import begin
-from asyncframes._runtime.threads import check_event_loop, threads_per_decoder, wait_until_done
+from asyncframes._runtime.tasks import begin, check_event_loop
+from asyncframes._runtime.threads import threads_per_decoder, wait_until_done
 from asyncframes._saving.progress import AnyBar, ManyBars, bar_class
 from asyncframes._saving.save import Saving
 from asyncframes._streaming import stream_frames_to_dir

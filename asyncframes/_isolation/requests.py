@@ -19,6 +19,7 @@ from asyncframes._isolation.wire.info_values import info_from_facts
 from asyncframes._isolation.wire.opening import Opening
 from asyncframes._isolation.wire.plain_values import flag, indices_from, or_none, whole
 from asyncframes._isolation.workers import workers
+from asyncframes._media.files.media_files import no_bytes_in
 from asyncframes._media.progress import Phase
 from asyncframes._model.rendering import Rendering
 from asyncframes._model.selection import Selection
@@ -140,7 +141,7 @@ class IsolatedRequests(VideoRequests):
             except SourceTimeoutError:
                 raise
             except TimeoutError as exc:
-                raise SourceTimeoutError(f"no bytes arrived in {seconds:g} s", source=source.name) from exc
+                raise no_bytes_in(seconds, source.name) from exc
             if not piece:
                 break
             arrived += len(piece)

@@ -24,7 +24,8 @@ from asyncframes._requests.single.latest import LatestFrames
 from asyncframes._runtime.deadline import done_within, within_deadline
 from asyncframes._runtime.generators import Departures
 from asyncframes._runtime.life import GuardedFrames
-from asyncframes._runtime.threads import check_event_loop, in_thread
+from asyncframes._runtime.tasks import check_event_loop
+from asyncframes._runtime.threads import in_thread
 from asyncframes._types import OnCorrupt, SeekMode, VideoInfo
 
 T = TypeVar("T")

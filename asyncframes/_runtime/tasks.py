@@ -1,4 +1,4 @@
-"""Tasks that begin at the next turn of the event loop, whatever its task factory."""
+"""Tasks of asyncio: where they can run, and when they begin, whatever the loop's task factory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,26 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
+from asyncframes.errors import NoEventLoopError
+
 T = TypeVar("T")
+
+
+def check_event_loop() -> None:
+    """Raise where coroutines of asyncio cannot run.
+
+    Raises
+    ------
+    NoEventLoopError
+        No event loop of asyncio runs in this thread.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise NoEventLoopError(
+            "no event loop of asyncio runs here: expected asyncio.run(…), or a framework on asyncio; under "
+            "Trio, call asyncframes.sync in trio.to_thread.run_sync(…)"
+        ) from None
 
 
 def begin(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:

@@ -15,10 +15,8 @@ from typing import ParamSpec, TypeVar
 
 from asyncframes._runtime.executor import DaemonExecutor
 from asyncframes._runtime.life import on_fork
-from asyncframes.errors import NoEventLoopError
 
 __all__ = [
-    "check_event_loop",
     "cpus",
     "in_own_thread",
     "in_thread",
@@ -83,23 +81,6 @@ def threads_per_decoder(at_once: int) -> int:
 def lanes_for(threads: int) -> int:
     """Choose how many decoders serve one request that may use `threads` threads."""
     return min(threads, cpus())
-
-
-def check_event_loop() -> None:
-    """Raise where coroutines of asyncio cannot run.
-
-    Raises
-    ------
-    NoEventLoopError
-        No event loop of asyncio runs in this thread.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise NoEventLoopError(
-            "no event loop of asyncio runs here: expected asyncio.run(…), or a framework on asyncio; under "
-            "Trio, call asyncframes.sync in trio.to_thread.run_sync(…)"
-        ) from None
 
 
 def in_thread(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from inspect import isawaitable
+from typing import Any, cast
 
 from asyncframes._frames.frame import Frame
 from asyncframes._model.quoting import a_kind
@@ -91,20 +92,20 @@ class _Run:
         self._paths: list[str | None] = []
         self._exhausted = False
         self._failure: Exception | None = None
-        self._puller: asyncio.Task[None]
+        self._puller: asyncio.Task[Any]
 
     async def all_of(self, frames: AsyncIterator[Frame]) -> list[str]:
         """Store all frames. Once every task has ended, raise the first failure, by itself."""
         with suppress(ExceptionGroup):
             async with asyncio.TaskGroup() as group:
-                self._puller = group.create_task(self._pull(frames, group))
+                group.create_task(self._pull(frames, group))
         try:
             return self._outcome()
         finally:
             self._failure = None  # its traceback references this object, and a frame with it
 
     async def _pull(self, frames: AsyncIterator[Frame], group: asyncio.TaskGroup) -> None:
-        await asyncio.sleep(0)  # a task that is eager would run before its group knows it
+        self._puller = cast("asyncio.Task[Any]", asyncio.current_task())
         try:
             while True:
                 await self._free.acquire()

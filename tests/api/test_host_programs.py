@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import trio
 import asyncframes as af
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.uploads import in_pieces
 
 FRAMES = 24
 
@@ -71,13 +72,8 @@ async def from_pipe(clip: Path, url: str) -> list[int]:
 
 async def from_upload(clip: Path, url: str) -> list[int]:
     """Read an upload in a decoding process."""
-
-    async def pieces() -> AsyncIterator[bytes]:
-        data = await asyncio.to_thread(clip.read_bytes)
-        for start in range(0, len(data), 4000):
-            yield data[start : start + 4000]
-
-    async with af.open_video(pieces(), isolation="process") as video:
+    data = await asyncio.to_thread(clip.read_bytes)
+    async with af.open_video(in_pieces(data, 4000), isolation="process") as video:
         found = [painted_index(f.image) async for f in video.frames(0, FRAMES)]
     return [found[3], *found[20:]]
 
@@ -101,12 +97,7 @@ def eager_loop() -> asyncio.AbstractEventLoop:
 async def from_memory(clip: Path, url: str) -> list[int]:
     """Read pieces that are there at once, each before the next is asked for, while others step."""
     data = await asyncio.to_thread(clip.read_bytes)
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for start in range(0, len(data), 500):
-            yield data[start : start + 500]
-
-    async with af.open_video(pieces()) as video:
+    async with af.open_video(in_pieces(data, 500)) as video:
         found = [painted_index(f.image) async for f in video.frames(0, FRAMES)]
     async with af.open_video(data, deadline_seconds=30) as video:
         near = await asyncio.gather(*(video.frame(index) for index in range(20, FRAMES)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import av
@@ -16,6 +15,7 @@ from asyncframes._media.container.motion_jpeg import begins_with_two
 from tests.support.marks import BOTH_ISOLATIONS
 from tests.support.servers.web import RunningServer
 from tests.support.streams.clips import clip_bytes, painted_index
+from tests.support.streams.uploads import in_pieces
 
 pytestmark = [pytest.mark.anyio, BOTH_ISOLATIONS]
 
@@ -33,12 +33,6 @@ def pictures(width: int = 96) -> list[bytes]:
     return [START + JFIF + piece.removeprefix(START) + FILL + END for piece in clip.split(END) if piece]
 
 
-async def uploaded(data: bytes) -> AsyncIterator[bytes]:
-    """Send bytes in pieces, once."""
-    for start in range(0, len(data), 1000):
-        yield data[start : start + 1000]
-
-
 def test_ffmpeg_takes_it_for_one_picture() -> None:
     """If this fails, FFmpeg has learnt to tell, and asyncframes need not look any more."""
     with av.open(io.BytesIO(b"".join(pictures()))) as container:
@@ -51,7 +45,7 @@ async def test_all_frames_of_motion_jpeg_are_there(way: str, padding: bytes, ser
     """Pictures may be padded to whole sectors. An upload is not read twice."""
     data = padding.join(pictures())
     server.serve("/clip", data)
-    source: Any = {"bytes": data, "HTTP": server.url("/clip"), "upload": uploaded(data)}[way]
+    source: Any = {"bytes": data, "HTTP": server.url("/clip"), "upload": in_pieces(data, 1000)}[way]
     async with af.open_video(source) as video:
         assert video.info.container == "mjpeg"
         assert [painted_index(frame.image) async for frame in video.frames()] == list(range(FRAMES))

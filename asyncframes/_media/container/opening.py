@@ -54,6 +54,9 @@ SHORT_PIXELS = 8 * 1024 * 1024
 SHORT_BYTES = 512 * 1024
 """Bytes of a source that decodes as fast."""
 
+# Enough to recognise a format by its first bytes.
+_HEAD_BYTES = 32
+
 _INDEXED_LAST = {"avi", "mxf", "rm"}
 
 # With B-frames, the packet that is last in the file need not be last in decode order, but is among this many.
@@ -139,15 +142,18 @@ def open_container(
     else:
         file.plan([beginning.header])
     if target is file:
-        if file.size is None and not file.is_sequential and file.read_at(0, 4) == b"RIFF":
+        head = b"" if file.is_sequential else file.read_at(0, _HEAD_BYTES)
+        if file.size is None and head.startswith(b"RIFF"):
             # Without a size, FFmpeg takes that in the header of an AVI for the end of the file.
             file.find_size()
-        _refuse_animation(file)
+        if is_animated_webp(head):
+            message = "an animated WebP cannot be decoded: FFmpeg reads still WebP pictures only"
+            raise UnsupportedMediaError(message, source=file.source_name)
         _refuse_late_header(file)
         if is_motion_jpeg(file):
             how["format"] = "mjpeg"
         check_claims(file, limits)
-        file.guard = _guard(file) if file.holds_media else None
+        file.guard = _guard(head, file.source_name) if file.holds_media else None
         file.fragments = FragmentWatch(
             limits.max_table_frames * SAMPLES_A_FRAME,
             file.source_name,
@@ -175,12 +181,6 @@ def open_container(
     return container
 
 
-def _refuse_animation(file: MediaFile) -> None:
-    if not file.is_sequential and is_animated_webp(file.read_at(0, 32)):
-        message = "an animated WebP cannot be decoded: FFmpeg reads still WebP pictures only"
-        raise UnsupportedMediaError(message, source=file.source_name)
-
-
 def _refuse_late_header(file: MediaFile) -> None:
     """Refuse an MP4 whose media come first, if its source cannot seek back to them."""
     if not file.is_sequential:
@@ -201,10 +201,9 @@ def _has_sidx(file: MediaFile) -> bool:
     return next((kind for kind in kinds if kind in {b"sidx", b"moof", b"mdat"}), None) == b"sidx"
 
 
-def _guard(file: MediaFile) -> ReadGuard:
-    """Watch the reads of a file even before FFmpeg has found its format."""
-    guard = ReadGuard(BUFFER_BYTES, file.source_name)
-    head = b"" if file.is_sequential else file.read_at(0, 16)
+def _guard(head: bytes, source: str) -> ReadGuard:
+    """Watch the reads of a file even before FFmpeg has found its format, by its first bytes."""
+    guard = ReadGuard(BUFFER_BYTES, source)
     if head.startswith((b"\0\0\1", b"\0\0\0\1")):
         guard.expect("h264")
     elif head.startswith(b"\xff\xd8"):

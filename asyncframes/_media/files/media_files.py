@@ -246,7 +246,12 @@ def wait_for(future: Future[T], timeout_seconds: float, loop: asyncio.AbstractEv
                 raise ClosedError("the event loop was closed while frames were decoded") from None
             if waited >= timeout_seconds:
                 future.cancel()
-                raise SourceTimeoutError(f"no bytes arrived in {timeout_seconds:g} s", source=name) from exc
+                raise no_bytes_in(timeout_seconds, name) from exc
+
+
+def no_bytes_in(seconds: float, source: str) -> SourceTimeoutError:
+    """Return the error of a source that has sent nothing for so long."""
+    return SourceTimeoutError(f"no bytes arrived in {seconds:g} s", source=source)
 
 
 class Cursor(Protocol):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from asyncframes._runtime.tasks import awaited, begin
+from asyncframes._runtime.tasks import begin
 from asyncframes._runtime.threads import wait_until_done
 from asyncframes.errors import ClosedError
 from asyncframes.web._limits import WebLimits
@@ -43,7 +44,7 @@ class OpenVideos:
 
     def __init__(
         self,
-        open_video: Callable[[str], Awaitable[Opened]],
+        open_video: Callable[[str], Coroutine[Any, Any, Opened]],
         is_current: Callable[[Opened], Awaitable[bool]],
         limits: WebLimits,
         most_open: int,
@@ -129,7 +130,7 @@ class OpenVideos:
         entry = self._entries.pop(video_id, None)
         now = asyncio.get_running_loop().time()
         if entry is None or (entry.opening.done() and _result(entry.opening) is None):
-            entry = _Entry(begin(awaited(self._open_video(video_id)), "asyncframes open"), checked=now)
+            entry = _Entry(begin(self._open_video(video_id), "asyncframes open"), checked=now)
             self._sweep_from_now_on()
         entry.users += 1
         # The last one is that used last.

@@ -27,10 +27,10 @@ GOOD: tuple[Callable[[], bytes], ...] = (
 )
 
 
-async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
+async def in_pieces(data: bytes, size: int = PIECE_BYTES) -> AsyncIterator[bytes]:
     """Yield bytes as a sender sends them."""
-    for start in range(0, len(data), PIECE_BYTES):
-        yield data[start : start + PIECE_BYTES]
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
 
 
 async def slowly(data: bytes) -> AsyncIterator[bytes]:
